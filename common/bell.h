@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_COMMON_BELL_H
+#define FIPC_COMMON_BELL_H
+
+/*
+ * How one end of a channel sleeps and how the other wakes it, without losing a wake-up.
+ *
+ * to sleep:     fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again; sleep only if
+ *               nothing came. On leaving, fipc_end_disarm().
+ * to publish:   store the tail (or the head); fipc_end_rouse(); if it says so, ring ONCE.
+ *
+ * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings, never counts
+ * bells.
+ */
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Values of an end word. Zero is none of them: it is what a punched hole reads as. */
+enum fipc_end_word {
+    FIPC_END_AWAKE = 1,
+    FIPC_END_ASLEEP_FUTEX = 2, /* on the end word itself */
+    FIPC_END_ASLEEP_FD = 3,    /* on its fds: the broker's eventfd, the client's lane */
+};
+
+/* Added to a sleeping word: the end also waits for room in the ring that it fills. */
+#define FIPC_END_ROOM UINT32_C(0x10)
+
+/* What was published for the peer: records, or room in the ring that the peer fills. */
+enum fipc_news {
+    FIPC_NEWS_NONE = 0,
+    FIPC_NEWS_RECORDS = 1 << 0,
+    FIPC_NEWS_ROOM = 1 << 1,
+};
+
+/* One end of a channel, in the region's control block; written by its end, rung by the peer. */
+struct fipc_end {
+    _Alignas(64) _Atomic uint32_t word; /* enum fipc_end_word, FIPC_END_ROOM */
+    _Atomic uint32_t closing;           /* 1: this end takes no more records */
+};
+
+static_assert(sizeof(struct fipc_end) == 64, "an end has a cache line of its own");
+
+/* Awake and not closing, before the end is shared. */
+void fipc_end_init(struct fipc_end *end);
+
+/* Says how this end is about to sleep, and makes that visible before anything is looked at afterwards. */
+void fipc_end_arm(struct fipc_end *own, uint32_t word);
+
+/* As fipc_end_arm() for many ends: set each, then one fence for all, then look at all. */
+void fipc_end_set(struct fipc_end *own, uint32_t word);
+void fipc_end_fence(void);
+
+/* Awake again. Return: whether the peer had rung (or claimed to) since fipc_end_arm(). */
+bool fipc_end_disarm(struct fipc_end *own);
+
+/**
+ * fipc_end_sleep() - sleep on the own end word, armed with @word, until rung
+ * @deadline_ns:  absolute CLOCK_MONOTONIC nanoseconds
+ *
+ * Return: 0 look again; -ETIMEDOUT
+ */
+int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns);
+
+/**
+ * fipc_end_rouse() - find whether the peer has to be rung for what was published before
+ * @news:  enum fipc_news, what was published since the last call
+ *
+ * Fences by itself. A sleeping word is claimed by exchange, so that one of many ringers rings.
+ *
+ * Return: 0 no bell needed; FIPC_END_ASLEEP_FUTEX or FIPC_END_ASLEEP_FD ring it there; -EBADMSG not an end word
+ */
+int fipc_end_rouse(struct fipc_end *peer, unsigned news);
+
+/* Wakes an end that sleeps on its word, after fipc_end_rouse() claimed it. */
+void fipc_end_wake(struct fipc_end *peer);
+
+/* Announces that this end takes no more records; fences, so that the last look comes after it. */
+void fipc_end_close(struct fipc_end *own);
+bool fipc_end_is_closing(const struct fipc_end *peer);
+
+/* The fd that a peer asleep on its fds is woken by. Borrowed: the owner of the channel closes it. */
+enum fipc_bell_kind {
+    FIPC_BELL_EVENTFD, /* toward trust only: its holder can make our write(2) block for ever */
+    FIPC_BELL_LANE,
+};
+
+struct fipc_bell {
+    enum fipc_bell_kind kind;
+    int fd;
+};
+
+/**
+ * fipc_bell_ring() - wake a peer that sleeps on its fds
+ *
+ * Return: 0 it rings, or rang already; -EPIPE the peer is gone; any other error: try again later
+ */
+int fipc_bell_ring(const struct fipc_bell *bell);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/lane.h"
+
+#include "common/fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ECONNRESET is how the kernel says that the peer closed with packets unread: gone either way. */
+static int lane_error(void)
+{
+    return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno;
+}
+
+int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds, size_t n_fds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
+    } ancillary = {0};
+    unsigned char packet[FIPC_PACKET_BYTES_MAX];
+    struct iovec part = {.iov_base = packet};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    int r;
+
+    assert(n_fds <= 4);
+    r = fipc_control_encode(control, packet, sizeof(packet), &part.iov_len);
+    if (r < 0)
+        return r;
+    if (n_fds > 0) {
+        message.msg_control = ancillary.bytes;
+        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+        ancillary.header.cmsg_level = SOL_SOCKET;
+        ancillary.header.cmsg_type = SCM_RIGHTS;
+        ancillary.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(&ancillary.header), fds, n_fds * sizeof(int));
+    }
+    return sendmsg(lane_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? lane_error() : 0;
+}
+
+/* Puts the fds of a received message into their owner's hands. */
+static void lane_collect_fds(struct msghdr *message, struct fipc_lane_fds *ret_fds)
+{
+    struct cmsghdr *part;
+
+    for (part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
+        size_t count;
+
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        assert(ret_fds->count + count <= FIPC_LANE_FDS_MAX);
+        memcpy(ret_fds->fds + ret_fds->count, CMSG_DATA(part), count * sizeof(int));
+        ret_fds->count += count;
+    }
+}
+
+int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size,
+                      struct fipc_lane_fds *ret_fds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(FIPC_LANE_FDS_MAX * sizeof(int))];
+    } ancillary;
+    struct iovec part = {.iov_base = buffer, .iov_len = buffer_size};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = ancillary.bytes,
+        .msg_controllen = sizeof(ancillary.bytes),
+    };
+    ssize_t size;
+
+    ret_fds->count = 0;
+    /* ECONNRESET is told once, before what the peer sent: it closed with packets of ours unread */
+    do
+        size = recvmsg(lane_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (size < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (size < 0)
+        return lane_error();
+
+    lane_collect_fds(&message, ret_fds);
+    if (message.msg_flags & MSG_CTRUNC)
+        return -EBADMSG;
+    if (message.msg_flags & MSG_TRUNC)
+        return -EMSGSIZE;
+    if (size == 0) /* end of file, or an empty packet, which no honest peer sends */
+        return -EPIPE;
+    *ret_size = (size_t)size;
+    return 0;
+}
+
+void fipc_lane_fds_close(struct fipc_lane_fds *fds)
+{
+    while (fds->count > 0)
+        (void)fd_close(fds->fds[--fds->count]);
+}
+
+bool fipc_lane_is_hung_up(int lane_fd)
+{
+    struct pollfd lane = {.fd = lane_fd, .events = POLLRDHUP};
+
+    return poll(&lane, 1, 0) > 0 && (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}

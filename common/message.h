@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_COMMON_MESSAGE_H
+#define FIPC_COMMON_MESSAGE_H
+
+/*
+ * The header of every record in a ring, 32 bytes, in the byte order of the host. A message is this header and its
+ * payload; a control record carries a control packet (common/control.h) as its payload.
+ *
+ *      0        4      6       8        12       16               24               32
+ *      +--------+------+-------+--------+--------+----------------+----------------+
+ *      |  size  | kind | flags | target | status |       id       |  remaining_ns  |  payload ...
+ *      +--------+------+-------+--------+--------+----------------+----------------+
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fipc_kind {
+    FIPC_KIND_CORRUPT = 0, /* what a hole punched into the region reads as: never written */
+    FIPC_KIND_SKIP = 1,    /* no message: room that its producer could not use */
+    FIPC_KIND_REQUEST = 2,
+    FIPC_KIND_REPLY = 3,
+    FIPC_KIND_CANCEL = 4, /* the caller no longer waits for the request with this id */
+    FIPC_KIND_CONTROL = 5,
+};
+
+/* Flags of a request. The broker answers one with a flag that it does not know with -EOPNOTSUPP. */
+enum fipc_request_flag {
+    FIPC_REQUEST_NO_REPLY = 1 << 0,     /* a post: nobody waits for a reply */
+    FIPC_REQUEST_IDEMPOTENT = 1 << 1,   /* may be delivered again after a crash */
+    FIPC_REQUEST_WAIT_SERVICE = 1 << 2, /* wait for somebody to serve the name */
+    FIPC_REQUEST_NO_WAIT = 1 << 3,      /* -EAGAIN instead of waiting in a service's queue */
+    FIPC_REQUEST_LARGE = 1 << 4,        /* the payload is in a memfd that was announced before */
+};
+
+/* Flags of a reply. */
+enum fipc_reply_flag {
+    FIPC_REPLY_CAPPED = 1 << 0, /* the caller asked for more time than handler_ms: it got that much */
+    FIPC_REPLY_LARGE = 1 << 1,  /* as FIPC_REQUEST_LARGE */
+};
+
+struct fipc_header {
+    uint32_t size;         /* of header and payload, in bytes */
+    uint16_t kind;         /* enum fipc_kind */
+    uint16_t flags;        /* by kind */
+    uint32_t target;       /* request: number that OPENED gave to the service's name */
+    int32_t status;        /* reply: 0 or a negative errno */
+    uint64_t id;           /* made by the caller's library, unguessable: who knows it may have the reply */
+    uint64_t remaining_ns; /* request: time left to answer; 0: the broker's longest */
+};
+
+static_assert(sizeof(struct fipc_header) == 32, "the wire's header is 32 bytes");
+static_assert(offsetof(struct fipc_header, kind) == 4 && offsetof(struct fipc_header, flags) == 6 &&
+                  offsetof(struct fipc_header, target) == 8 &&
+                  offsetof(struct fipc_header, status) == 12 &&
+                  offsetof(struct fipc_header, id) == 16 &&
+                  offsetof(struct fipc_header, remaining_ns) == 24,
+              "the wire's header has no padding");
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whoever makes a region trusts nobody who maps it: sealed before it leaves our hands, so that no peer can truncate
+ * it under us (SIGBUS). Whoever opens one checks the seals and the size, and takes its geometry from the greeting,
+ * never from the memory.
+ */
+#include "common/region.h"
+
+#include "common/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* What lies before the request ring, so that the control block ends up in the middle of a page. */
+#define EDGE_BYTES ((FIPC_REGION_PAGE - sizeof(struct fipc_control_block)) / 2)
+
+static int sealable_memfd(const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd < 0 ? -errno : fd;
+}
+
+static int region_map(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
+                      uint32_t reply_ring_bytes)
+{
+    size_t size = fipc_region_size(request_ring_bytes, reply_ring_bytes);
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (base == MAP_FAILED)
+        return -errno;
+    *ret_region = (struct fipc_region){
+        .base = base,
+        .size = size,
+        .request_ring_bytes = request_ring_bytes,
+        .reply_ring_bytes = reply_ring_bytes,
+    };
+    return 0;
+}
+
+static void region_start(const struct fipc_region *region)
+{
+    struct fipc_control_block *control = fipc_region_control(region);
+
+    fipc_ring_positions_init(&control->request,
+                             fipc_region_request_start(region->request_ring_bytes));
+    fipc_ring_positions_init(&control->reply, 0);
+    fipc_end_init(&control->client);
+    fipc_end_init(&control->broker);
+}
+
+int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *name,
+                       uint32_t request_ring_bytes, uint32_t reply_ring_bytes)
+{
+    FIPC_CLEANUP(fd_closep) int fd = -1;
+    int r;
+
+    if (!fipc_ring_bytes_valid(request_ring_bytes) || !fipc_ring_bytes_valid(reply_ring_bytes))
+        return -EINVAL;
+
+    fd = sealable_memfd(name);
+    if (fd < 0)
+        return fd_steal(&fd);
+    if (ftruncate(fd, (off_t)fipc_region_size(request_ring_bytes, reply_ring_bytes)) < 0)
+        return -errno;
+    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+        return -errno;
+    r = region_map(ret_region, fd, request_ring_bytes, reply_ring_bytes);
+    if (r < 0)
+        return r;
+    region_start(ret_region);
+    *ret_fd = fd_steal(&fd);
+    return 0;
+}
+
+int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
+                     uint32_t reply_ring_bytes)
+{
+    struct stat status;
+    int seals, r;
+
+    if (!fipc_ring_bytes_valid(request_ring_bytes) || !fipc_ring_bytes_valid(reply_ring_bytes))
+        return -EINVAL;
+
+    seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & SEALS) != SEALS)
+        return -EBADMSG;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if ((uint64_t)status.st_size != fipc_region_size(request_ring_bytes, reply_ring_bytes))
+        return -EBADMSG;
+
+    r = region_map(ret_region, fd, request_ring_bytes, reply_ring_bytes);
+    if (r < 0)
+        return r;
+    if (madvise(ret_region->base, ret_region->size, MADV_DONTFORK) < 0) {
+        r = -errno;
+        fipc_region_deinit(ret_region);
+        return r;
+    }
+    return 0;
+}
+
+void fipc_region_deinit(struct fipc_region *region)
+{
+    if (region->base != NULL)
+        (void)munmap(region->base, region->size);
+    *region = FIPC_REGION_EMPTY;
+}
+
+bool fipc_ring_bytes_valid(uint32_t bytes)
+{
+    return bytes >= FIPC_RING_BYTES_MIN && bytes <= FIPC_RING_BYTES_MAX &&
+           (bytes & (bytes - 1)) == 0;
+}
+
+size_t fipc_region_size(uint32_t request_ring_bytes, uint32_t reply_ring_bytes)
+{
+    return FIPC_REGION_PAGE + (size_t)request_ring_bytes + reply_ring_bytes;
+}
+
+unsigned char *fipc_region_request_ring(const struct fipc_region *region)
+{
+    return (unsigned char *)region->base + EDGE_BYTES;
+}
+
+struct fipc_control_block *fipc_region_control(const struct fipc_region *region)
+{
+    unsigned char *control = fipc_region_request_ring(region) + region->request_ring_bytes;
+
+    return (struct fipc_control_block *)(void *)control;
+}
+
+unsigned char *fipc_region_reply_ring(const struct fipc_region *region)
+{
+    return (unsigned char *)(fipc_region_control(region) + 1);
+}
+
+uint64_t fipc_region_request_start(uint32_t request_ring_bytes)
+{
+    return request_ring_bytes - EDGE_BYTES;
+}

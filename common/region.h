@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_COMMON_REGION_H
+#define FIPC_COMMON_REGION_H
+
+/*
+ * The memory that the two ends of a channel share: one sealed memfd with both rings and, between them, the control
+ * block.
+ *
+ *      +---------+---------------+---------------+-------------+---------+
+ *      | unused  | request ring  | control block | reply ring  | unused  |
+ *      | 1792 B  | 2^n B         | 512 B         | 2^m B       | 1792 B  |
+ *      +---------+---------------+---------------+-------------+---------+
+ *                            |<-- one page, 4096 B -->|
+ *
+ * The request ring starts to be filled 1792 bytes before its end, the reply ring at its beginning, so that the
+ * first messages of an end touch one single page: a page fault costs more than the call that it serves.
+ *
+ *      control block:    0  tail of the request ring      256  end word of the client, its CLOSING flag
+ *                       64  head of the request ring      320  end word of the broker, its CLOSING flag
+ *                      128  tail of the reply ring        384  reserved, zero
+ *                      192  head of the reply ring
+ *
+ * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME names.
+ */
+#include "common/bell.h"
+#include "common/ring.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FIPC_REGION_PAGE 4096u
+#define FIPC_RING_BYTES_MIN FIPC_REGION_PAGE
+#define FIPC_RING_BYTES_MAX (UINT32_C(1) << 30)
+
+struct fipc_control_block {
+    struct fipc_ring_positions request;
+    struct fipc_ring_positions reply;
+    struct fipc_end client;
+    struct fipc_end broker;
+    unsigned char reserved[128];
+};
+
+static_assert(sizeof(struct fipc_control_block) == 512, "the wire's control block is 512 bytes");
+static_assert(offsetof(struct fipc_control_block, reply) == 128 &&
+                  offsetof(struct fipc_control_block, client) == 256 &&
+                  offsetof(struct fipc_control_block, broker) == 320,
+              "the wire's control block is as drawn");
+
+struct fipc_region {
+    void *base; /* NULL: the empty state */
+    size_t size;
+    uint32_t request_ring_bytes;
+    uint32_t reply_ring_bytes;
+};
+
+#define FIPC_REGION_EMPTY ((struct fipc_region){.base = NULL})
+
+/**
+ * fipc_region_create() - make, size, seal and map a region
+ * @ret_region:           the region; free it with fipc_region_deinit()
+ * @ret_fd:               the memfd, for the other end; returned to the caller
+ * @name:                 shown in /proc/PID/maps as "memfd:<name>"
+ * @request_ring_bytes:   a power of two, FIPC_RING_BYTES_MIN to FIPC_RING_BYTES_MAX; likewise @reply_ring_bytes
+ *
+ * The rings are empty, both ends awake. The memory can neither shrink nor grow from here on (F_SEAL_SHRINK,
+ * F_SEAL_GROW, F_SEAL_SEAL); holes can still be punched into it.
+ *
+ * Return: 0; -EINVAL a bad ring size; else the errno of memfd_create(2), ftruncate(2), fcntl(2), mmap(2)
+ */
+int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *name,
+                       uint32_t request_ring_bytes, uint32_t reply_ring_bytes);
+
+/**
+ * fipc_region_open() - map a region that somebody else made
+ * @fd:  the memfd; borrowed, may be closed afterwards
+ *
+ * Both seals and size are compared with what was promised before the memory is mapped. A child of fork(2) does not
+ * inherit the mapping.
+ *
+ * Return: 0; -EINVAL a bad ring size; -EBADMSG not a sealed memfd of that size; else the errno of mmap(2)
+ */
+int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
+                     uint32_t reply_ring_bytes);
+
+/* Unmaps; the empty state stays. Safe on an empty region. */
+void fipc_region_deinit(struct fipc_region *region);
+
+/* Whether a ring may have this size. */
+bool fipc_ring_bytes_valid(uint32_t bytes);
+
+/* Bytes of the region that holds rings of these sizes. */
+size_t fipc_region_size(uint32_t request_ring_bytes, uint32_t reply_ring_bytes);
+
+struct fipc_control_block *fipc_region_control(const struct fipc_region *region);
+
+/* The memory of the rings; positions are masked by the ring's size. */
+unsigned char *fipc_region_request_ring(const struct fipc_region *region);
+unsigned char *fipc_region_reply_ring(const struct fipc_region *region);
+
+/* The position at which the request ring of this size starts its life; the reply ring starts at 0. */
+uint64_t fipc_region_request_start(uint32_t request_ring_bytes);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_COMMON_RING_H
+#define FIPC_COMMON_RING_H
+
+/*
+ * A single-producer single-consumer queue of records in shared memory. Positions are free-running 64-bit counts of
+ * bytes: the tail is the producer's, the head the consumer's. A record is a struct fipc_header and its payload,
+ * contiguous, and starts at a multiple of RECORD_ALIGN; where one does not fit before the end of the memory, a skip
+ * record fills the rest.
+ *
+ *      tail: written up to here          head: taken up to here
+ *      0 <= tail - head <= capacity, both multiples of FIPC_RECORD_ALIGN
+ *
+ * Each end keeps its own position, the peer's last good position and the geometry in private memory.
+ */
+#include "common/message.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FIPC_RECORD_ALIGN ((uint32_t)sizeof(struct fipc_header))
+
+/* The shared part, at the place that common/region.h draws. */
+struct fipc_ring_positions {
+    _Alignas(64) _Atomic uint64_t tail;
+    _Alignas(64) _Atomic uint64_t head;
+};
+
+/* Room for one record that is not sent yet. A plain send holds one only for a moment. */
+struct fipc_loan {
+    void *payload; /* where to write the payload; borrowed until commit or abort */
+    uint32_t size; /* of the payload */
+    bool in_place; /* false: others sent meanwhile, the payload is copied when it is committed */
+    uint64_t position;
+    struct fipc_loan *next; /* fipc_producer.pinned */
+};
+
+struct fipc_producer {
+    struct fipc_ring_positions *shared;
+    unsigned char *memory;
+    uint32_t capacity;
+    uint64_t tail;             /* ours; what lies before it is written, or a skip about to be published */
+    uint64_t head;             /* the consumer's last good position */
+    struct fipc_loan *in_place; /* the loan that starts at the tail, or NULL */
+    struct fipc_loan *pinned;   /* loans that others overtook, oldest first: their spans are not free yet */
+};
+
+struct fipc_consumer {
+    struct fipc_ring_positions *shared;
+    const unsigned char *memory;
+    uint32_t capacity;
+    uint64_t head; /* ours */
+    uint64_t tail; /* the producer's last good position */
+    uint64_t span; /* of the record that was taken and not released yet; 0: none */
+};
+
+/* Sets both positions of an empty ring, before it is shared. */
+void fipc_ring_positions_init(struct fipc_ring_positions *shared, uint64_t position);
+
+/* The largest payload that one record of a ring of this size carries: half the ring, less its header. */
+uint32_t fipc_ring_payload_max(uint32_t capacity);
+
+/**
+ * fipc_producer_init() - become the producer of an empty ring
+ * @shared:    its positions; borrowed, must outlive the producer, likewise @memory
+ * @capacity:  bytes at @memory, a power of two
+ * @position:  where the ring starts: what fipc_ring_positions_init() was given
+ */
+void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positions *shared, void *memory,
+                        uint32_t capacity, uint64_t position);
+
+/**
+ * fipc_producer_reserve() - claim room for one record
+ * @size:      payload in bytes, 0 to fipc_ring_payload_max()
+ * @ret_loan:  the room; stays where it is until commit or abort, since the producer may refer to it
+ *
+ * Never blocks, makes no system call. Several loans may be open: an older one that is overtaken leaves a skip
+ * record in its place, which is published at once, and is copied when it is committed. Until it ends its span is no
+ * room for others, so that -EAGAIN may last until then, however much the consumer takes.
+ * Threads: the producer's only, or under its lock.
+ *
+ * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the peer corrupted the ring (close the channel)
+ */
+int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fipc_loan *ret_loan);
+
+/**
+ * fipc_producer_commit() - publish a reserved record
+ * @loan:    from fipc_producer_reserve(); ended on success, unchanged on failure
+ * @header:  all but its size, which is set here
+ *
+ * Publishing wakes nobody: see fipc_channel_ring(). Threads: as fipc_producer_reserve().
+ *
+ * Return: 0; where the loan was overtaken also -EAGAIN no room for the copy now (in an empty ring there is, for the
+ * oldest loan), -EBADMSG the peer corrupted the ring
+ */
+int fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
+                         const struct fipc_header *header);
+
+/* Gives reserved room back unused. Threads: as fipc_producer_reserve(). */
+void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan);
+
+/**
+ * fipc_producer_send() - reserve, copy and commit one record
+ * @payload:  borrowed; NULL is allowed where @size is 0
+ *
+ * Return: as fipc_producer_reserve()
+ */
+int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header, const void *payload,
+                       size_t size);
+
+/**
+ * fipc_producer_has_room() - look whether a record would fit
+ * @size:  payload in bytes
+ *
+ * Return: 1 it fits; 0 it does not fit now; -EMSGSIZE, -EBADMSG as fipc_producer_reserve()
+ */
+int fipc_producer_has_room(struct fipc_producer *producer, size_t size);
+
+/* Become the consumer of an empty ring; arguments as for fipc_producer_init(). */
+void fipc_consumer_init(struct fipc_consumer *consumer, struct fipc_ring_positions *shared,
+                        const void *memory, uint32_t capacity, uint64_t position);
+
+/* Whether the producer moved since the last look: a hint from one relaxed load, for whoever spins. */
+bool fipc_consumer_has_news(const struct fipc_consumer *consumer);
+
+/**
+ * fipc_consumer_take() - look at the oldest record
+ * @ret_header:   a private copy, its size, kind and place validated; a skip record is a record too, and work
+ * @ret_payload:  in the shared memory: the producer can change these bytes at any moment; borrowed until release
+ *
+ * Never blocks, makes no system call. Taking again without a release gives the same record.
+ * Threads: the consumer's only.
+ *
+ * Return: 0; -EAGAIN empty; -EBADMSG the peer corrupted the ring (close the channel)
+ */
+int fipc_consumer_take(struct fipc_consumer *consumer, struct fipc_header *ret_header,
+                       const void **ret_payload);
+
+/* Payload bytes of a record whose header fipc_consumer_take() validated. */
+static inline uint32_t fipc_payload_size(const struct fipc_header *header)
+{
+    return header->size - (uint32_t)sizeof(*header);
+}
+
+/* Gives the room of the record that was taken back to the producer. Wakes nobody: see fipc_channel_ring(). */
+void fipc_consumer_release(struct fipc_consumer *consumer);
+
+/* Whether enough is free, half the ring, that a producer waiting for room should be woken. */
+bool fipc_consumer_left_room(const struct fipc_consumer *consumer);
+
+#endif

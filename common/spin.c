@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/spin.h"
+
+#include "common/clock.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#define PROBE_NS (2 * FIPC_NS_PER_US)
+#define YIELD_AFTER_NS (5 * FIPC_NS_PER_US)
+#define CPUS_CHECK_NS FIPC_NS_PER_S
+#define TURNS_PER_CLOCK_LOOK 8
+
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb" ::: "memory");
+#else
+    __asm__ __volatile__("" ::: "memory");
+#endif
+}
+
+static bool only_one_cpu(void)
+{
+    cpu_set_t allowed;
+
+    return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) == 1;
+}
+
+static long involuntary_switches(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns)
+{
+    *spin = (struct fipc_spin){.limit_ns = limit_ns, .budget_ns = limit_ns};
+}
+
+void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
+{
+    if (now_ns - spin->cpus_checked_ns >= CPUS_CHECK_NS) {
+        spin->alone = only_one_cpu();
+        spin->cpus_checked_ns = now_ns;
+    }
+    spin->started_ns = now_ns;
+    spin->end_ns = now_ns + (spin->alone ? 0 : spin->budget_ns);
+    spin->involuntary_switches = -1;
+    spin->turns = 0;
+}
+
+/* Whoever waits for this CPU gets it now; whether somebody took it by force says when to stop. */
+static bool yield_politely(struct fipc_spin *spin)
+{
+    long switches = involuntary_switches();
+
+    if (spin->involuntary_switches >= 0 && switches != spin->involuntary_switches)
+        return false;
+    spin->involuntary_switches = switches;
+    (void)sched_yield();
+    return true;
+}
+
+bool fipc_spin_again(struct fipc_spin *spin)
+{
+    uint64_t now_ns;
+
+    if (spin->end_ns == spin->started_ns)
+        return false;
+    cpu_relax();
+    if (++spin->turns % TURNS_PER_CLOCK_LOOK != 0)
+        return true;
+    now_ns = fipc_now_ns();
+    if (now_ns >= spin->end_ns)
+        return false;
+    return now_ns - spin->started_ns < YIELD_AFTER_NS || yield_politely(spin);
+}
+
+void fipc_spin_end(struct fipc_spin *spin, bool hit)
+{
+    uint64_t probe = spin->limit_ns < PROBE_NS ? spin->limit_ns : PROBE_NS;
+
+    if (hit)
+        spin->budget_ns = spin->budget_ns * 2 < spin->limit_ns ? spin->budget_ns * 2 : spin->limit_ns;
+    else
+        spin->budget_ns = spin->budget_ns / 2 > probe ? spin->budget_ns / 2 : probe;
+}
