@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both sides store first and look afterwards: the sleeper stores its word and looks at the ring, the publisher stores
- * a position and looks at the word. Only a seq_cst fence between store and load keeps both from missing each other,
- * on x86 too.
+ * Both sides store first and look afterwards: the sleeper stores its word and looks at the ring,
+ * the publisher stores a position and looks at the word. Only a seq_cst fence between store and
+ * load keeps both from missing each other, on x86 too.
  */
 #include "common/bell.h"
 
@@ -28,7 +28,8 @@ void fipc_end_set(struct fipc_end *own, uint32_t word)
 
 void fipc_end_fence(void)
 {
-    /* seq_cst: the end word must be visible before we look at the rings; fipc_end_rouse() is the mirror image */
+    /* seq_cst: the end word must be visible before we look at the rings; fipc_end_rouse() is the
+     * mirror image */
     atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -40,8 +41,10 @@ void fipc_end_arm(struct fipc_end *own, uint32_t word)
 
 bool fipc_end_disarm(struct fipc_end *own)
 {
-    /* acquire: pairs with the release exchange in fipc_end_rouse(); an exchange, or a late ringer's claim is lost */
-    return atomic_exchange_explicit(&own->word, FIPC_END_AWAKE, memory_order_acq_rel) == FIPC_END_AWAKE;
+    /* acquire: pairs with the release exchange in fipc_end_rouse(); an exchange, or a late ringer's
+     * claim is lost */
+    return atomic_exchange_explicit(&own->word, FIPC_END_AWAKE, memory_order_acq_rel) ==
+           FIPC_END_AWAKE;
 }
 
 int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns)
@@ -60,7 +63,8 @@ int fipc_end_rouse(struct fipc_end *peer, unsigned news)
 {
     uint32_t word;
 
-    /* seq_cst: what we published must be visible before we look at the peer's word; fipc_end_fence() is the mirror */
+    /* seq_cst: what we published must be visible before we look at the peer's word;
+     * fipc_end_fence() is the mirror */
     atomic_thread_fence(memory_order_seq_cst);
     /* relaxed: ordered by the fence */
     word = atomic_load_explicit(&peer->word, memory_order_relaxed);
@@ -68,7 +72,8 @@ int fipc_end_rouse(struct fipc_end *peer, unsigned news)
         return 0;
     if (!end_word_valid(word))
         return -EBADMSG;
-    if ((news & FIPC_NEWS_RECORDS) == 0 && ((news & FIPC_NEWS_ROOM) == 0 || (word & FIPC_END_ROOM) == 0))
+    if ((news & FIPC_NEWS_RECORDS) == 0 &&
+        ((news & FIPC_NEWS_ROOM) == 0 || (word & FIPC_END_ROOM) == 0))
         return 0;
 
     /* release: pairs with the acquire exchange in fipc_end_disarm() */
@@ -86,7 +91,8 @@ void fipc_end_wake(struct fipc_end *peer)
 void fipc_end_close(struct fipc_end *own)
 {
     atomic_store_explicit(&own->closing, 1, memory_order_relaxed);
-    /* seq_cst: the flag must be visible before the last look at the ring; the peer publishes, fences, looks at it */
+    /* seq_cst: the flag must be visible before the last look at the ring; the peer publishes,
+     * fences, looks at it */
     atomic_thread_fence(memory_order_seq_cst);
 }
 

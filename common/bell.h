@@ -5,12 +5,12 @@
 /*
  * How one end of a channel sleeps and how the other wakes it, without losing a wake-up.
  *
- * to sleep:     fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again; sleep only if
- *               nothing came. On leaving, fipc_end_disarm().
- * to publish:   store the tail (or the head); fipc_end_rouse(); if it says so, ring ONCE.
+ * to sleep:     fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again;
+ * sleep only if nothing came. On leaving, fipc_end_disarm(). to publish:   store the tail (or the
+ * head); fipc_end_rouse(); if it says so, ring ONCE.
  *
- * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings, never counts
- * bells.
+ * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings,
+ * never counts bells.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -45,7 +45,8 @@ static_assert(sizeof(struct fipc_end) == 64, "an end has a cache line of its own
 /* Awake and not closing, before the end is shared. */
 void fipc_end_init(struct fipc_end *end);
 
-/* Says how this end is about to sleep, and makes that visible before anything is looked at afterwards. */
+/* Says how this end is about to sleep, and makes that visible before anything is looked at
+ * afterwards. */
 void fipc_end_arm(struct fipc_end *own, uint32_t word);
 
 /* As fipc_end_arm() for many ends: set each, then one fence for all, then look at all. */
@@ -69,7 +70,8 @@ int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns);
  *
  * Fences by itself. A sleeping word is claimed by exchange, so that one of many ringers rings.
  *
- * Return: 0 no bell needed; FIPC_END_ASLEEP_FUTEX or FIPC_END_ASLEEP_FD ring it there; -EBADMSG not an end word
+ * Return: 0 no bell needed; FIPC_END_ASLEEP_FUTEX or FIPC_END_ASLEEP_FD ring it there; -EBADMSG not
+ * an end word
  */
 int fipc_end_rouse(struct fipc_end *peer, unsigned news);
 
@@ -80,7 +82,8 @@ void fipc_end_wake(struct fipc_end *peer);
 void fipc_end_close(struct fipc_end *own);
 bool fipc_end_is_closing(const struct fipc_end *peer);
 
-/* The fd that a peer asleep on its fds is woken by. Borrowed: the owner of the channel closes it. */
+/* The fd that a peer asleep on its fds is woken by. Borrowed: the owner of the channel closes it.
+ */
 enum fipc_bell_kind {
     FIPC_BELL_EVENTFD, /* toward trust only: its holder can make our write(2) block for ever */
     FIPC_BELL_LANE,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One table of types feeds encoder and decoder, so that a size cannot be checked by two opinions. */
+/* One table of types feeds encoder and decoder, so that a size cannot be checked by two opinions.
+ */
 #include "common/control.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ struct control_form {
     size_t data_bytes_max;
 };
 
-#define PLAIN(text, body)                                                                           \
+#define PLAIN(text, body)                                                                          \
     {                                                                                              \
         .name = (text), .body_bytes = sizeof(struct body), .name_count_at = NO_COUNT,              \
         .data_count_at = NO_COUNT                                                                  \

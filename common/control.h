@@ -3,10 +3,10 @@
 #define FIPC_COMMON_CONTROL_H
 
 /*
- * The control protocol: small packets of one fixed header, a fixed body per type, and the name or data that the body
- * counts. The greeting goes over the lane, one packet a message; everything after it travels as the payload of ring
- * records of kind FIPC_KIND_CONTROL, whose header's id pairs an answer with its question and whose status and target
- * carry the answer.
+ * The control protocol: small packets of one fixed header, a fixed body per type, and the name or
+ * data that the body counts. The greeting goes over the lane, one packet a message; everything
+ * after it travels as the payload of ring records of kind FIPC_KIND_CONTROL, whose header's id
+ * pairs an answer with its question and whose status and target carry the answer.
  *
  *      0       4         6      8       12         16
  *      +-------+---------+------+-------+----------+----------------+------+------+
@@ -20,9 +20,9 @@
  *        | <- OPENED, SERVED, ... --- ring ------ |
  *        | <- GOODBYE --------------- ring ------ |    then the lane hangs up
  *
- * Integers are little-endian, which is the byte order of every host that fipc is built for. `size` counts the whole
- * packet; `reserved` is zero. An unknown type, a size that is not exactly what type and counts say, or another
- * version is refused with a reason.
+ * Integers are little-endian, which is the byte order of every host that fipc is built for. `size`
+ * counts the whole packet; `reserved` is zero. An unknown type, a size that is not exactly what
+ * type and counts say, or another version is refused with a reason.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -31,11 +31,13 @@
 #define FIPC_CONTROL_MAGIC UINT32_C(0x63706966) /* "fipc" */
 #define FIPC_CONTROL_VERSION 1
 
-#define FIPC_NAME_BYTES_MAX 255u           /* of a service's name, without a terminating zero */
-#define FIPC_ONESHOT_DATA_BYTES_MAX 4096u  /* of a request inside HELLO */
-#define FIPC_ONESHOT_REPLY_BYTES_MAX 32736u /* of a reply inside ONESHOT_REPLY: as much as a default ring carries */
+#define FIPC_NAME_BYTES_MAX 255u          /* of a service's name, without a terminating zero */
+#define FIPC_ONESHOT_DATA_BYTES_MAX 4096u /* of a request inside HELLO */
+#define FIPC_ONESHOT_REPLY_BYTES_MAX                                                               \
+    32736u /* of a reply inside ONESHOT_REPLY: as much as a default ring carries */
 
-/* The largest packet that a broker takes: HELLO with a one-shot request. The largest for a client: ONESHOT_REPLY. */
+/* The largest packet that a broker takes: HELLO with a one-shot request. The largest for a client:
+ * ONESHOT_REPLY. */
 #define FIPC_PACKET_BYTES_MAX 33024u
 
 enum fipc_control_type {
@@ -94,14 +96,15 @@ struct fipc_control_header {
 };
 
 enum fipc_hello_flag {
-    FIPC_HELLO_ONESHOT = 1 << 0, /* the request is in this packet; the reply comes back on the lane */
-    FIPC_HELLO_RESUME = 1 << 1,  /* a RESUME record follows as the first one in the ring */
+    FIPC_HELLO_ONESHOT =
+        1 << 0, /* the request is in this packet; the reply comes back on the lane */
+    FIPC_HELLO_RESUME = 1 << 1, /* a RESUME record follows as the first one in the ring */
 };
 
 struct fipc_hello {
     uint64_t features; /* what the client can do */
     uint32_t flags;
-    uint32_t wait_ms;            /* how long the client is ready to wait for a slot; UINT32_MAX: no limit */
+    uint32_t wait_ms; /* how long the client is ready to wait for a slot; UINT32_MAX: no limit */
     uint32_t request_ring_bytes; /* 0: the broker's default; likewise the next */
     uint32_t reply_ring_bytes;
     uint64_t id; /* one-shot: as in struct fipc_header; likewise the next */
@@ -151,11 +154,12 @@ struct fipc_opened {
 };
 
 struct fipc_serve {
-    uint32_t name_bytes; /* the service's name follows */
+    uint32_t name_bytes;  /* the service's name follows */
     uint32_t concurrency; /* messages that this worker takes at once */
 };
 
-/* To the broker: make a memfd of this size. From the broker: it was made, and an ANNOUNCE follows. */
+/* To the broker: make a memfd of this size. From the broker: it was made, and an ANNOUNCE follows.
+ */
 struct fipc_large {
     uint64_t bytes;
 };
@@ -173,7 +177,8 @@ struct fipc_closed {
     uint32_t reserved;
 };
 
-/* The arrays follow the body: names as {uint32_t bytes, bytes}, calls as {id, target name index}, requests as ids. */
+/* The arrays follow the body: names as {uint32_t bytes, bytes}, calls as {id, target name index},
+ * requests as ids. */
 struct fipc_resume {
     uint32_t n_names;
     uint32_t n_calls;
@@ -213,7 +218,8 @@ struct fipc_control {
         struct fipc_resume resume;
         struct fipc_nothing nothing;
     };
-    const void *name; /* name_bytes of the body; borrowed: when decoded, from the packet; likewise data */
+    const void
+        *name; /* name_bytes of the body; borrowed: when decoded, from the packet; likewise data */
     const void *data;
 };
 
@@ -231,8 +237,8 @@ int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t
  * fipc_control_decode() - check and read a packet
  * @packet:  in private memory: bytes in a ring are copied out first
  *
- * Checks the form alone: magic, version, type, the exact size, the bounds of name and data. Whether the packet has
- * a place here and now is the caller's to judge.
+ * Checks the form alone: magic, version, type, the exact size, the bounds of name and data. Whether
+ * the packet has a place here and now is the caller's to judge.
  *
  * Return: 0; -EPROTONOSUPPORT another version; -EBADMSG not a packet
  */

@@ -20,10 +20,7 @@ static inline int fd_close(int fd)
     return -1;
 }
 
-static inline void fd_closep(int *fd)
-{
-    *fd = fd_close(*fd);
-}
+static inline void fd_closep(int *fd) { *fd = fd_close(*fd); }
 
 /* Takes the fd out of its owner. */
 static inline int fd_steal(int *fd)

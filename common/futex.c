@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A futex lets somebody sleep; it orders nothing. Whoever wakes up looks at the shared state again. */
+/* A futex lets somebody sleep; it orders nothing. Whoever wakes up looks at the shared state again.
+ */
 #include "common/futex.h"
 
 #include "common/clock.h"

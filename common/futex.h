@@ -17,8 +17,8 @@ enum fipc_futex_scope {
  * @expected:     sleep only while *@word is this
  * @deadline_ns:  absolute CLOCK_MONOTONIC nanoseconds; FIPC_NEVER for none
  *
- * A return of 0 is a hint, not news: the word changed, somebody woke us, or a signal came. Look again.
- * Threads: any.
+ * A return of 0 is a hint, not news: the word changed, somebody woke us, or a signal came. Look
+ * again. Threads: any.
  *
  * Return: 0; -ETIMEDOUT the deadline passed; -EFAULT, -EINVAL a bad address
  */

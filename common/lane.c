@@ -9,10 +9,7 @@
 #include <sys/socket.h>
 
 /* ECONNRESET is how the kernel says that the peer closed with packets unread: gone either way. */
-static int lane_error(void)
-{
-    return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno;
-}
+static int lane_error(void) { return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno; }
 
 int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds, size_t n_fds)
 {
@@ -102,5 +99,6 @@ bool fipc_lane_is_hung_up(int lane_fd)
 {
     struct pollfd lane = {.fd = lane_fd, .events = POLLRDHUP};
 
-    return poll(&lane, 1, 0) > 0 && (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    return poll(&lane, 1, 0) > 0 &&
+           (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }

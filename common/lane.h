@@ -2,7 +2,8 @@
 #ifndef FIPC_COMMON_LANE_H
 #define FIPC_COMMON_LANE_H
 
-/* The SOCK_SEQPACKET socket beside the rings: whole packets in and out, never blocking, fds counted exactly. */
+/* The SOCK_SEQPACKET socket beside the rings: whole packets in and out, never blocking, fds counted
+ * exactly. */
 #include "common/control.h"
 
 #include <stdbool.h>
@@ -20,8 +21,8 @@ struct fipc_lane_fds {
  * fipc_lane_send() - send one control packet
  * @fds:  borrowed; @n_fds of them go with the packet
  *
- * Return: 0; -EAGAIN the peer does not read; -EPIPE it is gone; -ETOOMANYREFS too many fds in flight; -ENOMEM;
- * -EMSGSIZE larger than the lane takes
+ * Return: 0; -EAGAIN the peer does not read; -EPIPE it is gone; -ETOOMANYREFS too many fds in
+ * flight; -ENOMEM; -EMSGSIZE larger than the lane takes
  */
 int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds, size_t n_fds);
 
@@ -32,8 +33,8 @@ int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *f
  *
  * There is room for every fd that can come, so that the kernel closes none in our name.
  *
- * Return: 0; -EAGAIN nothing there; -EPIPE the peer hung up; -EMSGSIZE the packet was larger than @buffer_size;
- * -EBADMSG fds were lost on the way; else the errno of recvmsg(2)
+ * Return: 0; -EAGAIN nothing there; -EPIPE the peer hung up; -EMSGSIZE the packet was larger than
+ * @buffer_size; -EBADMSG fds were lost on the way; else the errno of recvmsg(2)
  */
 int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size,
                       struct fipc_lane_fds *ret_fds);

@@ -3,8 +3,9 @@
 #define FIPC_COMMON_MESSAGE_H
 
 /*
- * The header of every record in a ring, 32 bytes, in the byte order of the host. A message is this header and its
- * payload; a control record carries a control packet (common/control.h) as its payload.
+ * The header of every record in a ring, 32 bytes, in the byte order of the host. A message is this
+ * header and its payload; a control record carries a control packet (common/control.h) as its
+ * payload.
  *
  *      0        4      6       8        12       16               24               32
  *      +--------+------+-------+--------+--------+----------------+----------------+
@@ -35,17 +36,18 @@ enum fipc_request_flag {
 
 /* Flags of a reply. */
 enum fipc_reply_flag {
-    FIPC_REPLY_CAPPED = 1 << 0, /* the caller asked for more time than handler_ms: it got that much */
-    FIPC_REPLY_LARGE = 1 << 1,  /* as FIPC_REQUEST_LARGE */
+    FIPC_REPLY_CAPPED =
+        1 << 0, /* the caller asked for more time than handler_ms: it got that much */
+    FIPC_REPLY_LARGE = 1 << 1, /* as FIPC_REQUEST_LARGE */
 };
 
 struct fipc_header {
-    uint32_t size;         /* of header and payload, in bytes */
-    uint16_t kind;         /* enum fipc_kind */
-    uint16_t flags;        /* by kind */
-    uint32_t target;       /* request: number that OPENED gave to the service's name */
-    int32_t status;        /* reply: 0 or a negative errno */
-    uint64_t id;           /* made by the caller's library, unguessable: who knows it may have the reply */
+    uint32_t size;   /* of header and payload, in bytes */
+    uint16_t kind;   /* enum fipc_kind */
+    uint16_t flags;  /* by kind */
+    uint32_t target; /* request: number that OPENED gave to the service's name */
+    int32_t status;  /* reply: 0 or a negative errno */
+    uint64_t id; /* made by the caller's library, unguessable: who knows it may have the reply */
     uint64_t remaining_ns; /* request: time left to answer; 0: the broker's longest */
 };
 

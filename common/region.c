@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whoever makes a region trusts nobody who maps it: sealed before it leaves our hands, so that no peer can truncate
- * it under us (SIGBUS). Whoever opens one checks the seals and the size, and takes its geometry from the greeting,
- * never from the memory.
+ * Whoever makes a region trusts nobody who maps it: sealed before it leaves our hands, so that no
+ * peer can truncate it under us (SIGBUS). Whoever opens one checks the seals and the size, and
+ * takes its geometry from the greeting, never from the memory.
  */
 #include "common/region.h"
 

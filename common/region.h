@@ -3,8 +3,8 @@
 #define FIPC_COMMON_REGION_H
 
 /*
- * The memory that the two ends of a channel share: one sealed memfd with both rings and, between them, the control
- * block.
+ * The memory that the two ends of a channel share: one sealed memfd with both rings and, between
+ * them, the control block.
  *
  *      +---------+---------------+---------------+-------------+---------+
  *      | unused  | request ring  | control block | reply ring  | unused  |
@@ -12,15 +12,16 @@
  *      +---------+---------------+---------------+-------------+---------+
  *                            |<-- one page, 4096 B -->|
  *
- * The request ring starts to be filled 1792 bytes before its end, the reply ring at its beginning, so that the
- * first messages of an end touch one single page: a page fault costs more than the call that it serves.
+ * The request ring starts to be filled 1792 bytes before its end, the reply ring at its beginning,
+ * so that the first messages of an end touch one single page: a page fault costs more than the call
+ * that it serves.
  *
- *      control block:    0  tail of the request ring      256  end word of the client, its CLOSING flag
- *                       64  head of the request ring      320  end word of the broker, its CLOSING flag
- *                      128  tail of the reply ring        384  reserved, zero
- *                      192  head of the reply ring
+ *      control block:    0  tail of the request ring      256  end word of the client, its CLOSING
+ * flag 64  head of the request ring      320  end word of the broker, its CLOSING flag 128  tail of
+ * the reply ring        384  reserved, zero 192  head of the reply ring
  *
- * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME names.
+ * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME
+ * names.
  */
 #include "common/bell.h"
 #include "common/ring.h"
@@ -61,12 +62,14 @@ struct fipc_region {
  * @ret_region:           the region; free it with fipc_region_deinit()
  * @ret_fd:               the memfd, for the other end; returned to the caller
  * @name:                 shown in /proc/PID/maps as "memfd:<name>"
- * @request_ring_bytes:   a power of two, FIPC_RING_BYTES_MIN to FIPC_RING_BYTES_MAX; likewise @reply_ring_bytes
+ * @request_ring_bytes:   a power of two, FIPC_RING_BYTES_MIN to FIPC_RING_BYTES_MAX; likewise
+ * @reply_ring_bytes
  *
- * The rings are empty, both ends awake. The memory can neither shrink nor grow from here on (F_SEAL_SHRINK,
- * F_SEAL_GROW, F_SEAL_SEAL); holes can still be punched into it.
+ * The rings are empty, both ends awake. The memory can neither shrink nor grow from here on
+ * (F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL); holes can still be punched into it.
  *
- * Return: 0; -EINVAL a bad ring size; else the errno of memfd_create(2), ftruncate(2), fcntl(2), mmap(2)
+ * Return: 0; -EINVAL a bad ring size; else the errno of memfd_create(2), ftruncate(2), fcntl(2),
+ * mmap(2)
  */
 int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *name,
                        uint32_t request_ring_bytes, uint32_t reply_ring_bytes);
@@ -75,10 +78,11 @@ int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *
  * fipc_region_open() - map a region that somebody else made
  * @fd:  the memfd; borrowed, may be closed afterwards
  *
- * Both seals and size are compared with what was promised before the memory is mapped. A child of fork(2) does not
- * inherit the mapping.
+ * Both seals and size are compared with what was promised before the memory is mapped. A child of
+ * fork(2) does not inherit the mapping.
  *
- * Return: 0; -EINVAL a bad ring size; -EBADMSG not a sealed memfd of that size; else the errno of mmap(2)
+ * Return: 0; -EINVAL a bad ring size; -EBADMSG not a sealed memfd of that size; else the errno of
+ * mmap(2)
  */
 int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                      uint32_t reply_ring_bytes);
@@ -98,7 +102,8 @@ struct fipc_control_block *fipc_region_control(const struct fipc_region *region)
 unsigned char *fipc_region_request_ring(const struct fipc_region *region);
 unsigned char *fipc_region_reply_ring(const struct fipc_region *region);
 
-/* The position at which the request ring of this size starts its life; the reply ring starts at 0. */
+/* The position at which the request ring of this size starts its life; the reply ring starts at 0.
+ */
 uint64_t fipc_region_request_start(uint32_t request_ring_bytes);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The peer may be hostile: it maps the same memory and can change anything in it at any moment. So every shared word
- * is loaded once, atomically, into a local, validated there and used from there; capacity and positions are never
- * taken from the region. What the peer can achieve is -EBADMSG, or garbage in its own payload.
+ * The peer may be hostile: it maps the same memory and can change anything in it at any moment. So
+ * every shared word is loaded once, atomically, into a local, validated there and used from there;
+ * capacity and positions are never taken from the region. What the peer can achieve is -EBADMSG, or
+ * garbage in its own payload.
  *
- * A loan that is overtaken by another reservation pins its span: its owner may still write there, so that the room
- * is not used again before the loan ends, even where the consumer has long passed the skip record that covers it.
+ * A loan that is overtaken by another reservation pins its span: its owner may still write there,
+ * so that the room is not used again before the loan ends, even where the consumer has long passed
+ * the skip record that covers it.
  */
 #include "common/ring.h"
 
@@ -44,8 +46,8 @@ uint32_t fipc_ring_payload_max(uint32_t capacity)
 
 /* ---- producer ---- */
 
-void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positions *shared, void *memory,
-                        uint32_t capacity, uint64_t position)
+void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positions *shared,
+                        void *memory, uint32_t capacity, uint64_t position)
 {
     *producer = (struct fipc_producer){
         .shared = shared,
@@ -63,7 +65,8 @@ static unsigned char *producer_at(const struct fipc_producer *producer, uint64_t
 
 static void producer_publish(struct fipc_producer *producer)
 {
-    /* release: pairs with the acquire load in fipc_consumer_take(); the record's bytes arrive with it */
+    /* release: pairs with the acquire load in fipc_consumer_take(); the record's bytes arrive with
+     * it */
     atomic_store_explicit(&producer->shared->tail, producer->tail, memory_order_release);
 }
 
@@ -79,7 +82,8 @@ static uint64_t producer_free(const struct fipc_producer *producer)
     return producer->capacity - used;
 }
 
-/* Looks at the consumer's head only when what is known to be free is not enough. 1: room; 0: none now. */
+/* Looks at the consumer's head only when what is known to be free is not enough. 1: room; 0: none
+ * now. */
 static int producer_find_room(struct fipc_producer *producer, uint64_t needed)
 {
     uint64_t head;
@@ -87,7 +91,8 @@ static int producer_find_room(struct fipc_producer *producer, uint64_t needed)
     if (producer_free(producer) >= needed)
         return 1;
 
-    /* acquire: pairs with the release store in fipc_consumer_release(); its reads end before we write there */
+    /* acquire: pairs with the release store in fipc_consumer_release(); its reads end before we
+     * write there */
     head = atomic_load_explicit(&producer->shared->head, memory_order_acquire);
     if (head - producer->head > producer->tail - producer->head || head % FIPC_RECORD_ALIGN != 0)
         return -EBADMSG;
@@ -123,7 +128,8 @@ static void producer_unpin(struct fipc_producer *producer, const struct fipc_loa
     *link = loan->next;
 }
 
-/* Turns the span of the loan at the tail into a skip record and pins it: somebody overtakes the loan. */
+/* Turns the span of the loan at the tail into a skip record and pins it: somebody overtakes the
+ * loan. */
 static void producer_overtake(struct fipc_producer *producer)
 {
     struct fipc_loan *loan = producer->in_place;
@@ -135,13 +141,15 @@ static void producer_overtake(struct fipc_producer *producer)
     producer_publish(producer);
 }
 
-/* What a record of @span needs before it can be written: itself, a skip to the wrap, an overtaken loan. */
+/* What a record of @span needs before it can be written: itself, a skip to the wrap, an overtaken
+ * loan. */
 struct placement {
     uint64_t skip;
     uint64_t needed;
 };
 
-static int producer_place(struct fipc_producer *producer, size_t size, struct placement *ret_placement)
+static int producer_place(struct fipc_producer *producer, size_t size,
+                          struct placement *ret_placement)
 {
     uint64_t overtaken, span, left;
 
@@ -187,8 +195,9 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
 }
 
 /*
- * The loan's own span is room for the copy too, or a large loan would wait for room that no consumer can make. The copy
- * starts where the loan does or before it, so that no header is written over what is still to be copied.
+ * The loan's own span is room for the copy too, or a large loan would wait for room that no
+ * consumer can make. The copy starts where the loan does or before it, so that no header is written
+ * over what is still to be copied.
  */
 static int producer_commit_copy(struct fipc_producer *producer, struct fipc_loan *loan,
                                 const struct fipc_header *header)
@@ -229,8 +238,8 @@ void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan)
     }
 }
 
-int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header, const void *payload,
-                       size_t size)
+int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header,
+                       const void *payload, size_t size)
 {
     struct fipc_loan loan;
     int r;
@@ -286,8 +295,10 @@ static struct fipc_header header_load(const unsigned char *memory)
     } copy;
 
     for (size_t i = 0; i < HEADER_WORDS; i++) {
-        /* relaxed: ordered by the acquire load of the tail; atomic only so that each word is read once */
-        copy.words[i] = __atomic_load_n((const ring_word *)(const void *)memory + i, __ATOMIC_RELAXED);
+        /* relaxed: ordered by the acquire load of the tail; atomic only so that each word is read
+         * once */
+        copy.words[i] =
+            __atomic_load_n((const ring_word *)(const void *)memory + i, __ATOMIC_RELAXED);
     }
     return copy.header;
 }
@@ -328,7 +339,8 @@ void fipc_consumer_release(struct fipc_consumer *consumer)
     assert(consumer->span > 0);
     consumer->head += consumer->span;
     consumer->span = 0;
-    /* release: pairs with the acquire load in producer_find_room(); our reads end before the room is free */
+    /* release: pairs with the acquire load in producer_find_room(); our reads end before the room
+     * is free */
     atomic_store_explicit(&consumer->shared->head, consumer->head, memory_order_release);
 }
 

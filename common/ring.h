@@ -3,15 +3,16 @@
 #define FIPC_COMMON_RING_H
 
 /*
- * A single-producer single-consumer queue of records in shared memory. Positions are free-running 64-bit counts of
- * bytes: the tail is the producer's, the head the consumer's. A record is a struct fipc_header and its payload,
- * contiguous, and starts at a multiple of RECORD_ALIGN; where one does not fit before the end of the memory, a skip
- * record fills the rest.
+ * A single-producer single-consumer queue of records in shared memory. Positions are free-running
+ * 64-bit counts of bytes: the tail is the producer's, the head the consumer's. A record is a struct
+ * fipc_header and its payload, contiguous, and starts at a multiple of RECORD_ALIGN; where one does
+ * not fit before the end of the memory, a skip record fills the rest.
  *
  *      tail: written up to here          head: taken up to here
  *      0 <= tail - head <= capacity, both multiples of FIPC_RECORD_ALIGN
  *
- * Each end keeps its own position, the peer's last good position and the geometry in private memory.
+ * Each end keeps its own position, the peer's last good position and the geometry in private
+ * memory.
  */
 #include "common/message.h"
 
@@ -40,10 +41,11 @@ struct fipc_producer {
     struct fipc_ring_positions *shared;
     unsigned char *memory;
     uint32_t capacity;
-    uint64_t tail;             /* ours; what lies before it is written, or a skip about to be published */
-    uint64_t head;             /* the consumer's last good position */
+    uint64_t tail; /* ours; what lies before it is written, or a skip about to be published */
+    uint64_t head; /* the consumer's last good position */
     struct fipc_loan *in_place; /* the loan that starts at the tail, or NULL */
-    struct fipc_loan *pinned;   /* loans that others overtook, oldest first: their spans are not free yet */
+    struct fipc_loan
+        *pinned; /* loans that others overtook, oldest first: their spans are not free yet */
 };
 
 struct fipc_consumer {
@@ -58,7 +60,8 @@ struct fipc_consumer {
 /* Sets both positions of an empty ring, before it is shared. */
 void fipc_ring_positions_init(struct fipc_ring_positions *shared, uint64_t position);
 
-/* The largest payload that one record of a ring of this size carries: half the ring, less its header. */
+/* The largest payload that one record of a ring of this size carries: half the ring, less its
+ * header. */
 uint32_t fipc_ring_payload_max(uint32_t capacity);
 
 /**
@@ -67,20 +70,21 @@ uint32_t fipc_ring_payload_max(uint32_t capacity);
  * @capacity:  bytes at @memory, a power of two
  * @position:  where the ring starts: what fipc_ring_positions_init() was given
  */
-void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positions *shared, void *memory,
-                        uint32_t capacity, uint64_t position);
+void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positions *shared,
+                        void *memory, uint32_t capacity, uint64_t position);
 
 /**
  * fipc_producer_reserve() - claim room for one record
  * @size:      payload in bytes, 0 to fipc_ring_payload_max()
  * @ret_loan:  the room; stays where it is until commit or abort, since the producer may refer to it
  *
- * Never blocks, makes no system call. Several loans may be open: an older one that is overtaken leaves a skip
- * record in its place, which is published at once, and is copied when it is committed. Until it ends its span is no
- * room for others, so that -EAGAIN may last until then, however much the consumer takes.
- * Threads: the producer's only, or under its lock.
+ * Never blocks, makes no system call. Several loans may be open: an older one that is overtaken
+ * leaves a skip record in its place, which is published at once, and is copied when it is
+ * committed. Until it ends its span is no room for others, so that -EAGAIN may last until then,
+ * however much the consumer takes. Threads: the producer's only, or under its lock.
  *
- * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the peer corrupted the ring (close the channel)
+ * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the peer corrupted the ring
+ * (close the channel)
  */
 int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fipc_loan *ret_loan);
 
@@ -91,8 +95,8 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
  *
  * Publishing wakes nobody: see fipc_channel_ring(). Threads: as fipc_producer_reserve().
  *
- * Return: 0; where the loan was overtaken also -EAGAIN no room for the copy now (in an empty ring there is, for the
- * oldest loan), -EBADMSG the peer corrupted the ring
+ * Return: 0; where the loan was overtaken also -EAGAIN no room for the copy now (in an empty ring
+ * there is, for the oldest loan), -EBADMSG the peer corrupted the ring
  */
 int fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
                          const struct fipc_header *header);
@@ -106,8 +110,8 @@ void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan)
  *
  * Return: as fipc_producer_reserve()
  */
-int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header, const void *payload,
-                       size_t size);
+int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header,
+                       const void *payload, size_t size);
 
 /**
  * fipc_producer_has_room() - look whether a record would fit
@@ -121,13 +125,16 @@ int fipc_producer_has_room(struct fipc_producer *producer, size_t size);
 void fipc_consumer_init(struct fipc_consumer *consumer, struct fipc_ring_positions *shared,
                         const void *memory, uint32_t capacity, uint64_t position);
 
-/* Whether the producer moved since the last look: a hint from one relaxed load, for whoever spins. */
+/* Whether the producer moved since the last look: a hint from one relaxed load, for whoever spins.
+ */
 bool fipc_consumer_has_news(const struct fipc_consumer *consumer);
 
 /**
  * fipc_consumer_take() - look at the oldest record
- * @ret_header:   a private copy, its size, kind and place validated; a skip record is a record too, and work
- * @ret_payload:  in the shared memory: the producer can change these bytes at any moment; borrowed until release
+ * @ret_header:   a private copy, its size, kind and place validated; a skip record is a record too,
+ * and work
+ * @ret_payload:  in the shared memory: the producer can change these bytes at any moment; borrowed
+ * until release
  *
  * Never blocks, makes no system call. Taking again without a release gives the same record.
  * Threads: the consumer's only.
@@ -143,7 +150,8 @@ static inline uint32_t fipc_payload_size(const struct fipc_header *header)
     return header->size - (uint32_t)sizeof(*header);
 }
 
-/* Gives the room of the record that was taken back to the producer. Wakes nobody: see fipc_channel_ring(). */
+/* Gives the room of the record that was taken back to the producer. Wakes nobody: see
+ * fipc_channel_ring(). */
 void fipc_consumer_release(struct fipc_consumer *consumer);
 
 /* Whether enough is free, half the ring, that a producer waiting for room should be woken. */

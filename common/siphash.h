@@ -12,7 +12,8 @@ struct fipc_siphash_key {
  * fipc_siphash() - SipHash-2-4 of one 64-bit word
  *
  * Who does not have the key cannot tell the values of one counter from random numbers.
- * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the message is the word, little-endian.
+ * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the message is the word,
+ * little-endian.
  */
 uint64_t fipc_siphash(const struct fipc_siphash_key *key, uint64_t word);
 

@@ -85,7 +85,8 @@ void fipc_spin_end(struct fipc_spin *spin, bool hit)
     uint64_t probe = spin->limit_ns < PROBE_NS ? spin->limit_ns : PROBE_NS;
 
     if (hit)
-        spin->budget_ns = spin->budget_ns * 2 < spin->limit_ns ? spin->budget_ns * 2 : spin->limit_ns;
+        spin->budget_ns =
+            spin->budget_ns * 2 < spin->limit_ns ? spin->budget_ns * 2 : spin->limit_ns;
     else
         spin->budget_ns = spin->budget_ns / 2 > probe ? spin->budget_ns / 2 : probe;
 }

@@ -3,10 +3,11 @@
 #define FIPC_COMMON_SPIN_H
 
 /*
- * Looking for a little while before going to sleep, since waking a sleeping CPU costs a hundred times a message.
- * Only as long as it recently paid off: a hit doubles the budget up to the limit, a miss halves it down to a small
- * probe. Never where only one CPU is allowed; yields after a few microseconds; ends at an involuntary context switch,
- * which says that somebody else has use for this CPU.
+ * Looking for a little while before going to sleep, since waking a sleeping CPU costs a hundred
+ * times a message. Only as long as it recently paid off: a hit doubles the budget up to the limit,
+ * a miss halves it down to a small probe. Never where only one CPU is allowed; yields after a few
+ * microseconds; ends at an involuntary context switch, which says that somebody else has use for
+ * this CPU.
  */
 #include <stdbool.h>
 #include <stdint.h>

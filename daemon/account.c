@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/account.h"
+
+#include <search.h>
+#include <stdlib.h>
+
+static int compare_uids(const void *a, const void *b)
+{
+    const struct account *left = a, *right = b;
+
+    return (left->uid > right->uid) - (left->uid < right->uid);
+}
+
+struct account *account_open(struct account_table *table, uid_t uid)
+{
+    const struct account wanted = {.uid = uid};
+    struct account **found = tfind(&wanted, &table->tree, compare_uids);
+    struct account *account;
+
+    if (found != NULL)
+        return *found;
+    account = calloc(1, sizeof(*account));
+    if (account == NULL)
+        return NULL;
+    account->uid = uid;
+    if (tsearch(account, &table->tree, compare_uids) == NULL) {
+        free(account);
+        return NULL;
+    }
+    return account;
+}
+
+void account_settle(struct account_table *table, struct account *account)
+{
+    if (account->n_slots > 0 || account->n_waiting > 0)
+        return;
+    (void)tdelete(account, &table->tree, compare_uids);
+    free(account);
+}

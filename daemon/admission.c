@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/admission.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/lane.h"
+#include "daemon/broker.h"
+#include "daemon/closer.h"
+#include "daemon/greeting.h"
+#include "daemon/log.h"
+#include "daemon/slot_close.h"
+#include "daemon/slot_timer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* How often the deadlines of those who wait are looked at. */
+#define LOOK_S 0.1
+/* Told to who is refused for want of a slot. */
+#define RETRY_MS 50
+
+/* ---- who it is, and what it may have ---- */
+
+static int peer_of(int lane_fd, struct peer *ret_peer)
+{
+    struct ucred credentials;
+    socklen_t size = sizeof(credentials);
+
+    if (getsockopt(lane_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+        return -errno;
+    *ret_peer = (struct peer){
+        .uid = credentials.uid,
+        .gid = credentials.gid,
+        .pid = credentials.pid,
+    };
+    return 0;
+}
+
+uint32_t admission_slots_per_uid(const struct broker *broker)
+{
+    uint32_t count = broker->config->slots.count;
+    uint32_t per_uid = broker->config->slots.per_uid;
+
+    if (per_uid == 0)
+        per_uid = count / 4 > 0 ? count / 4 : 1;
+    return per_uid < count ? per_uid : count;
+}
+
+/* A uid's share of the waiting room is its share of the slots. */
+static uint32_t places_per_uid(const struct broker *broker)
+{
+    uint64_t share = (uint64_t)broker->admission.capacity * admission_slots_per_uid(broker) /
+                     broker->config->slots.count;
+
+    return share > 0 ? (uint32_t)share : 1;
+}
+
+static bool slot_allowed(const struct broker *broker, const struct account *account)
+{
+    return account->n_slots < admission_slots_per_uid(broker);
+}
+
+/* A uid's regions may take what its sessions of the default size would, and one of the largest size
+ * in any case. */
+bool admission_region_allowed(const struct broker *broker, const struct account *account,
+                              uint64_t bytes)
+{
+    const struct config *config = broker->config;
+    uint64_t largest = fipc_region_size(config->slots.ring_bytes_max, config->slots.ring_bytes_max);
+    uint64_t usual =
+        fipc_region_size(config->slots.request_ring_bytes, config->slots.reply_ring_bytes) *
+        admission_slots_per_uid(broker);
+
+    return account->region_bytes + bytes <= (usual > largest ? usual : largest);
+}
+
+void admission_slot_ended(struct broker *broker, struct slot *slot)
+{
+    slot->account->n_slots--;
+    account_settle(&broker->admission.accounts, slot->account);
+    slot->account = NULL;
+}
+
+/* ---- refusing and seating ---- */
+
+/* Takes HELLO out of a socket that is about to be closed: with it unread the peer would see a
+ * reset, not our answer. */
+static void discard_hello(struct broker *broker, int lane_fd)
+{
+    struct fipc_lane_fds fds;
+    char byte;
+    size_t size;
+
+    (void)fipc_lane_receive(lane_fd, &byte, sizeof(byte), &size, &fds);
+    closer_close_all(&broker->closer, &fds);
+}
+
+/* Says why there is no slot. @lane_fd is consumed. */
+static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
+                   enum fipc_reason reason)
+{
+    struct fipc_control refused = {
+        .type = FIPC_CONTROL_REFUSED,
+        .refused = {.reason = reason, .retry_ms = RETRY_MS},
+    };
+    struct log_subject subject = {.slot = -1, .uid = peer->uid, .pid = peer->pid, .reason = reason};
+
+    broker->slots.n_refused[reason]++;
+    log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
+    (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
+    discard_hello(broker, lane_fd);
+    closer_close(&broker->closer, lane_fd);
+}
+
+/* Gives a slot to a connection. Return: 0, @lane_fd is consumed; -EAGAIN there is none that its uid
+ * may have */
+static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
+                struct account *account)
+{
+    struct slot *slot;
+
+    if (!slot_allowed(broker, account))
+        return -EAGAIN;
+    slot = slot_take(&broker->slots, lane_fd, peer, broker->loop.now_ns);
+    if (slot == NULL)
+        return -EAGAIN;
+    slot->account = account;
+    account->n_slots++;
+    slot_timer_start(broker, slot);
+    if (loop_watch_lane(broker, slot) < 0)
+        slot_close(broker, slot, FIPC_REASON_SHORT);
+    else
+        greeting_receive(broker, slot); /* HELLO is often there before accept(2) */
+    return 0;
+}
+
+/* ---- the waiting room ---- */
+
+/* Looks at HELLO without taking it. Until it has come, a connection may wait as long as one that is
+ * greeting. */
+static uint64_t waiting_deadline(const struct broker *broker, const struct waiting *waiting)
+{
+    struct {
+        struct fipc_control_header header;
+        struct fipc_hello hello;
+    } packet;
+    ssize_t size = recv(waiting->lane_fd, &packet, sizeof(packet), MSG_PEEK | MSG_DONTWAIT);
+    uint64_t wait_ms = broker->config->timeouts.doorbell_ms;
+
+    if (size == (ssize_t)sizeof(packet) && packet.header.magic == FIPC_CONTROL_MAGIC &&
+        packet.header.version == FIPC_CONTROL_VERSION && packet.header.type == FIPC_CONTROL_HELLO) {
+        if (packet.hello.wait_ms == UINT32_MAX)
+            return FIPC_NEVER;
+        wait_ms = packet.hello.wait_ms;
+    }
+    return fipc_deadline_after(waiting->since_ns, wait_ms * FIPC_NS_PER_MS);
+}
+
+/* Return: 0, @lane_fd is consumed; -EAGAIN there is no place; another error: it cannot be watched
+ */
+static int wait_for_slot(struct broker *broker, int lane_fd, const struct peer *peer,
+                         struct account *account)
+{
+    struct admission *admission = &broker->admission;
+    struct waiting *waiting = TAILQ_FIRST(&admission->unused);
+    int r;
+
+    if (waiting == NULL || account->n_waiting >= places_per_uid(broker))
+        return -EAGAIN;
+    waiting->generation++;
+    r = loop_watch_waiting(broker, lane_fd, (uint32_t)(waiting - admission->places),
+                           waiting->generation);
+    if (r < 0)
+        return r;
+    TAILQ_REMOVE(&admission->unused, waiting, link);
+    TAILQ_INSERT_TAIL(&admission->room, waiting, link);
+    admission->n_waiting++;
+    account->n_waiting++;
+    waiting->lane_fd = lane_fd;
+    waiting->peer = *peer;
+    waiting->account = account;
+    waiting->since_ns = broker->loop.now_ns;
+    waiting->deadline_ns = waiting_deadline(broker, waiting);
+    if (!ev_is_active(&admission->deadlines))
+        ev_timer_again(broker->loop.ev, &admission->deadlines);
+    return 0;
+}
+
+/* Takes a connection out of the room. Its account stays, even where it holds nothing any more. */
+static int waiting_leave(struct broker *broker, struct waiting *waiting)
+{
+    struct admission *admission = &broker->admission;
+
+    loop_unwatch_waiting(broker, waiting->lane_fd);
+    TAILQ_REMOVE(&admission->room, waiting, link);
+    TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
+    admission->n_waiting--;
+    waiting->account->n_waiting--;
+    if (admission->n_waiting == 0)
+        ev_timer_stop(broker->loop.ev, &admission->deadlines);
+    return fd_steal(&waiting->lane_fd);
+}
+
+void admission_seat_waiting(struct broker *broker)
+{
+    struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
+
+    while (waiting != NULL && slot_n_taken(&broker->slots) < broker->slots.limit) {
+        struct waiting *next = TAILQ_NEXT(waiting, link);
+
+        if (slot_allowed(broker, waiting->account)) {
+            struct account *account = waiting->account;
+            int lane_fd = waiting_leave(broker, waiting);
+
+            (void)seat(broker, lane_fd, &waiting->peer, account);
+        }
+        waiting = next;
+    }
+}
+
+static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum fipc_reason reason)
+{
+    struct account *account = waiting->account;
+
+    refuse(broker, waiting_leave(broker, waiting), &waiting->peer, reason);
+    account_settle(&broker->admission.accounts, account);
+}
+
+static enum fipc_reason why_no_slot(const struct broker *broker, const struct account *account)
+{
+    return slot_allowed(broker, account) ? FIPC_REASON_NO_SLOT : FIPC_REASON_QUOTA;
+}
+
+static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct waiting *waiting, *next;
+    uint64_t now_ns = fipc_now_ns();
+
+    (void)timer;
+    (void)revents;
+    for (waiting = TAILQ_FIRST(&broker->admission.room); waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (now_ns < waiting->deadline_ns)
+            continue;
+        waiting->deadline_ns = waiting_deadline(broker, waiting); /* HELLO may have come since */
+        if (now_ns >= waiting->deadline_ns)
+            waiting_refuse(broker, waiting, why_no_slot(broker, waiting->account));
+    }
+}
+
+void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generation)
+{
+    struct waiting *waiting = &broker->admission.places[place];
+    struct account *account = waiting->account;
+
+    if (waiting->lane_fd < 0 || waiting->generation != generation)
+        return;
+    closer_close(&broker->closer, waiting_leave(broker, waiting));
+    account_settle(&broker->admission.accounts, account);
+}
+
+void admission_admit(struct broker *broker, int lane_fd)
+{
+    struct account *account;
+    struct peer peer;
+    int r;
+
+    if (peer_of(lane_fd, &peer) < 0) {
+        closer_close(&broker->closer, lane_fd);
+        return;
+    }
+    account = account_open(&broker->admission.accounts, peer.uid);
+    if (account == NULL) {
+        refuse(broker, lane_fd, &peer, FIPC_REASON_SHORT);
+        return;
+    }
+    /* who comes now does not overtake who waits already */
+    r = TAILQ_EMPTY(&broker->admission.room) ? seat(broker, lane_fd, &peer, account) : -EAGAIN;
+    if (r == -EAGAIN)
+        r = wait_for_slot(broker, lane_fd, &peer, account);
+    if (r == 0)
+        return;
+    refuse(broker, lane_fd, &peer, r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
+    account_settle(&broker->admission.accounts, account);
+}
+
+/* ---- life ---- */
+
+int admission_init(struct broker *broker, uint32_t capacity)
+{
+    struct admission *admission = &broker->admission;
+
+    TAILQ_INIT(&admission->room);
+    TAILQ_INIT(&admission->unused);
+    admission->places = calloc(capacity, sizeof(*admission->places));
+    if (admission->places == NULL)
+        return -ENOMEM;
+    admission->capacity = capacity;
+    for (uint32_t i = 0; i < capacity; i++) {
+        admission->places[i].lane_fd = -1;
+        TAILQ_INSERT_TAIL(&admission->unused, &admission->places[i], link);
+    }
+    ev_init(&admission->deadlines, look_at_deadlines);
+    admission->deadlines.repeat = LOOK_S;
+    return 0;
+}
+
+void admission_deinit(struct broker *broker)
+{
+    struct admission *admission = &broker->admission;
+
+    while (admission->places != NULL && !TAILQ_EMPTY(&admission->room))
+        waiting_refuse(broker, TAILQ_FIRST(&admission->room), FIPC_REASON_STOPPING);
+    free(admission->places);
+    admission->places = NULL;
+}

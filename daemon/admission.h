@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_ADMISSION_H
+#define FIPC_DAEMON_ADMISSION_H
+
+/*
+ * Who connects gets a slot at once, or waits in a bounded room, first come first served, until a
+ * slot is free that its uid may have, or until its own deadline for connecting, which HELLO
+ * carries. HELLO stays unread in the socket meanwhile, so that who waits costs no more than its fd.
+ */
+#include "common/control.h"
+#include "daemon/slot.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct broker;
+
+/* One connection without a slot. */
+struct waiting {
+    TAILQ_ENTRY(waiting) link; /* admission.room, or admission.unused */
+    uint32_t generation;       /* counts the connections that had this place */
+    int lane_fd;               /* -1: the place is unused */
+    struct peer peer;
+    struct account *account;
+    uint64_t since_ns;
+    uint64_t deadline_ns;
+};
+
+TAILQ_HEAD(waiting_list, waiting);
+
+struct admission {
+    struct waiting *places;
+    uint32_t capacity;
+    uint32_t n_waiting;
+    struct waiting_list room;
+    struct waiting_list unused;
+    ev_timer deadlines; /* active while somebody waits */
+    struct account_table accounts;
+};
+
+/* Return: 0; -ENOMEM */
+int admission_init(struct broker *broker, uint32_t capacity);
+
+/* Refuses whoever still waits. */
+void admission_deinit(struct broker *broker);
+
+/* A new connection. @lane_fd is consumed. */
+void admission_admit(struct broker *broker, int lane_fd);
+
+/* Gives free slots to those who wait. Called once per turn, not from where a slot ends. */
+void admission_seat_waiting(struct broker *broker);
+
+/* The lane of a waiting connection hung up; @place and @generation are from loop_watch_waiting().
+ */
+void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generation);
+
+/* How many slots one uid may have under the present config. */
+uint32_t admission_slots_per_uid(const struct broker *broker);
+
+/* Whether this uid may have regions of so many more bytes. */
+bool admission_region_allowed(const struct broker *broker, const struct account *account,
+                              uint64_t bytes);
+
+/* A slot of this account ended. */
+void admission_slot_ended(struct broker *broker, struct slot *slot);
+
+#endif

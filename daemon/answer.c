@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/answer.h"
+
+#include "common/clock.h"
+#include "common/lane.h"
+#include "daemon/broker.h"
+#include "daemon/slot_close.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct slot *slot_of(struct broker *broker, const struct handler *handler)
+{
+    struct slot *slot = slot_find(&broker->slots, handler->slot, handler->slot_generation);
+
+    assert(slot != NULL); /* closing a slot ends its handlers */
+    return slot;
+}
+
+struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t id,
+                             uint64_t remaining_ns)
+{
+    uint64_t longest_ns = broker->config->timeouts.handler_ms * FIPC_NS_PER_MS;
+    struct handler *handler = handler_start(&broker->handlers);
+
+    if (handler == NULL)
+        return NULL;
+    if (remaining_ns > longest_ns)
+        handler->reply_flags |= FIPC_REPLY_CAPPED;
+    if (remaining_ns == 0 || remaining_ns > longest_ns)
+        remaining_ns = longest_ns;
+    handler->slot = slot->index;
+    handler->slot_generation = slot->generation;
+    handler->id = id;
+    handler->started_ns = broker->loop.now_ns;
+    handler->deadline_ns = broker->loop.now_ns + remaining_ns;
+    handler_list_append(&broker->handlers, &slot->live, handler);
+    slot->n_handlers[HANDLER_TAKEN]++;
+    slot->calls++;
+    return handler;
+}
+
+void answer_set_state(struct broker *broker, struct handler *handler, enum handler_state state)
+{
+    struct slot *slot = slot_of(broker, handler);
+
+    slot->n_handlers[handler->state]--;
+    slot->n_handlers[state]++;
+    handler_set_state(handler, state);
+}
+
+/* The last step of every handler. */
+static void answer_end(struct broker *broker, struct slot *slot, struct handler *handler,
+                       enum handler_outcome outcome)
+{
+    handler_list_remove(&broker->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
+    ev_timer_stop(broker->loop.ev, &handler->timer);
+    answer_set_state(broker, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
+    slot->n_handlers[handler->state]--;
+    handler_end(&broker->handlers, handler, outcome);
+    broker_handler_ended(broker);
+}
+
+/* Puts an answer into the slot's ring. Return: 0; -EAGAIN no room now; -EBADMSG the ring is corrupt
+ */
+static int send_to_ring(struct slot *slot, const struct handler *handler, int32_t status,
+                        const void *data, size_t size)
+{
+    struct fipc_header header = {
+        .kind = FIPC_KIND_REPLY,
+        .flags = handler->reply_flags,
+        .status = status,
+        .id = handler->id,
+    };
+    int r = fipc_producer_send(&slot->channel.out, &header, data, size);
+
+    if (r == 0)
+        slot->news |= FIPC_NEWS_RECORDS;
+    return r;
+}
+
+void answer_refuse(struct slot *slot, uint64_t id, int error)
+{
+    const struct handler nobody = {.id = id};
+
+    (void)send_to_ring(slot, &nobody, error, NULL, 0);
+}
+
+/* A one-shot takes its answer from the lane, whose send buffer is empty: what does not fit never
+ * will. */
+static void send_to_lane(const struct slot *slot, const struct handler *handler, int32_t status,
+                         const void *data, size_t size)
+{
+    struct fipc_control reply = {
+        .type = FIPC_CONTROL_ONESHOT_REPLY,
+        .oneshot_reply = {.id = handler->id, .status = status, .data_bytes = (uint32_t)size},
+        .data = data,
+    };
+
+    (void)fipc_lane_send(slot->lane_fd, &reply, NULL, 0);
+}
+
+/* Keeps an answer until its client has made room. Without memory for it the caller gets the error
+ * instead. */
+static void keep_unsent(struct broker *broker, struct slot *slot, struct handler *handler,
+                        int32_t status, const void *data, size_t size)
+{
+    if (size > 0) {
+        handler->reply = malloc(size);
+        if (handler->reply == NULL) {
+            status = -ENOMEM;
+            size = 0;
+        } else {
+            memcpy(handler->reply, data, size);
+        }
+    }
+    handler->status = status;
+    handler->reply_bytes = (uint32_t)size;
+    handler_list_remove(&broker->handlers, &slot->live, handler);
+    handler_list_append(&broker->handlers, &slot->unsent, handler);
+    handler->unsent = true;
+}
+
+static void answer_finish(struct broker *broker, struct handler *handler, int32_t status,
+                          const void *data, size_t size)
+{
+    enum handler_outcome outcome = status < 0 ? HANDLER_ERROR : HANDLER_REPLIED;
+    struct slot *slot = slot_of(broker, handler);
+    int r;
+
+    ev_timer_stop(broker->loop.ev, &handler->timer);
+    if (slot->state == SLOT_ONESHOT) {
+        send_to_lane(slot, handler, status, data, size);
+        answer_end(broker, slot, handler, outcome);
+        slot_close(broker, slot, FIPC_REASON_NONE);
+        return;
+    }
+
+    loop_heat(broker, slot);
+    r = slot->unsent.first == HANDLER_NONE ? send_to_ring(slot, handler, status, data, size)
+                                           : -EAGAIN;
+    if (r == 0)
+        answer_end(broker, slot, handler, outcome);
+    else if (r == -EAGAIN)
+        keep_unsent(broker, slot, handler, status, data, size);
+    else
+        slot_close(broker, slot, FIPC_REASON_CORRUPT_RING);
+}
+
+static size_t reply_bytes_max(const struct slot *slot)
+{
+    return slot->state == SLOT_ONESHOT ? FIPC_ONESHOT_REPLY_BYTES_MAX
+                                       : fipc_ring_payload_max(slot->channel.out.capacity);
+}
+
+void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size)
+{
+    if (size > reply_bytes_max(slot_of(broker, handler))) {
+        answer_error(broker, handler, -EMSGSIZE);
+        return;
+    }
+    answer_set_state(broker, handler, HANDLER_REPLYING);
+    answer_finish(broker, handler, 0, data, size);
+}
+
+void answer_error(struct broker *broker, struct handler *handler, int error)
+{
+    assert(error < 0);
+    answer_finish(broker, handler, error, NULL, 0);
+}
+
+int answer_send_waiting(struct broker *broker, struct slot *slot)
+{
+    int sent = 0;
+
+    while (slot->unsent.first != HANDLER_NONE) {
+        struct handler *handler = &broker->handlers.handlers[slot->unsent.first];
+        int r = send_to_ring(slot, handler, handler->status, handler->reply, handler->reply_bytes);
+
+        if (r < 0)
+            return r == -EAGAIN ? sent : r;
+        answer_end(broker, slot, handler, handler->status < 0 ? HANDLER_ERROR : HANDLER_REPLIED);
+        sent++;
+    }
+    return sent;
+}
+
+void answer_drop_all(struct broker *broker, struct slot *slot)
+{
+    const struct handler_list *lists[] = {&slot->live, &slot->unsent};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        while (lists[i]->first != HANDLER_NONE)
+            answer_end(broker, slot, &broker->handlers.handlers[lists[i]->first], HANDLER_DROPPED);
+    }
+}

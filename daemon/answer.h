@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_ANSWER_H
+#define FIPC_DAEMON_ANSWER_H
+
+/*
+ * How a handler ends: by a reply or an error in its slot's reply ring, or on the lane of a
+ * one-shot; or dropped, because the caller is gone. What finds no room waits in the slot's list of
+ * unsent answers.
+ */
+#include "daemon/handler.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct slot;
+
+/* Starts the handler of a request. Return: NULL there are too many. */
+struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t id,
+                             uint64_t remaining_ns);
+
+/* Answers a request that gets no handler with an error. The slot's ring has room for it. */
+void answer_refuse(struct slot *slot, uint64_t id, int error);
+
+/* Moves a handler on and keeps its slot's counts of handlers by state. */
+void answer_set_state(struct broker *broker, struct handler *handler, enum handler_state state);
+
+/**
+ * answer_reply() - end a running handler by its reply
+ * @data:  borrowed
+ *
+ * Where the reply is larger than the caller can take it ends with -EMSGSIZE. The handler must not
+ * be used again; the slot may be closed.
+ */
+void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size);
+
+/* Ends a handler in any live state by an error, a negative errno that the caller sees. As
+ * answer_reply() otherwise. */
+void answer_error(struct broker *broker, struct handler *handler, int error);
+
+/* Sends what waited for room, in order, while there is room. Return: how many; -EBADMSG the peer
+ * corrupted its ring */
+int answer_send_waiting(struct broker *broker, struct slot *slot);
+
+/* Ends all handlers of a slot as dropped. */
+void answer_drop_all(struct broker *broker, struct slot *slot);
+
+#endif

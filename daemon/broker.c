@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/broker.h"
+
+#include "common/clock.h"
+#include "common/version.h"
+#include "daemon/log.h"
+#include "daemon/slot_close.h"
+
+#include <string.h>
+
+/* Address space only: a handler costs memory from the first time that so many are live at once. */
+#define HANDLERS_MAX (UINT32_C(1) << 20)
+/* The range of slots.count. Address space only, likewise. */
+#define SLOTS_MAX (UINT32_C(1) << 16)
+
+static void drain_over(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    (void)timer;
+    (void)revents;
+    ev_break(ev, EVBREAK_ALL);
+}
+
+static int broker_make_parts(struct broker *broker)
+{
+    int r;
+
+    r = slot_table_init(&broker->slots, SLOTS_MAX, broker->config->slots.count);
+    if (r == 0)
+        r = handler_table_init(&broker->handlers, HANDLERS_MAX);
+    if (r == 0)
+        r = loop_init(broker);
+    if (r == 0)
+        r = admission_init(broker, broker->config->control.backlog);
+    if (r < 0)
+        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "cannot start: %s", strerror(-r));
+    return r;
+}
+
+int broker_init(struct broker *broker, struct config *config)
+{
+    int r;
+
+    *broker = (struct broker){
+        .config = config,
+        .started_ns = fipc_now_ns(),
+        .listener = {.fd = -1, .lock_fd = -1},
+        .loop = {.slot_fds = -1},
+    };
+    r = broker_make_parts(broker);
+    if (r == 0) {
+        greeting_init(broker);
+        ev_timer_init(&broker->drain, drain_over, config->timeouts.drain_ms / 1e3, 0);
+        r = listener_open(broker);
+    }
+    if (r < 0) {
+        broker_deinit(broker);
+        return r;
+    }
+    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "version %s listens on %s, %u slots",
+              FIPC_VERSION, config->control.socket, config->slots.count);
+    return 0;
+}
+
+void broker_deinit(struct broker *broker)
+{
+    if (broker->loop.ev != NULL) {
+        listener_close(broker);
+        admission_deinit(broker);
+    }
+    for (uint32_t i = 0; i < broker->slots.n_used; i++) {
+        if (broker->slots.slots[i].state != SLOT_FREE)
+            slot_close(broker, &broker->slots.slots[i], FIPC_REASON_STOPPING);
+    }
+    closer_deinit(&broker->closer);
+    loop_deinit(broker);
+    handler_table_deinit(&broker->handlers);
+    slot_table_deinit(&broker->slots);
+    broker->config = config_free(broker->config);
+}
+
+static void warn_of_fixed_keys(const struct config *present, const struct config *wanted)
+{
+    bool same_group = present->control.group == wanted->control.group ||
+                      (present->control.group != NULL && wanted->control.group != NULL &&
+                       strcmp(present->control.group, wanted->control.group) == 0);
+
+    if (strcmp(present->control.socket, wanted->control.socket) != 0 ||
+        present->control.backlog != wanted->control.backlog ||
+        present->control.mode != wanted->control.mode || !same_group)
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
+                  "control.* changes only at a restart; all other keys are in force now");
+}
+
+void broker_reconfigure(struct broker *broker, struct config *config)
+{
+    warn_of_fixed_keys(broker->config, config);
+    config_free(broker->config);
+    broker->config = config;
+    broker->slots.limit = config->slots.count;
+    fipc_spin_init(&broker->loop.spin, config->dispatch.spin_us * FIPC_NS_PER_US);
+    broker->loop.spinning = false;
+    ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
+    log_set_level(config->log.level);
+    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "config reloaded, %u slots",
+              config->slots.count);
+}
+
+void broker_run(struct broker *broker)
+{
+    (void)ev_run(broker->loop.ev, 0);
+    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "stopped");
+}
+
+void broker_stop(struct broker *broker)
+{
+    if (broker->stopping) {
+        ev_break(broker->loop.ev, EVBREAK_ALL);
+        return;
+    }
+    broker->stopping = true;
+    listener_close(broker);
+    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "stopping: %u calls are open",
+              broker->handlers.n_live);
+    ev_timer_start(broker->loop.ev, &broker->drain);
+    if (broker->handlers.n_live == 0)
+        ev_break(broker->loop.ev, EVBREAK_ALL);
+}
+
+void broker_handler_ended(struct broker *broker)
+{
+    if (broker->stopping && broker->handlers.n_live == 0)
+        ev_break(broker->loop.ev, EVBREAK_ALL);
+}

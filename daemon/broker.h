@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_BROKER_H
+#define FIPC_DAEMON_BROKER_H
+
+/* All that one broker is. One thread, the event loop's, touches it. */
+#include "daemon/admission.h"
+#include "daemon/closer.h"
+#include "daemon/config.h"
+#include "daemon/greeting.h"
+#include "daemon/handler.h"
+#include "daemon/listener.h"
+#include "daemon/loop.h"
+#include "daemon/slot.h"
+
+#include <stdbool.h>
+
+struct broker {
+    struct config *config;
+    struct loop loop;
+    struct listener listener;
+    struct admission admission;
+    struct greeting greeting;
+    struct closer closer;
+    struct slot_table slots;
+    struct handler_table handlers;
+    uint64_t started_ns;
+    bool stopping; /* takes no more connections and requests */
+    ev_timer drain;
+};
+
+/**
+ * broker_init() - make a broker that listens
+ * @config:  consumed, also on failure
+ *
+ * What goes wrong is logged. Return: 0; a negative errno
+ */
+int broker_init(struct broker *broker, struct config *config);
+void broker_deinit(struct broker *broker);
+
+/* Serves until a signal ends it, and drains. */
+void broker_run(struct broker *broker);
+
+/* Puts a new config in force. control.* stays as it was: the socket is bound. @config is consumed.
+ */
+void broker_reconfigure(struct broker *broker, struct config *config);
+
+/* Starts to stop: what is open may end within drain_ms. A second call stops at once. */
+void broker_stop(struct broker *broker);
+
+/* A handler ended: a broker that is stopping may have waited for this one. */
+void broker_handler_ended(struct broker *broker);
+
+#endif

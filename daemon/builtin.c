@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/builtin.h"
+
+#include "common/clock.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DELAY_DIGITS_MAX 9
+#define STATS_PAYLOAD_MAX 32
+
+/* The request comes back as the reply. */
+static void serve_echo(struct broker *broker, struct handler *handler, const void *payload,
+                       size_t size)
+{
+    answer_reply(broker, handler, payload, size);
+}
+
+/* An empty reply, whatever the request. */
+static void serve_ping(struct broker *broker, struct handler *handler, const void *payload,
+                       size_t size)
+{
+    (void)payload;
+    (void)size;
+    answer_reply(broker, handler, NULL, 0);
+}
+
+/* Decimal digits in shared memory to a number: each byte is read once. Return: 0; -EINVAL */
+static int parse_number(const void *text, size_t size, uint32_t *ret_number)
+{
+    char digits[DELAY_DIGITS_MAX];
+    uint32_t number = 0;
+
+    if (size == 0 || size > sizeof(digits))
+        return -EINVAL;
+    memcpy(digits, text, size);
+    for (size_t i = 0; i < size; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return -EINVAL;
+        number = number * 10 + (uint32_t)(digits[i] - '0');
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static void delay_over(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct handler *handler = timer->data;
+    uint64_t now_ns = fipc_now_ns();
+
+    (void)revents;
+    broker->loop.now_ns = now_ns;
+    if (now_ns >= handler->deadline_ns)
+        answer_error(broker, handler, -ETIMEDOUT);
+    else
+        answer_reply(broker, handler, NULL, 0);
+}
+
+/* An empty reply after so many milliseconds, or -ETIMEDOUT at the deadline, whichever comes first.
+ */
+static void serve_delay(struct broker *broker, struct handler *handler, const void *payload,
+                        size_t size)
+{
+    uint64_t wait_ns;
+    uint32_t ms;
+
+    if (parse_number(payload, size, &ms) < 0) {
+        answer_error(broker, handler, -EINVAL);
+        return;
+    }
+    wait_ns = ms * FIPC_NS_PER_MS;
+    if (wait_ns >= handler->deadline_ns - broker->loop.now_ns)
+        wait_ns = handler->deadline_ns - broker->loop.now_ns;
+    ev_now_update(broker->loop.ev);
+    ev_timer_init(&handler->timer, delay_over, (double)wait_ns / (double)FIPC_NS_PER_S, 0);
+    handler->timer.data = handler;
+    ev_timer_start(broker->loop.ev, &handler->timer);
+}
+
+static void reply_with_report(struct broker *broker, struct handler *handler, char *report)
+{
+    if (report == NULL)
+        answer_error(broker, handler, -ENOMEM);
+    else
+        answer_reply(broker, handler, report, strlen(report));
+    free(report);
+}
+
+static void serve_list(struct broker *broker, struct handler *handler, const void *payload,
+                       size_t size)
+{
+    (void)payload;
+    (void)size;
+    reply_with_report(broker, handler, report_services(broker));
+}
+
+/* Nothing asks for the totals; "slots N" for the taken slots from number N on, as many as a reply
+ * holds. */
+static void serve_stats(struct broker *broker, struct handler *handler, const void *payload,
+                        size_t size)
+{
+    static const char slots_from[] = "slots ";
+    const size_t prefix = sizeof(slots_from) - 1;
+    char question[STATS_PAYLOAD_MAX];
+    uint32_t first;
+
+    if (size == 0) {
+        reply_with_report(broker, handler, report_stats(broker));
+        return;
+    }
+    if (size > sizeof(question)) {
+        answer_error(broker, handler, -EINVAL);
+        return;
+    }
+    memcpy(question, payload, size);
+    if (size <= prefix || memcmp(question, slots_from, prefix) != 0 ||
+        parse_number(question + prefix, size - prefix, &first) < 0)
+        answer_error(broker, handler, -EINVAL);
+    else
+        reply_with_report(broker, handler, report_slots(broker, first));
+}
+
+const struct service builtins[] = {
+    {"fipc.delay", serve_delay}, {"fipc.echo", serve_echo},   {"fipc.list", serve_list},
+    {"fipc.ping", serve_ping},   {"fipc.stats", serve_stats},
+};
+
+const uint32_t builtin_count = sizeof(builtins) / sizeof(builtins[0]);

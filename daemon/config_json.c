@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* jansson does not survive being short of memory: its lexer ignores that a buffer could not grow,
+ * loses bytes of the token, and then takes the rest for the value, asserts, or reads past the end.
+ * So its allocation functions never return NULL here. They leave the parser by longjmp(3) instead,
+ * and what it had made so far goes with the arena. */
+#include "daemon/config_json.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BYTES ((size_t)1 << 15)
+
+struct config_arena_chunk {
+    struct config_arena_chunk *next;
+    size_t size;
+    size_t used;
+    alignas(max_align_t) unsigned char bytes[];
+};
+
+static struct {
+    struct config_arena_chunk *chunks; /* the one to take from is the first */
+    jmp_buf no_memory;
+} arena;
+
+static void *arena_malloc(size_t size)
+{
+    size_t rounded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    struct config_arena_chunk *chunk = arena.chunks;
+
+    if (chunk == NULL || chunk->size - chunk->used < rounded) {
+        size_t chunk_size = rounded > CHUNK_BYTES ? rounded : CHUNK_BYTES;
+
+        chunk = malloc(sizeof(*chunk) + chunk_size);
+        if (chunk == NULL)
+            longjmp(arena.no_memory, 1); /* NOLINT(cert-err52-cpp): see the top */
+        *chunk = (struct config_arena_chunk){.next = arena.chunks, .size = chunk_size};
+        arena.chunks = chunk;
+    }
+    chunk->used += rounded;
+    return chunk->bytes + chunk->used - rounded;
+}
+
+static void arena_free(void *memory) { (void)memory; }
+
+static struct config_arena_chunk *chunks_free(struct config_arena_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct config_arena_chunk *next = chunk->next;
+
+        free(chunk);
+        chunk = next;
+    }
+    return NULL;
+}
+
+/* Nothing of the caller is in scope of setjmp(3), so that no variable can be clobbered. */
+static json_t *parse_in_arena(const char *text, size_t size, json_error_t *error)
+{
+    if (setjmp(arena.no_memory) != 0) /* NOLINT(cert-err52-cpp): see the top */
+        return NULL;
+    return json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, error);
+}
+
+int config_json_parse(struct config_json *json, const char *text, size_t size,
+                      json_error_t *ret_error)
+{
+    json_malloc_t saved_malloc;
+    json_free_t saved_free;
+    json_error_t error = {.line = -1}; /* no text: memory ran out before there was an error */
+    json_t *root;
+
+    json_get_alloc_funcs(&saved_malloc, &saved_free);
+    json_set_alloc_funcs(arena_malloc, arena_free);
+    root = parse_in_arena(text, size, &error);
+    json_set_alloc_funcs(saved_malloc, saved_free);
+
+    if (root == NULL) {
+        arena.chunks = chunks_free(arena.chunks);
+        if (error.text[0] == '\0')
+            return -ENOMEM;
+        *ret_error = error;
+        return -EINVAL;
+    }
+    *json = (struct config_json){.root = root, .chunks = arena.chunks};
+    arena.chunks = NULL;
+    return 0;
+}
+
+void config_json_deinit(struct config_json *json)
+{
+    chunks_free(json->chunks);
+    *json = (struct config_json){0};
+}
+
+void config_cursor_init(struct config_cursor *cursor, const char *text, size_t size)
+{
+    *cursor = (struct config_cursor){.at = text, .end = text + size, .line_at = 1};
+}
+
+/* Moves past a string whose opening quote was taken. Return: where its closing quote stands. */
+static const char *skip_string(struct config_cursor *cursor)
+{
+    while (cursor->at < cursor->end && *cursor->at != '"') {
+        if (*cursor->at == '\\' && cursor->end - cursor->at > 1)
+            cursor->at++;
+        cursor->at++;
+    }
+    return cursor->at < cursor->end ? cursor->at++ : cursor->end;
+}
+
+static void set_key(struct config_cursor *cursor, const char *name, const char *name_end)
+{
+    if (cursor->depth == 1)
+        cursor->keys[1].name = NULL;
+    if (cursor->depth == 1 || cursor->depth == 2) {
+        cursor->keys[cursor->depth - 1].name = name;
+        cursor->keys[cursor->depth - 1].size = (int)(name_end - name);
+    }
+}
+
+bool config_cursor_next(struct config_cursor *cursor)
+{
+    const char *name = cursor->at, *name_end = cursor->at;
+    unsigned name_line = cursor->line_at;
+
+    while (cursor->at < cursor->end) {
+        switch (*cursor->at++) {
+        case '\n':
+            cursor->line_at++;
+            break;
+        case '{':
+        case '[':
+            cursor->depth++;
+            break;
+        case '}':
+        case ']':
+            cursor->depth--;
+            break;
+        case '"':
+            name = cursor->at;
+            name_line = cursor->line_at;
+            name_end = skip_string(cursor);
+            break;
+        case ':':
+            cursor->line = name_line;
+            set_key(cursor, name, name_end);
+            return true;
+        default:
+            break;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/config_value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_BYTES_MAX 64
+
+static int set_defaults(struct config *config)
+{
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const struct config_key *key = &config_keys[i];
+        void *field = config_field(config, key);
+
+        if (key->type == CONFIG_CHOICE) {
+            *(int *)field = (int)key->value.number;
+        } else if (!config_type_is_text(key->type)) {
+            *(uint32_t *)field = (uint32_t)key->value.number;
+        } else if (key->value.text != NULL) {
+            *(char **)field = strdup(key->value.text);
+            if (*(char **)field == NULL)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+struct config *config_new(void)
+{
+    struct config *config = calloc(1, sizeof(*config));
+
+    if (config != NULL && set_defaults(config) < 0)
+        return config_free(config);
+    return config;
+}
+
+struct config *config_free(struct config *config)
+{
+    if (config == NULL)
+        return NULL;
+    for (size_t i = 0; i < config_n_keys; i++) {
+        if (config_type_is_text(config_keys[i].type))
+            free(*(char **)config_field(config, &config_keys[i]));
+    }
+    free(config);
+    return NULL;
+}
+
+static bool in_range(const struct config_key *key, json_int_t number)
+{
+    return number >= key->min && number <= key->max;
+}
+
+static int store_number(uint32_t *field, const struct config_key *key, const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    if (!json_is_integer(value) || !in_range(key, number))
+        return -EINVAL;
+    if (key->type == CONFIG_POWER_OF_TWO && (number & (number - 1)) != 0)
+        return -EINVAL;
+    *field = (uint32_t)number;
+    return 0;
+}
+
+static int store_mode(uint32_t *field, const struct config_key *key, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    unsigned long mode;
+
+    if (text == NULL || text[0] != '0' || strlen(text) != 4 || strspn(text, "01234567") != 4)
+        return -EINVAL;
+    mode = strtoul(text, NULL, 8);
+    if (!in_range(key, (json_int_t)mode))
+        return -EINVAL;
+    *field = (uint32_t)mode;
+    return 0;
+}
+
+static int store_text(char **field, const struct config_key *key, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    char *copy = NULL;
+
+    if (text == NULL) {
+        if (key->type != CONFIG_NAME || !json_is_null(value))
+            return -EINVAL;
+    } else {
+        if (!in_range(key, (json_int_t)strlen(text)))
+            return -EINVAL;
+        if (key->type == CONFIG_PATH && text[0] != '/')
+            return -EINVAL;
+        copy = strdup(text);
+        if (copy == NULL)
+            return -ENOMEM;
+    }
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static int store_choice(int *field, const struct config_key *key, const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++) {
+        if (text != NULL && strcmp(choice->name, text) == 0) {
+            *field = choice->value;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int config_store(struct config *config, const struct config_key *key, const json_t *value)
+{
+    void *field = config_field(config, key);
+
+    switch (key->type) {
+    case CONFIG_NUMBER:
+    case CONFIG_POWER_OF_TWO:
+        return store_number(field, key, value);
+    case CONFIG_MODE:
+        return store_mode(field, key, value);
+    case CONFIG_PATH:
+    case CONFIG_NAME:
+        return store_text(field, key, value);
+    case CONFIG_CHOICE:
+        return store_choice(field, key, value);
+    }
+    return -EINVAL;
+}
+
+const char *config_shorten(const char *text, char buffer[CONFIG_TEXT_BYTES])
+{
+    bool is_long = strlen(text) > SHOWN_BYTES_MAX;
+
+    (void)snprintf(buffer, CONFIG_TEXT_BYTES, "%.*s%s", SHOWN_BYTES_MAX, text,
+                   is_long ? "..." : "");
+    return buffer;
+}
+
+const char *config_describe(const json_t *value, char buffer[CONFIG_TEXT_BYTES])
+{
+    char shortened[CONFIG_TEXT_BYTES];
+
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "a list";
+    case JSON_STRING:
+        (void)snprintf(buffer, CONFIG_TEXT_BYTES, "\"%.*s\"", CONFIG_TEXT_BYTES - 3,
+                       config_shorten(json_string_value(value), shortened));
+        return buffer;
+    case JSON_INTEGER:
+        (void)snprintf(buffer, CONFIG_TEXT_BYTES, "%lld", (long long)json_integer_value(value));
+        return buffer;
+    case JSON_REAL:
+        (void)snprintf(buffer, CONFIG_TEXT_BYTES, "the real number %.15g", json_real_value(value));
+        return buffer;
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}

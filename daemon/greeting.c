@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/greeting.h"
+
+#include "common/fd.h"
+#include "common/lane.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
+#include "daemon/slot_close.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+/* An open session is sent wake-up bytes only, so that little can pile up in the kernel. */
+#define LANE_SEND_BUFFER_BYTES 4096
+
+#define WELCOME_RETRY_S 0.02
+
+#define HELLO_BYTES_MAX                                                                            \
+    (sizeof(struct fipc_control_header) + sizeof(struct fipc_hello) + FIPC_NAME_BYTES_MAX +        \
+     FIPC_ONESHOT_DATA_BYTES_MAX)
+
+static_assert(HELLO_BYTES_MAX <= FIPC_PACKET_BYTES_MAX, "the largest HELLO is a packet");
+
+/* ---- one-shot ---- */
+
+static void oneshot_begin(struct broker *broker, struct slot *slot,
+                          const struct fipc_control *hello)
+{
+    struct handler *handler;
+
+    slot_set_state(&broker->slots, slot, SLOT_ONESHOT);
+    handler = answer_begin(broker, slot, hello->hello.id, hello->hello.remaining_ns);
+    if (handler == NULL) {
+        slot_close(broker, slot, FIPC_REASON_SHORT);
+        return;
+    }
+    service_run(broker, handler,
+                service_of_target(service_target(hello->name, hello->hello.name_bytes)),
+                hello->data, hello->hello.data_bytes);
+}
+
+/* ---- session ---- */
+
+/* Makes the slot's channel. @ret_region_fd is for the client only: the broker keeps the mapping. */
+static int session_make_channel(struct slot *slot, int *ret_region_fd)
+{
+    struct fipc_bell lane = {.kind = FIPC_BELL_LANE, .fd = slot->lane_fd};
+    struct fipc_region region = FIPC_REGION_EMPTY;
+    char name[32];
+    int r;
+
+    slot->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (slot->bell_fd < 0)
+        return -errno;
+    (void)snprintf(name, sizeof(name), "fipcd_%u", slot->index);
+    r = fipc_region_create(&region, ret_region_fd, name, slot->rings.request_bytes,
+                           slot->rings.reply_bytes);
+    if (r < 0)
+        return r;
+    fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
+    slot->account->region_bytes += slot->channel.region.size;
+    return 0;
+}
+
+static int session_send_welcome(const struct broker *broker, const struct slot *slot, int region_fd)
+{
+    struct fipc_control welcome = {
+        .type = FIPC_CONTROL_WELCOME,
+        .welcome =
+            {
+                .slot = slot->index,
+                .generation = slot->generation,
+                .request_ring_bytes = slot->rings.request_bytes,
+                .reply_ring_bytes = slot->rings.reply_bytes,
+                .handler_ms = broker->config->timeouts.handler_ms,
+                .idle_ms = broker->config->timeouts.idle_ms,
+            },
+    };
+    const int fds[] = {region_fd, slot->bell_fd};
+    const int send_buffer_bytes = LANE_SEND_BUFFER_BYTES;
+    int r;
+
+    r = fipc_lane_send(slot->lane_fd, &welcome, fds, 2);
+    if (r < 0)
+        return r;
+    (void)setsockopt(slot->lane_fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes,
+                     sizeof(send_buffer_bytes));
+    return 0;
+}
+
+/* Undoes session_make_channel() and what followed, so that it can be tried again. */
+static void session_undo(struct broker *broker, struct slot *slot)
+{
+    loop_unwatch_bell(broker, slot);
+    slot->bell_fd = fd_close(slot->bell_fd);
+    slot->account->region_bytes -= slot->channel.region.size;
+    fipc_channel_deinit(&slot->channel);
+}
+
+/* Return: 0 the slot is open; a negative errno, and everything is as before */
+static int session_open(struct broker *broker, struct slot *slot)
+{
+    FIPC_CLEANUP(fd_closep) int region_fd = -1;
+    int r;
+
+    r = session_make_channel(slot, &region_fd);
+    if (r == 0)
+        r = loop_watch_bell(broker, slot);
+    if (r == 0)
+        r = session_send_welcome(broker, slot, region_fd);
+    if (r < 0) {
+        session_undo(broker, slot);
+        return r;
+    }
+    slot_set_state(&broker->slots, slot, SLOT_OPEN);
+    loop_heat(broker, slot);
+    return 0;
+}
+
+static void welcome_put_off(struct broker *broker, struct slot *slot)
+{
+    struct greeting *greeting = &broker->greeting;
+
+    if (TAILQ_EMPTY(&greeting->due)) {
+        log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL,
+                  "too many fds are in flight to clients that don't read; new sessions wait");
+        ev_timer_again(broker->loop.ev, &greeting->retry);
+    }
+    TAILQ_INSERT_TAIL(&greeting->due, slot, welcome_due);
+    slot->is_welcome_due = true;
+}
+
+static void session_begin(struct broker *broker, struct slot *slot)
+{
+    int r = TAILQ_EMPTY(&broker->greeting.due) ? session_open(broker, slot) : -ETOOMANYREFS;
+
+    if (r == -ETOOMANYREFS)
+        welcome_put_off(broker, slot);
+    else if (r < 0)
+        slot_close(broker, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+}
+
+static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct slot *slot;
+
+    (void)timer;
+    (void)revents;
+    while ((slot = TAILQ_FIRST(&broker->greeting.due)) != NULL) {
+        int r = session_open(broker, slot);
+
+        if (r == -ETOOMANYREFS)
+            return;
+        greeting_forget(broker, slot);
+        if (r < 0)
+            slot_close(broker, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+    }
+}
+
+void greeting_init(struct broker *broker)
+{
+    TAILQ_INIT(&broker->greeting.due);
+    ev_init(&broker->greeting.retry, welcome_retry);
+    broker->greeting.retry.repeat = WELCOME_RETRY_S;
+}
+
+void greeting_forget(struct broker *broker, struct slot *slot)
+{
+    if (!slot->is_welcome_due)
+        return;
+    TAILQ_REMOVE(&broker->greeting.due, slot, welcome_due);
+    slot->is_welcome_due = false;
+    if (TAILQ_EMPTY(&broker->greeting.due))
+        ev_timer_stop(broker->loop.ev, &broker->greeting.retry);
+}
+
+static bool ring_bytes_allowed(const struct broker *broker, uint32_t bytes)
+{
+    return fipc_ring_bytes_valid(bytes) && bytes <= broker->config->slots.ring_bytes_max;
+}
+
+static void session_hello(struct broker *broker, struct slot *slot, const struct fipc_hello *hello)
+{
+    const struct config *config = broker->config;
+
+    slot->rings.request_bytes = hello->request_ring_bytes != 0 ? hello->request_ring_bytes
+                                                               : config->slots.request_ring_bytes;
+    slot->rings.reply_bytes =
+        hello->reply_ring_bytes != 0 ? hello->reply_ring_bytes : config->slots.reply_ring_bytes;
+    if (!ring_bytes_allowed(broker, slot->rings.request_bytes) ||
+        !ring_bytes_allowed(broker, slot->rings.reply_bytes))
+        slot_close(broker, slot, FIPC_REASON_RING_BYTES);
+    else if (!admission_region_allowed(
+                 broker, slot->account,
+                 fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
+        slot_close(broker, slot, FIPC_REASON_QUOTA);
+    else
+        session_begin(broker, slot);
+}
+
+/* ---- HELLO ---- */
+
+static enum fipc_reason reason_of_receive_error(const struct slot *slot, int error)
+{
+    switch (error) {
+    case -EPIPE: /* or a packet without a byte */
+        return fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_MALFORMED;
+    case -EMSGSIZE:
+    case -EBADMSG:
+        return FIPC_REASON_MALFORMED;
+    default:
+        return FIPC_REASON_SHORT;
+    }
+}
+
+/* Return: 0; -EAGAIN nothing there yet; else @ret_reason says why this client gets no slot */
+static int hello_receive(struct broker *broker, const struct slot *slot, void *packet,
+                         size_t packet_size, struct fipc_control *ret_hello,
+                         enum fipc_reason *ret_reason)
+{
+    struct fipc_lane_fds fds;
+    size_t size;
+    int r;
+
+    r = fipc_lane_receive(slot->lane_fd, packet, packet_size, &size, &fds);
+    if (r == -EAGAIN)
+        return r;
+    if (fds.count > 0) {
+        closer_close_all(&broker->closer, &fds);
+        *ret_reason = FIPC_REASON_FDS;
+        return -EBADMSG;
+    }
+    if (r < 0) {
+        *ret_reason = reason_of_receive_error(slot, r);
+        return r;
+    }
+    r = fipc_control_decode(packet, size, ret_hello);
+    if (r < 0) {
+        *ret_reason = r == -EPROTONOSUPPORT ? FIPC_REASON_VERSION : FIPC_REASON_MALFORMED;
+        return r;
+    }
+    if (ret_hello->type != FIPC_CONTROL_HELLO) {
+        *ret_reason = FIPC_REASON_UNEXPECTED;
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+void greeting_receive(struct broker *broker, struct slot *slot)
+{
+    unsigned char packet[HELLO_BYTES_MAX];
+    struct fipc_control hello;
+    enum fipc_reason reason;
+    bool oneshot;
+    int r;
+
+    if (slot->is_welcome_due) {
+        slot_close(broker, slot,
+                   FIPC_REASON_UNEXPECTED); /* it sent more before it was welcomed, or hung up */
+        return;
+    }
+    r = hello_receive(broker, slot, packet, sizeof(packet), &hello, &reason);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0) {
+        slot_close(broker, slot, reason);
+        return;
+    }
+    oneshot = (hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
+    if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 ||
+        (!oneshot && hello.hello.name_bytes + hello.hello.data_bytes > 0))
+        slot_close(broker, slot, FIPC_REASON_MALFORMED);
+    else if (oneshot)
+        oneshot_begin(broker, slot, &hello);
+    else
+        session_hello(broker, slot, &hello.hello);
+}

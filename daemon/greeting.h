@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_GREETING_H
+#define FIPC_DAEMON_GREETING_H
+
+#include <ev.h>
+#include <sys/queue.h>
+
+struct broker;
+struct slot;
+
+TAILQ_HEAD(slot_list, slot);
+
+/* WELCOMEs that wait because the kernel takes no more fds in flight from us: unix(7), ETOOMANYREFS.
+ */
+struct greeting {
+    struct slot_list due;
+    ev_timer retry; /* active while one is due */
+};
+
+/**
+ * greeting_receive() - take the HELLO of a slot that is greeting, if it has come
+ *
+ * A session becomes open, a one-shot is served; anything else is refused with a reason. The slot
+ * may be free afterwards.
+ */
+void greeting_receive(struct broker *broker, struct slot *slot);
+
+void greeting_init(struct broker *broker);
+
+/* A slot ends: its WELCOME is not due any more. */
+void greeting_forget(struct broker *broker, struct slot *slot);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/handler.h"
+
+#include "daemon/flat_array.h"
+#include "daemon/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define TO(state) (UINT32_C(1) << (state))
+
+static const struct {
+    const char *name;
+    uint32_t next;
+} handler_states[] = {
+    [HANDLER_FREE] = {"free", TO(HANDLER_TAKEN)},
+    [HANDLER_TAKEN] = {"taken", TO(HANDLER_ROUTED) | TO(HANDLER_FAILED)},
+    [HANDLER_ROUTED] = {"routed", TO(HANDLER_RUNNING) | TO(HANDLER_FAILED)},
+    [HANDLER_RUNNING] = {"running", TO(HANDLER_REPLYING) | TO(HANDLER_FAILED)},
+    [HANDLER_REPLYING] = {"replying", TO(HANDLER_DONE) | TO(HANDLER_FAILED)},
+    [HANDLER_DONE] = {"done", TO(HANDLER_FREE)},
+    [HANDLER_FAILED] = {"failed", TO(HANDLER_FREE)},
+};
+
+static_assert(sizeof(handler_states) / sizeof(handler_states[0]) == HANDLER_STATE_COUNT,
+              "every state of a handler has a row");
+
+int handler_table_init(struct handler_table *table, uint32_t count)
+{
+    struct handler *handlers;
+    int r;
+
+    r = flat_array_map(count, sizeof(*handlers), (void **)&handlers);
+    if (r < 0)
+        return r;
+    *table = (struct handler_table){
+        .handlers = handlers,
+        .count = count,
+        .first_free = HANDLER_NONE,
+        .n_unused = count,
+    };
+    return 0;
+}
+
+void handler_table_deinit(struct handler_table *table)
+{
+    flat_array_unmap(table->handlers, table->count, sizeof(*table->handlers));
+    table->handlers = NULL;
+}
+
+static struct handler *handler_allocate(struct handler_table *table)
+{
+    struct handler *handler;
+
+    if (table->first_free != HANDLER_NONE) {
+        handler = &table->handlers[table->first_free];
+        table->first_free = handler->next;
+        return handler;
+    }
+    if (table->n_unused == 0)
+        return NULL;
+    handler = &table->handlers[table->count - table->n_unused];
+    handler->index = table->count - table->n_unused;
+    table->n_unused--;
+    return handler;
+}
+
+struct handler *handler_start(struct handler_table *table)
+{
+    struct handler *handler = handler_allocate(table);
+
+    if (handler == NULL)
+        return NULL;
+    *handler = (struct handler){
+        .index = handler->index,
+        .next = HANDLER_NONE,
+        .previous = HANDLER_NONE,
+    };
+    handler_set_state(handler, HANDLER_TAKEN);
+    table->n_started++;
+    table->n_live++;
+    return handler;
+}
+
+void handler_end(struct handler_table *table, struct handler *handler, enum handler_outcome outcome)
+{
+    handler_set_state(handler, HANDLER_FREE);
+    assert(!ev_is_active(&handler->timer));
+    free(handler->reply);
+    handler->reply = NULL;
+    handler->next = table->first_free;
+    table->first_free = handler->index;
+    table->n_ended[outcome]++;
+    table->n_live--;
+    assert(table->n_started == table->n_ended[HANDLER_REPLIED] + table->n_ended[HANDLER_ERROR] +
+                                   table->n_ended[HANDLER_DROPPED] + table->n_live);
+}
+
+bool handler_state_allows(enum handler_state from, enum handler_state to)
+{
+    return (handler_states[from].next & TO(to)) != 0;
+}
+
+void handler_set_state(struct handler *handler, enum handler_state state)
+{
+    assert(handler_state_allows(handler->state, state));
+    if (log_level() >= LOG_DEBUG)
+        log_event(LOG_DEBUG, LOG_EVENT_STATE, NULL, "handler %u of slot %u: %s -> %s",
+                  handler->index, handler->slot, handler_state_name(handler->state),
+                  handler_state_name(state));
+    handler->state = state;
+}
+
+const char *handler_state_name(enum handler_state state) { return handler_states[state].name; }
+
+void handler_list_append(struct handler_table *table, struct handler_list *list,
+                         struct handler *handler)
+{
+    handler->previous = list->last;
+    handler->next = HANDLER_NONE;
+    if (list->last != HANDLER_NONE)
+        table->handlers[list->last].next = handler->index;
+    else
+        list->first = handler->index;
+    list->last = handler->index;
+}
+
+void handler_list_remove(struct handler_table *table, struct handler_list *list,
+                         struct handler *handler)
+{
+    if (handler->previous != HANDLER_NONE)
+        table->handlers[handler->previous].next = handler->next;
+    else
+        list->first = handler->next;
+    if (handler->next != HANDLER_NONE)
+        table->handlers[handler->next].previous = handler->previous;
+    else
+        list->last = handler->previous;
+    handler->next = HANDLER_NONE;
+    handler->previous = HANDLER_NONE;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_HANDLER_H
+#define FIPC_DAEMON_HANDLER_H
+
+/*
+ * A handler is the life of ONE message in the broker. It ends with exactly one outcome; at all
+ * times started = ended + live.
+ *
+ *      taken -> routed -> running -> replying -> done        and from each of the first four: ->
+ * failed
+ *
+ * Handlers live in one flat array that never moves, and refer to their slot by index and
+ * generation.
+ */
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HANDLER_NONE UINT32_MAX
+
+enum handler_state {
+    HANDLER_FREE,
+    HANDLER_TAKEN,    /* the request was read */
+    HANDLER_ROUTED,   /* its service is known */
+    HANDLER_RUNNING,  /* the service works on it */
+    HANDLER_REPLYING, /* the reply is known; it may wait for room */
+    HANDLER_DONE,
+    HANDLER_FAILED,
+    HANDLER_STATE_COUNT,
+};
+
+enum handler_outcome {
+    HANDLER_REPLIED,
+    HANDLER_ERROR,   /* the caller sees an errno */
+    HANDLER_DROPPED, /* the caller is gone */
+    HANDLER_OUTCOME_COUNT,
+};
+
+/* Of handlers of one slot, linked by index. */
+struct handler_list {
+    uint32_t first, last;
+};
+
+#define HANDLER_LIST_EMPTY ((struct handler_list){HANDLER_NONE, HANDLER_NONE})
+
+struct handler {
+    uint32_t index;
+    enum handler_state state;
+    uint32_t slot;
+    uint32_t slot_generation;
+    uint32_t next, previous; /* handler_table.first_free, or the slot's live or unsent */
+    uint64_t id;             /* of the request */
+    uint64_t started_ns;
+    uint64_t deadline_ns;
+    ev_timer timer; /* a service that answers later, and the deadline */
+    bool unsent;    /* the answer below waits for room, in the slot's list of that name */
+    uint16_t reply_flags;
+    int32_t status;
+    uint32_t reply_bytes;
+    void *reply; /* owned */
+};
+
+struct handler_table {
+    struct handler *handlers;
+    uint32_t count;
+    uint32_t first_free;
+    uint32_t n_unused; /* the last ones were never used, and are not in the list */
+    uint64_t n_started;
+    uint64_t n_ended[HANDLER_OUTCOME_COUNT];
+    uint32_t n_live;
+};
+
+/* Return: 0; -ENOMEM. Only the pages of handlers that were used once are resident. */
+int handler_table_init(struct handler_table *table, uint32_t count);
+void handler_table_deinit(struct handler_table *table);
+
+/* Starts a life in HANDLER_TAKEN, in no list. Return: NULL all are live. */
+struct handler *handler_start(struct handler_table *table);
+
+/* Ends a life in HANDLER_DONE or HANDLER_FAILED: counts it and frees what it owns. It is in no list
+ * and no timer. */
+void handler_end(struct handler_table *table, struct handler *handler,
+                 enum handler_outcome outcome);
+
+/* The one setter of the state; asserts that the table of states allows the move. */
+void handler_set_state(struct handler *handler, enum handler_state state);
+
+const char *handler_state_name(enum handler_state state);
+bool handler_state_allows(enum handler_state from, enum handler_state to);
+
+void handler_list_append(struct handler_table *table, struct handler_list *list,
+                         struct handler *handler);
+void handler_list_remove(struct handler_table *table, struct handler_list *list,
+                         struct handler *handler);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_LISTENER_H
+#define FIPC_DAEMON_LISTENER_H
+
+/* The control socket: who connects gets a slot. */
+#include <ev.h>
+
+struct broker;
+
+struct listener {
+    int fd;
+    int lock_fd; /* held while the socket is ours; beside it in the file system */
+    char *path;
+    ev_io ready;
+    ev_timer retry; /* active while accepting is paused: fds or memory ran out */
+    double pause_s; /* how long it pauses; 0: the last attempt succeeded */
+    int fds_limit;
+    int fds_reserved; /* of these: so many are left free when accepting pauses */
+};
+
+/**
+ * listener_open() - bind the configured socket and listen
+ *
+ * A socket that a dead broker left behind is replaced; one that another broker holds is not. What
+ * goes wrong is logged. Return: 0; a negative errno
+ */
+int listener_open(struct broker *broker);
+
+/* Stops listening and removes the socket. Does nothing the second time. */
+void listener_close(struct broker *broker);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* A line is made in one buffer and written by one write(2), so that lines of several processes
+ * don't mix. */
+#include "daemon/log.h"
+
+#include "common/clock.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 1024
+#define WINDOW_NS (10 * FIPC_NS_PER_S)
+#define LINES_PER_WINDOW 10
+
+/* How many lines of one kind were written since its window began. */
+struct rate {
+    uint64_t started_ns;
+    unsigned written;
+    unsigned suppressed;
+};
+
+static struct {
+    int level;
+    struct rate rates[LOG_EVENT_COUNT];
+} state = {.level = LOG_INFO};
+
+void log_set_level(int level) { state.level = level; }
+
+int log_level(void) { return state.level; }
+
+static const char *level_name(int level)
+{
+    static const char *const names[] = {
+        [LOG_ERR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+    };
+
+    return level >= LOG_ERR && level <= LOG_DEBUG ? names[level] : "critical";
+}
+
+static bool peers_can_cause(enum log_event event)
+{
+    return event == LOG_EVENT_REFUSED || event == LOG_EVENT_OPENED || event == LOG_EVENT_CLOSED ||
+           event == LOG_EVENT_SHORT;
+}
+
+static void write_line(int level, const char *text)
+{
+    char line[LINE_BYTES + 32];
+    int size = snprintf(line, sizeof(line), "fipcd: %s: %s\n", level_name(level), text);
+
+    (void)!write(STDERR_FILENO, line,
+                 (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
+}
+
+/* Whether one more line of this kind may be written now; tells how many were not, once that is
+ * over. */
+static bool rate_allows(int level, enum log_event event)
+{
+    struct rate *rate = &state.rates[event];
+    uint64_t now_ns = fipc_now_ns();
+
+    if (now_ns - rate->started_ns >= WINDOW_NS) {
+        if (rate->suppressed > 0) {
+            char text[LINE_BYTES];
+
+            (void)snprintf(text, sizeof(text), "%u more events like the one before were not logged",
+                           rate->suppressed);
+            write_line(level, text);
+        }
+        *rate = (struct rate){.started_ns = now_ns};
+    }
+    if (rate->written >= LINES_PER_WINDOW) {
+        rate->suppressed++;
+        return false;
+    }
+    rate->written++;
+    return true;
+}
+
+void log_event(int level, enum log_event event, const struct log_subject *subject,
+               const char *format, ...)
+{
+    char text[LINE_BYTES];
+    va_list arguments;
+    int used = 0;
+
+    if (level > state.level)
+        return;
+    if (level != LOG_DEBUG && peers_can_cause(event) && !rate_allows(level, event))
+        return;
+
+    if (subject != NULL && subject->slot >= 0)
+        used =
+            snprintf(text, sizeof(text), "slot %lld (uid %u, pid %d): ", (long long)subject->slot,
+                     subject->uid, subject->pid);
+    else if (subject != NULL)
+        used =
+            snprintf(text, sizeof(text), "client (uid %u, pid %d): ", subject->uid, subject->pid);
+    va_start(arguments, format);
+    (void)vsnprintf(text + used, sizeof(text) - (size_t)used, format, arguments);
+    va_end(arguments);
+    write_line(level, text);
+}
+
+const char *log_escape(char *buffer, size_t buffer_size, const void *bytes, size_t size)
+{
+    const unsigned char *in = bytes;
+    size_t used = 0;
+
+    for (size_t i = 0; i < size && used + 5 <= buffer_size; i++) {
+        if (in[i] >= 0x20 && in[i] < 0x7f && in[i] != '\\')
+            buffer[used++] = (char)in[i];
+        else
+            used += (size_t)snprintf(buffer + used, buffer_size - used, "\\x%02x", in[i]);
+    }
+    buffer[used] = '\0';
+    return buffer;
+}

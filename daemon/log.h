@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_LOG_H
+#define FIPC_DAEMON_LOG_H
+
+/* One line on stderr for each event, with its level; what peers can cause is limited in rate, per
+ * kind of event. */
+#include "common/control.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <syslog.h>
+
+enum log_event {
+    LOG_EVENT_LIFECYCLE, /* started, ready, stopping, stopped, reloaded */
+    LOG_EVENT_CONFIG,
+    LOG_EVENT_REFUSED, /* a client that got no slot */
+    LOG_EVENT_OPENED,
+    LOG_EVENT_CLOSED, /* a slot that did not end by the client's own will */
+    LOG_EVENT_SHORT,  /* memory or fds ran out */
+    LOG_EVENT_STATE,  /* a slot or a handler moved: debug only */
+    LOG_EVENT_COUNT,
+};
+
+/* Whom an event is about. */
+struct log_subject {
+    int64_t slot; /* -1: none */
+    uid_t uid;
+    pid_t pid;
+    enum fipc_reason reason;
+};
+
+/* @level: of syslog(3); what is less important is not written. */
+void log_set_level(int level);
+int log_level(void);
+
+/**
+ * log_event() - write one line
+ * @subject:  NULL: the broker itself
+ * @format:   printf-like; bytes that came from a peer go through log_escape() first
+ */
+void log_event(int level, enum log_event event, const struct log_subject *subject,
+               const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Makes bytes of a peer harmless: printable ASCII stays, all else becomes \xNN; cut to fit. Return:
+ * @buffer. */
+const char *log_escape(char *buffer, size_t buffer_size, const void *bytes, size_t size);
+
+#endif

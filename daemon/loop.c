@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A turn: serve the hot slots; when they fall silent spin a little, since waking up costs a hundred
+ * messages; then arm them, look once more, and let libev wait. Every phase is bounded, so that
+ * timers, new connections and rings of cold slots are served in between.
+ *
+ * The set is never put into another epoll set: that takes a mutex of the whole kernel, which any
+ * user can hold for tens of milliseconds. libev polls it.
+ */
+#include "daemon/loop.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "daemon/broker.h"
+#include "daemon/dispatch.h"
+#include "daemon/greeting.h"
+#include "daemon/log.h"
+#include "daemon/slot_close.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+/* How long hot slots may keep the loop from its fds and timers. */
+#define TURN_NS (100 * FIPC_NS_PER_US)
+/* A slot without work for that long is armed even while others keep the loop busy. */
+#define COOL_NS FIPC_NS_PER_MS
+#define ROUNDS_PER_CLOCK_LOOK 8
+#define EVENTS_PER_TURN 128
+
+/* epoll_data of an fd: the generation of its owner, what it is, and the owner's index. */
+#define EVENT_KIND_SHIFT 30
+#define EVENT_INDEX_MASK ((UINT32_C(1) << EVENT_KIND_SHIFT) - 1)
+
+enum event_kind {
+    EVENT_BELL,
+    EVENT_LANE,
+    EVENT_WAITING_LANE,
+};
+
+static uint64_t event_data(uint32_t generation, enum event_kind kind, uint32_t index)
+{
+    return (uint64_t)generation << 32 | (uint32_t)kind << EVENT_KIND_SHIFT | index;
+}
+
+static struct slot *hot_slot(void *owner, uint32_t member)
+{
+    struct broker *broker = owner;
+
+    return &broker->slots.slots[member];
+}
+
+static unsigned hot_serve(void *owner, uint32_t member, uint64_t now_ns)
+{
+    (void)now_ns;
+    return dispatch_serve(owner, hot_slot(owner, member));
+}
+
+static bool hot_has_work(void *owner, uint32_t member)
+{
+    return dispatch_has_work(owner, hot_slot(owner, member));
+}
+
+static struct fipc_end *hot_end(void *owner, uint32_t member, uint32_t *ret_asleep)
+{
+    struct slot *slot = hot_slot(owner, member);
+
+    *ret_asleep = FIPC_END_ASLEEP_FD | (dispatch_waits_for_room(slot) ? FIPC_END_ROOM : 0);
+    return slot->channel.own;
+}
+
+static const struct fipc_hot_set_ops hot_ops = {
+    .serve = hot_serve,
+    .has_work = hot_has_work,
+    .end = hot_end,
+};
+
+/* ---- one turn ---- */
+
+/* Serves hot slots until they fall silent. Return: whether they did; false: the turn is over first.
+ */
+static bool loop_serve_hot(struct loop *loop)
+{
+    uint64_t turn_end_ns = loop->now_ns + TURN_NS;
+
+    for (unsigned round = 1;; round++) {
+        unsigned work = fipc_hot_set_serve(&loop->hot, loop->now_ns);
+
+        if (work > 0 && loop->spinning) {
+            fipc_spin_end(&loop->spin, true);
+            loop->spinning = false;
+        }
+        if (work > 0 || round % ROUNDS_PER_CLOCK_LOOK == 0)
+            loop->now_ns = fipc_now_ns();
+        if (work == 0) {
+            if (!loop->spinning)
+                fipc_spin_begin(&loop->spin, loop->now_ns);
+            loop->spinning = fipc_spin_again(&loop->spin);
+            if (!loop->spinning) {
+                fipc_spin_end(&loop->spin, false);
+                return true;
+            }
+        }
+        if (loop->now_ns >= turn_end_ns)
+            return false;
+    }
+}
+
+static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct loop *loop = &broker->loop;
+
+    (void)watcher;
+    (void)revents;
+    loop->n_turns++;
+    loop->now_ns = fipc_now_ns();
+    admission_seat_waiting(broker);
+    if (loop->hot.count > 0) {
+        bool silent = loop_serve_hot(loop);
+
+        fipc_hot_set_cool(&loop->hot, silent ? FIPC_NEVER : loop->now_ns - COOL_NS);
+    }
+    if (loop->hot.count > 0) {
+        ev_idle_start(ev, &loop->more_work);
+    } else {
+        ev_idle_stop(ev, &loop->more_work);
+        loop->n_blocked++;
+    }
+}
+
+/* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
+static void more_work(struct ev_loop *ev, ev_idle *watcher, int revents)
+{
+    (void)ev;
+    (void)watcher;
+    (void)revents;
+}
+
+static void lane_event(struct broker *broker, struct slot *slot, uint32_t events)
+{
+    if (slot->state == SLOT_GREETING)
+        greeting_receive(broker, slot);
+    else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        slot_close(broker, slot, FIPC_REASON_GONE);
+    else
+        slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+}
+
+static void slot_event(struct broker *broker, const struct epoll_event *event)
+{
+    uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+    uint32_t index = (uint32_t)event->data.u64 & EVENT_INDEX_MASK;
+    enum event_kind kind = (uint32_t)event->data.u64 >> EVENT_KIND_SHIFT;
+    struct slot *slot;
+
+    if (kind == EVENT_WAITING_LANE) {
+        admission_hung_up(broker, index, generation);
+        return;
+    }
+    slot = slot_find(&broker->slots, index, generation);
+    if (slot == NULL)
+        return;
+    if (kind == EVENT_LANE)
+        lane_event(broker, slot, event->events);
+    else
+        loop_heat(broker, slot);
+}
+
+static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct epoll_event events[EVENTS_PER_TURN];
+    int count = epoll_wait(watcher->fd, events, EVENTS_PER_TURN, 0);
+
+    (void)revents;
+    broker->loop.now_ns = fipc_now_ns();
+    for (int i = 0; i < count; i++)
+        slot_event(broker, &events[i]);
+}
+
+/* ---- what others ask for ---- */
+
+static int loop_watch(struct broker *broker, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data.u64 = data};
+
+    return epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int loop_watch_lane(struct broker *broker, const struct slot *slot)
+{
+    return loop_watch(broker, slot->lane_fd, EPOLLIN | EPOLLRDHUP,
+                      event_data(slot->generation, EVENT_LANE, slot->index));
+}
+
+int loop_watch_bell(struct broker *broker, const struct slot *slot)
+{
+    return loop_watch(broker, slot->bell_fd, EPOLLIN | EPOLLET,
+                      event_data(slot->generation, EVENT_BELL, slot->index));
+}
+
+int loop_watch_waiting(struct broker *broker, int lane_fd, uint32_t place, uint32_t generation)
+{
+    return loop_watch(broker, lane_fd, EPOLLRDHUP,
+                      event_data(generation, EVENT_WAITING_LANE, place));
+}
+
+void loop_unwatch_waiting(struct broker *broker, int lane_fd)
+{
+    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, lane_fd, NULL);
+}
+
+void loop_unwatch_bell(struct broker *broker, const struct slot *slot)
+{
+    if (slot->bell_fd >= 0)
+        (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, slot->bell_fd, NULL);
+}
+
+void loop_unwatch(struct broker *broker, const struct slot *slot)
+{
+    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, slot->lane_fd, NULL);
+    loop_unwatch_bell(broker, slot);
+    fipc_hot_set_remove(&broker->loop.hot, slot->index);
+}
+
+void loop_heat(struct broker *broker, const struct slot *slot)
+{
+    fipc_hot_set_add(&broker->loop.hot, slot->index, broker->loop.now_ns);
+}
+
+/* ---- life ---- */
+
+int loop_init(struct broker *broker)
+{
+    struct loop *loop = &broker->loop;
+    int r;
+
+    loop->slot_fds = -1;
+    loop->ev = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
+    if (loop->ev == NULL)
+        return -ENOMEM;
+    ev_set_userdata(loop->ev, broker);
+    loop->slot_fds = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->slot_fds < 0)
+        return -errno;
+    r = fipc_hot_set_init(&loop->hot, broker->slots.capacity, &hot_ops, broker);
+    if (r < 0)
+        return r;
+    fipc_spin_init(&loop->spin, broker->config->dispatch.spin_us * FIPC_NS_PER_US);
+
+    ev_io_init(&loop->slot_fds_ready, slot_fds_ready, loop->slot_fds, EV_READ);
+    ev_io_start(loop->ev, &loop->slot_fds_ready);
+    ev_prepare_init(&loop->before_poll, before_poll);
+    /* the last one before libev waits: what other watchers find out is served in the same turn */
+    ev_set_priority(&loop->before_poll, EV_MINPRI);
+    ev_prepare_start(loop->ev, &loop->before_poll);
+    ev_idle_init(&loop->more_work, more_work);
+    return 0;
+}
+
+void loop_deinit(struct broker *broker)
+{
+    struct loop *loop = &broker->loop;
+
+    if (loop->ev != NULL)
+        ev_loop_destroy(loop->ev);
+    loop->ev = NULL;
+    fipc_hot_set_deinit(&loop->hot);
+    loop->slot_fds = fd_close(loop->slot_fds);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_LOOP_H
+#define FIPC_DAEMON_LOOP_H
+
+/*
+ * The event loop. libev polls a handful of fds; one of them is a private epoll set that holds every
+ * fd of every slot. Slots that are active now are polled in memory while the loop spins; all others
+ * ring their bell, which is in the set. The loop blocks only when every open slot is armed and was
+ * looked at after that.
+ */
+#include "common/hot_set.h"
+#include "common/spin.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker;
+struct slot;
+
+struct loop {
+    struct ev_loop *ev;
+    int slot_fds; /* the private epoll set, with those of the waiting room too */
+    ev_io slot_fds_ready;
+    ev_prepare before_poll;
+    ev_idle more_work; /* active: poll without blocking */
+    struct fipc_hot_set hot;
+    struct fipc_spin spin;
+    bool spinning;
+    uint64_t now_ns; /* when this turn, or round of the hot slots, began */
+    uint64_t n_turns;
+    uint64_t n_blocked; /* turns that had nothing to do, and waited */
+};
+
+/* Return: 0; a negative errno */
+int loop_init(struct broker *broker);
+void loop_deinit(struct broker *broker);
+
+/* Watches a slot's lane for packets and hang-up. Return: 0; a negative errno */
+int loop_watch_lane(struct broker *broker, const struct slot *slot);
+
+/* Watches a slot's bell, which is never read: edge-triggered. Return: 0; a negative errno */
+int loop_watch_bell(struct broker *broker, const struct slot *slot);
+
+/* Watches the lane of a connection in the waiting room for a hang-up. Return: 0; a negative errno
+ */
+int loop_watch_waiting(struct broker *broker, int lane_fd, uint32_t place, uint32_t generation);
+void loop_unwatch_waiting(struct broker *broker, int lane_fd);
+
+/* Forgets the bell, or both, before they are closed: others may hold the same files open. */
+void loop_unwatch_bell(struct broker *broker, const struct slot *slot);
+void loop_unwatch(struct broker *broker, const struct slot *slot);
+
+/* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */
+void loop_heat(struct broker *broker, const struct slot *slot);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/broker.h"
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_config_error(const char *line, void *userdata)
+{
+    (void)userdata;
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+static int check_config(const struct options *options)
+{
+    struct config *config;
+
+    if (config_load(options->config, &config, print_config_error, NULL) < 0)
+        return EXIT_CONFIG;
+    config_free(config);
+    (void)printf("%s: OK\n", options->config != NULL ? options->config : "/etc/fipc/fipcd.json");
+    return EXIT_SUCCESS;
+}
+
+/* Where a user's own broker listens. Return: 0; -ENXIO there is no $XDG_RUNTIME_DIR; -ENOMEM */
+static int user_socket(char **ret_path)
+{
+    const char *folder = getenv("XDG_RUNTIME_DIR");
+
+    if (folder == NULL || folder[0] != '/')
+        return -ENXIO;
+    return asprintf(ret_path, "%s/fipc/control.sock", folder) < 0 ? -ENOMEM : 0;
+}
+
+/* --socket beats --user beats the config. */
+static int override_config(struct config *config, const struct options *options)
+{
+    char *path = NULL;
+    int r = 0;
+
+    if (options->log_level >= 0)
+        config->log.level = options->log_level;
+    if (options->socket != NULL)
+        r = (path = strdup(options->socket)) == NULL ? -ENOMEM : 0;
+    else if (options->user)
+        r = user_socket(&path);
+    if (r < 0 || path == NULL)
+        return r;
+    free(config->control.socket);
+    config->control.socket = path;
+    return 0;
+}
+
+/* What a signal needs: the broker, and how it was configured. */
+struct running {
+    struct broker broker;
+    const struct options *options;
+    ev_signal terminate, interrupt, hang_up;
+};
+
+static int load_config(const struct options *options, struct config **ret_config,
+                       config_error_fn *report)
+{
+    struct config *config;
+    int r;
+
+    r = config_load(options->config, &config, report, NULL);
+    if (r < 0)
+        return r;
+    r = override_config(config, options);
+    if (r < 0) {
+        config_free(config);
+        return r;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+static void stop_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+    (void)watcher;
+    (void)revents;
+    broker_stop(ev_userdata(ev));
+}
+
+static void log_config_error(const char *line, void *userdata)
+{
+    (void)userdata;
+    log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL, "%s", line);
+}
+
+static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+    struct running *running = watcher->data;
+    struct config *config;
+
+    (void)ev;
+    (void)revents;
+    if (load_config(running->options, &config, log_config_error) < 0)
+        log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL,
+                  "the config was not reloaded; the old one stays in force");
+    else
+        broker_reconfigure(&running->broker, config);
+}
+
+static void watch_signals(struct running *running)
+{
+    struct ev_loop *ev = running->broker.loop.ev;
+
+    ev_signal_init(&running->terminate, stop_signal, SIGTERM);
+    ev_signal_start(ev, &running->terminate);
+    ev_signal_init(&running->interrupt, stop_signal, SIGINT);
+    ev_signal_start(ev, &running->interrupt);
+    ev_signal_init(&running->hang_up, reload_signal, SIGHUP);
+    running->hang_up.data = running;
+    ev_signal_start(ev, &running->hang_up);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct running running = {.options = &options};
+    struct config *config;
+    int r;
+
+    options_parse(&options, argc, argv);
+    if (options.check_config)
+        return check_config(&options);
+    (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe that nobody reads any more */
+
+    r = load_config(&options, &config, print_config_error);
+    if (r == -ENXIO) {
+        (void)fputs("fipcd: --user: XDG_RUNTIME_DIR is not set; log in, or use --socket\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (r < 0)
+        return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+    log_set_level(config->log.level);
+    if (broker_init(&running.broker, config) < 0)
+        return EXIT_FAILURE;
+    watch_signals(&running);
+    broker_run(&running.broker);
+    broker_deinit(&running.broker);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/report.h"
+
+#include "common/clock.h"
+#include "common/version.h"
+#include "daemon/broker.h"
+#include "daemon/builtin.h"
+
+#include <jansson.h>
+#include <unistd.h>
+
+/* A page takes the loop a fraction of a millisecond, and fits into the reply ring of a default
+ * size. */
+#define SLOTS_PER_PAGE 64
+#define SLOTS_LOOKED_AT_PER_PAGE 8192
+
+static char *report_text(json_t *report)
+{
+    char *text = report == NULL ? NULL : json_dumps(report, JSON_COMPACT);
+
+    json_decref(report);
+    return text;
+}
+
+static void set_number(json_t *object, const char *name, uint64_t value)
+{
+    (void)json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static void set_text(json_t *object, const char *name, const char *value)
+{
+    (void)json_object_set_new(object, name, json_string(value));
+}
+
+char *report_services(const struct broker *broker)
+{
+    json_t *report = json_object(), *services = json_array();
+
+    (void)broker;
+    for (uint32_t i = 0; i < builtin_count; i++) {
+        json_t *service = json_object();
+
+        set_text(service, "name", builtins[i].name);
+        set_text(service, "kind", "built-in");
+        (void)json_array_append_new(services, service);
+    }
+    (void)json_object_set_new(report, "services", services);
+    return report_text(report);
+}
+
+/* Counts by reason, those that happened only. */
+static json_t *by_reason(const uint64_t counts[FIPC_REASON_COUNT])
+{
+    json_t *object = json_object();
+
+    for (unsigned reason = 0; reason < FIPC_REASON_COUNT; reason++) {
+        if (counts[reason] > 0)
+            set_number(object, fipc_reason_name(reason), counts[reason]);
+    }
+    return object;
+}
+
+static json_t *report_slot_table(const struct broker *broker)
+{
+    const struct slot_table *slots = &broker->slots;
+    json_t *report = json_object();
+
+    set_number(report, "count", slots->limit);
+    set_number(report, "taken", slot_n_taken(slots));
+    for (enum slot_state state = SLOT_GREETING; state < SLOT_STATE_COUNT; state++)
+        set_number(report, slot_state_name(state), slots->n_by_state[state]);
+    set_number(report, "waiting", broker->admission.n_waiting);
+    set_number(report, "taken_ever", slots->n_taken);
+    (void)json_object_set_new(report, "refused", by_reason(slots->n_refused));
+    (void)json_object_set_new(report, "closed", by_reason(slots->n_closed));
+    return report;
+}
+
+static json_t *report_handler_table(const struct handler_table *handlers)
+{
+    json_t *report = json_object();
+
+    set_number(report, "started", handlers->n_started);
+    set_number(report, "live", handlers->n_live);
+    set_number(report, "replied", handlers->n_ended[HANDLER_REPLIED]);
+    set_number(report, "failed", handlers->n_ended[HANDLER_ERROR]);
+    set_number(report, "dropped", handlers->n_ended[HANDLER_DROPPED]);
+    return report;
+}
+
+static json_t *report_loop(const struct loop *loop)
+{
+    json_t *report = json_object();
+
+    set_number(report, "turns", loop->n_turns);
+    set_number(report, "blocked", loop->n_blocked);
+    set_number(report, "hot", loop->hot.count);
+    return report;
+}
+
+char *report_stats(const struct broker *broker)
+{
+    json_t *report = json_object();
+
+    set_text(report, "version", FIPC_VERSION);
+    set_number(report, "pid", (uint64_t)getpid());
+    set_number(report, "uptime_ms", (fipc_now_ns() - broker->started_ns) / FIPC_NS_PER_MS);
+    (void)json_object_set_new(report, "slots", report_slot_table(broker));
+    (void)json_object_set_new(report, "handlers", report_handler_table(&broker->handlers));
+    (void)json_object_set_new(report, "loop", report_loop(&broker->loop));
+    return report_text(report);
+}
+
+static json_t *report_slot(const struct slot *slot)
+{
+    json_t *report = json_object(), *handlers = json_object();
+
+    set_number(report, "slot", slot->index);
+    set_number(report, "generation", slot->generation);
+    set_text(report, "kind", slot_kind_name(slot));
+    set_text(report, "state", slot_state_name(slot->state));
+    set_number(report, "uid", slot->peer.uid);
+    set_number(report, "gid", slot->peer.gid);
+    set_number(report, "pid", (uint64_t)slot->peer.pid);
+    set_number(report, "age_ms", (fipc_now_ns() - slot->taken_ns) / FIPC_NS_PER_MS);
+    set_number(report, "calls", slot->calls);
+    for (enum handler_state state = HANDLER_TAKEN; state <= HANDLER_REPLYING; state++)
+        set_number(handlers, handler_state_name(state), slot->n_handlers[state]);
+    (void)json_object_set_new(report, "handlers", handlers);
+    return report;
+}
+
+char *report_slots(const struct broker *broker, uint32_t first)
+{
+    json_t *report = json_object(), *page = json_array();
+    uint32_t n_used = broker->slots.n_used, looked_at = 0, i;
+
+    for (i = first; i < n_used && json_array_size(page) < SLOTS_PER_PAGE &&
+                    looked_at < SLOTS_LOOKED_AT_PER_PAGE;
+         i++, looked_at++) {
+        if (broker->slots.slots[i].state != SLOT_FREE)
+            (void)json_array_append_new(page, report_slot(&broker->slots.slots[i]));
+    }
+    set_number(report, "count", broker->slots.limit);
+    (void)json_object_set_new(report, "next", i < n_used ? json_integer(i) : json_null());
+    (void)json_object_set_new(report, "slots", page);
+    return report_text(report);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_REPORT_H
+#define FIPC_DAEMON_REPORT_H
+
+/* What the broker tells about itself, as JSON documents. Each is returned to the caller, for
+ * free(3); NULL: no memory. */
+#include <stdint.h>
+
+struct broker;
+
+char *report_services(const struct broker *broker);
+char *report_stats(const struct broker *broker);
+
+/* One page of the taken slots, from number @first on; "next" is where the next page starts, or
+ * null. */
+char *report_slots(const struct broker *broker, uint32_t first);
+
+#endif

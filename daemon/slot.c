@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/slot.h"
+
+#include "daemon/flat_array.h"
+#include "daemon/log.h"
+
+#include <assert.h>
+
+#define TO(state) (UINT32_C(1) << (state))
+
+static const struct {
+    const char *name;
+    uint32_t next;
+} slot_states[] = {
+    [SLOT_FREE] = {"free", TO(SLOT_GREETING)},
+    [SLOT_GREETING] = {"greeting", TO(SLOT_OPEN) | TO(SLOT_ONESHOT) | TO(SLOT_CLOSING)},
+    [SLOT_OPEN] = {"open", TO(SLOT_CLOSING)},
+    [SLOT_ONESHOT] = {"oneshot", TO(SLOT_CLOSING)},
+    [SLOT_CLOSING] = {"closing", TO(SLOT_FREE)},
+};
+
+static_assert(sizeof(slot_states) / sizeof(slot_states[0]) == SLOT_STATE_COUNT,
+              "every state of a slot has a row");
+
+int slot_table_init(struct slot_table *table, uint32_t capacity, uint32_t limit)
+{
+    struct slot *slots;
+    int r;
+
+    r = flat_array_map(capacity, sizeof(*slots), (void **)&slots);
+    if (r < 0)
+        return r;
+    *table = (struct slot_table){
+        .slots = slots,
+        .capacity = capacity,
+        .limit = limit,
+        .first_free = SLOT_NONE,
+    };
+    table->n_by_state[SLOT_FREE] = capacity;
+    return 0;
+}
+
+void slot_table_deinit(struct slot_table *table)
+{
+    flat_array_unmap(table->slots, table->capacity, sizeof(*table->slots));
+    table->slots = NULL;
+}
+
+uint32_t slot_n_taken(const struct slot_table *table)
+{
+    return table->capacity - table->n_by_state[SLOT_FREE];
+}
+
+static struct slot *slot_allocate(struct slot_table *table)
+{
+    struct slot *slot;
+
+    if (slot_n_taken(table) >= table->limit)
+        return NULL;
+    if (table->first_free != SLOT_NONE) {
+        slot = &table->slots[table->first_free];
+        table->first_free = slot->next_free;
+        return slot;
+    }
+    assert(table->n_used < table->capacity);
+    slot = &table->slots[table->n_used];
+    slot->index = table->n_used++;
+    return slot;
+}
+
+struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
+                       uint64_t now_ns)
+{
+    struct slot *slot = slot_allocate(table);
+
+    if (slot == NULL)
+        return NULL;
+    *slot = (struct slot){
+        .index = slot->index,
+        .generation = slot->generation + 1,
+        .next_free = SLOT_NONE,
+        .peer = *peer,
+        .taken_ns = now_ns,
+        .lane_fd = lane_fd,
+        .bell_fd = -1,
+        .live = HANDLER_LIST_EMPTY,
+        .unsent = HANDLER_LIST_EMPTY,
+    };
+    slot_set_state(table, slot, SLOT_GREETING);
+    table->n_taken++;
+    return slot;
+}
+
+void slot_free(struct slot_table *table, struct slot *slot)
+{
+    assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->channel.region.base == NULL);
+    assert(slot_n_live(slot) == 0);
+    slot_set_state(table, slot, SLOT_FREE);
+    slot->next_free = table->first_free;
+    table->first_free = slot->index;
+}
+
+struct slot *slot_find(struct slot_table *table, uint32_t index, uint32_t generation)
+{
+    struct slot *slot;
+
+    if (index >= table->capacity)
+        return NULL;
+    slot = &table->slots[index];
+    return slot->state != SLOT_FREE && slot->generation == generation ? slot : NULL;
+}
+
+void slot_set_state(struct slot_table *table, struct slot *slot, enum slot_state state)
+{
+    assert((slot_states[slot->state].next & TO(state)) != 0);
+    if (log_level() >= LOG_DEBUG)
+        log_event(LOG_DEBUG, LOG_EVENT_STATE, NULL, "slot %u: %s -> %s", slot->index,
+                  slot_state_name(slot->state), slot_state_name(state));
+    table->n_by_state[slot->state]--;
+    table->n_by_state[state]++;
+    slot->state = state;
+}
+
+const char *slot_state_name(enum slot_state state) { return slot_states[state].name; }
+
+const char *slot_kind_name(const struct slot *slot)
+{
+    if (slot->state == SLOT_GREETING)
+        return "greeting";
+    return slot->channel.region.base != NULL ? "session" : "oneshot";
+}
+
+uint32_t slot_n_live(const struct slot *slot)
+{
+    uint32_t n_live = 0;
+
+    for (enum handler_state state = HANDLER_TAKEN; state <= HANDLER_REPLYING; state++)
+        n_live += slot->n_handlers[state];
+    return n_live;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_SLOT_H
+#define FIPC_DAEMON_SLOT_H
+
+/*
+ * A slot is a numbered seat in the broker, taken by one client. Slots live in one flat array that
+ * never moves; they are referred to by index and generation, so that an event for a former taker is
+ * harmless.
+ */
+#include "common/channel.h"
+#include "common/control.h"
+#include "daemon/account.h"
+#include "daemon/handler.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#define SLOT_NONE UINT32_MAX
+
+enum slot_state {
+    SLOT_FREE,
+    SLOT_GREETING, /* accepted; HELLO has not come yet */
+    SLOT_OPEN,     /* a session: it has a channel */
+    SLOT_ONESHOT,  /* its single request is being answered on the lane */
+    SLOT_CLOSING,
+    SLOT_STATE_COUNT,
+};
+
+/* Who is at the other end, from the kernel. */
+struct peer {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+};
+
+struct slot {
+    uint32_t index;
+    uint32_t generation; /* counts its takers */
+    enum slot_state state;
+    uint32_t next_free; /* slot_table.first_free */
+    struct peer peer;
+    struct account *account; /* of the peer's uid; this slot is counted there */
+    ev_timer timer;          /* looks whether the slot has lived long enough: daemon/slot_timer.h */
+    uint64_t taken_ns;
+    uint64_t active_ns;  /* when the last record was taken; 0: none yet */
+    uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */
+    TAILQ_ENTRY(slot) welcome_due; /* greeting.due */
+    bool is_welcome_due;
+    struct {
+        uint32_t request_bytes, reply_bytes;
+    } rings; /* as HELLO asked for */
+    int lane_fd;
+    int bell_fd; /* the eventfd that the client rings; -1 without a channel */
+    struct fipc_channel channel;
+    unsigned news;              /* enum fipc_news: published for the client, not rung yet */
+    uint64_t calls;             /* requests taken */
+    struct handler_list live;   /* its handlers, but for those in unsent */
+    struct handler_list unsent; /* its handlers whose reply waits for room */
+    uint32_t n_handlers[HANDLER_STATE_COUNT];
+};
+
+struct slot_table {
+    struct slot *slots;
+    uint32_t capacity;
+    uint32_t limit; /* how many may be taken at once; the config can change it at any time */
+    uint32_t first_free;
+    uint32_t n_used; /* slots from this number on were never taken, and are not in the list */
+    uint32_t n_by_state[SLOT_STATE_COUNT];
+    uint64_t n_taken; /* ever */
+    uint64_t n_refused[FIPC_REASON_COUNT];
+    uint64_t n_closed[FIPC_REASON_COUNT];
+};
+
+/* Return: 0; -ENOMEM. Only the pages of slots that were taken once are resident. */
+int slot_table_init(struct slot_table *table, uint32_t capacity, uint32_t limit);
+void slot_table_deinit(struct slot_table *table);
+
+uint32_t slot_n_taken(const struct slot_table *table);
+
+/* Takes a free slot for a new peer, in SLOT_GREETING, with a generation of its own. Return: NULL
+ * none is free. */
+struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
+                       uint64_t now_ns);
+
+/* Gives a slot in SLOT_CLOSING back: its fds, channel and handlers are gone already. */
+void slot_free(struct slot_table *table, struct slot *slot);
+
+/* The slot that was taken with this generation, or NULL if it has ended since. */
+struct slot *slot_find(struct slot_table *table, uint32_t index, uint32_t generation);
+
+/* The one setter of the state; asserts that the table of states allows the move. */
+void slot_set_state(struct slot_table *table, struct slot *slot, enum slot_state state);
+
+const char *slot_state_name(enum slot_state state);
+
+/* What its taker is: "greeting" until that is known, "session" or "oneshot". */
+const char *slot_kind_name(const struct slot *slot);
+
+/* All handlers of a slot. */
+uint32_t slot_n_live(const struct slot *slot);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/slot_close.h"
+
+#include "common/fd.h"
+#include "common/lane.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/greeting.h"
+#include "daemon/log.h"
+#include "daemon/slot_timer.h"
+
+#include <string.h>
+
+/* When trying again helps: soon, since what the client waits for is about to change. */
+#define RETRY_MS 50
+
+static struct fipc_farewell farewell(enum fipc_reason reason)
+{
+    bool retry = reason == FIPC_REASON_NO_SLOT || reason == FIPC_REASON_SHORT ||
+                 reason == FIPC_REASON_STOPPING || reason == FIPC_REASON_RESTARTING ||
+                 reason == FIPC_REASON_IDLE || reason == FIPC_REASON_NO_REQUEST;
+
+    return (struct fipc_farewell){.reason = reason, .retry_ms = retry ? RETRY_MS : 0};
+}
+
+/* Best effort: a peer that left no room for it, or does not read its lane, learns it from the
+ * hang-up. */
+static void say_goodbye(struct slot *slot, enum fipc_reason reason)
+{
+    struct fipc_control goodbye = {.type = FIPC_CONTROL_GOODBYE, .goodbye = farewell(reason)};
+    struct fipc_header header = {.kind = FIPC_KIND_CONTROL};
+    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_farewell)];
+    size_t size;
+
+    fipc_end_close(slot->channel.own);
+    if (fipc_control_encode(&goodbye, packet, sizeof(packet), &size) < 0 ||
+        fipc_producer_send(&slot->channel.out, &header, packet, size) < 0)
+        return;
+    (void)fipc_channel_ring(&slot->channel, slot->news | FIPC_NEWS_RECORDS);
+}
+
+static void say_refused(const struct slot *slot, enum fipc_reason reason)
+{
+    struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED, .refused = farewell(reason)};
+
+    (void)fipc_lane_send(slot->lane_fd, &refused, NULL, 0);
+}
+
+/* Whether a slot ends by its client's will, or in the ordinary course of things. */
+static bool is_ordinary(const struct slot *slot, enum fipc_reason reason)
+{
+    switch (reason) {
+    case FIPC_REASON_NONE:
+    case FIPC_REASON_GONE:
+    case FIPC_REASON_IDLE:
+    case FIPC_REASON_STOPPING:
+        return true;
+    case FIPC_REASON_NO_REQUEST:
+        return slot->state ==
+               SLOT_OPEN; /* a session without a first call is as idle as one after its last */
+    default:
+        return false;
+    }
+}
+
+static void log_close(const struct slot *slot, enum fipc_reason reason)
+{
+    struct log_subject subject = {
+        .slot = slot->index,
+        .uid = slot->peer.uid,
+        .pid = slot->peer.pid,
+        .reason = reason,
+    };
+    bool refused = slot->state == SLOT_GREETING;
+    log_event(is_ordinary(slot, reason) ? LOG_DEBUG : LOG_WARNING,
+              refused ? LOG_EVENT_REFUSED : LOG_EVENT_CLOSED, &subject, "%s: %s",
+              refused ? "refused" : "closed", fipc_reason_name(reason));
+}
+
+void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reason)
+{
+    bool refused = slot->state == SLOT_GREETING;
+
+    if (refused)
+        broker->slots.n_refused[reason]++;
+    else
+        broker->slots.n_closed[reason]++;
+    log_close(slot, reason);
+    if (refused && reason != FIPC_REASON_GONE)
+        say_refused(slot, reason);
+    else if (slot->state == SLOT_OPEN && reason != FIPC_REASON_GONE)
+        say_goodbye(slot, reason);
+
+    slot_set_state(&broker->slots, slot, SLOT_CLOSING);
+    answer_drop_all(broker, slot);
+    slot_timer_stop(broker, slot);
+    greeting_forget(broker, slot);
+    loop_unwatch(broker, slot);
+    slot->account->region_bytes -= slot->channel.region.size;
+    fipc_channel_deinit(&slot->channel);
+    slot->bell_fd = fd_close(slot->bell_fd);
+    closer_close(&broker->closer, fd_steal(&slot->lane_fd));
+    admission_slot_ended(broker, slot);
+    slot_free(&broker->slots, slot);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/slot_timer.h"
+
+#include "common/clock.h"
+#include "daemon/broker.h"
+#include "daemon/dispatch.h"
+#include "daemon/slot_close.h"
+
+/* When the slot has lived long enough, as things are now, and why. */
+static uint64_t slot_deadline(const struct config *config, const struct slot *slot,
+                              enum fipc_reason *ret_reason)
+{
+    uint64_t from_ns, span_ms;
+
+    if (slot->state == SLOT_GREETING || (slot->state == SLOT_OPEN && slot->active_ns == 0)) {
+        *ret_reason = FIPC_REASON_NO_REQUEST;
+        from_ns = slot->taken_ns;
+        span_ms = config->timeouts.doorbell_ms;
+    } else if (slot->blocked_ns != 0) {
+        *ret_reason = FIPC_REASON_NOT_DRAINED;
+        from_ns = slot->blocked_ns;
+        span_ms = config->timeouts.handler_ms;
+    } else if (slot->state == SLOT_OPEN && slot_n_live(slot) == 0 && config->timeouts.idle_ms > 0) {
+        *ret_reason = FIPC_REASON_IDLE;
+        from_ns = slot->active_ns;
+        span_ms = config->timeouts.idle_ms;
+    } else {
+        return FIPC_NEVER;
+    }
+    return fipc_deadline_after(from_ns, span_ms * FIPC_NS_PER_MS);
+}
+
+/* What can begin at any time, a block or an idle time, is noticed before it has lasted twice its
+ * span. */
+static void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns)
+{
+    const struct config *config = broker->config;
+    enum fipc_reason reason;
+    uint64_t deadline_ns = slot_deadline(config, slot, &reason);
+    uint64_t longest_ns = config->timeouts.handler_ms * FIPC_NS_PER_MS;
+    uint64_t span_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+
+    if (config->timeouts.idle_ms > 0 && longest_ns > config->timeouts.idle_ms * FIPC_NS_PER_MS)
+        longest_ns = config->timeouts.idle_ms * FIPC_NS_PER_MS;
+    if (span_ns > longest_ns)
+        span_ns = longest_ns;
+    slot->timer.repeat = (double)(span_ns + FIPC_NS_PER_MS) / (double)FIPC_NS_PER_S;
+    ev_timer_again(broker->loop.ev, &slot->timer);
+}
+
+static void slot_timer_over(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct slot *slot = timer->data;
+    uint64_t now_ns = fipc_now_ns();
+    enum fipc_reason reason;
+
+    (void)revents;
+    broker->loop.now_ns = now_ns;
+    /* a record that came just now is news, not idleness: the slot is served first */
+    if (slot->state == SLOT_OPEN && dispatch_has_work(broker, slot))
+        loop_heat(broker, slot);
+    else if (now_ns >= slot_deadline(broker->config, slot, &reason)) {
+        slot_close(broker, slot, reason);
+        return;
+    }
+    slot_timer_set(broker, slot, now_ns);
+}
+
+void slot_timer_start(struct broker *broker, struct slot *slot)
+{
+    ev_init(&slot->timer, slot_timer_over);
+    slot->timer.data = slot;
+    slot_timer_set(broker, slot, slot->taken_ns);
+}
+
+void slot_timer_stop(struct broker *broker, struct slot *slot)
+{
+    ev_timer_stop(broker->loop.ev, &slot->timer);
+}

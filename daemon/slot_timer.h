@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_SLOT_TIMER_H
+#define FIPC_DAEMON_SLOT_TIMER_H
+
+/* How long a slot may live in the state that it is in: doorbell_ms, idle_ms, and handler_ms for who
+ * does not drain. */
+struct broker;
+struct slot;
+
+/* From the slot's taking on. It costs nothing while messages flow: the timer looks at times that
+ * they leave behind. */
+void slot_timer_start(struct broker *broker, struct slot *slot);
+void slot_timer_stop(struct broker *broker, struct slot *slot);
+
+#endif
