@@ -194,6 +194,35 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
     return 0;
 }
 
+/* Publishes the loan at the tail, whose payload is in place. */
+static void producer_finish(struct fipc_producer *producer, const struct fipc_loan *loan,
+                            const struct fipc_header *header)
+{
+    struct fipc_header complete = *header;
+
+    assert(producer->in_place == loan);
+    complete.size = (uint32_t)sizeof(complete) + loan->size;
+    memcpy(producer_at(producer, producer->tail), &complete, sizeof(complete));
+    producer->tail += record_span(loan->size);
+    producer->in_place = NULL;
+    producer_publish(producer);
+}
+
+int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header,
+                       const void *payload, size_t size)
+{
+    struct fipc_loan loan;
+    int r;
+
+    r = fipc_producer_reserve(producer, size, &loan);
+    if (r < 0)
+        return r;
+    if (size > 0)
+        memmove(loan.payload, payload, size); /* an overtaken loan may be copied over itself */
+    producer_finish(producer, &loan, header);
+    return 0;
+}
+
 /*
  * The loan's own span is room for the copy too, or a large loan would wait for room that no
  * consumer can make. The copy starts where the loan does or before it, so that no header is written
@@ -214,17 +243,9 @@ static int producer_commit_copy(struct fipc_producer *producer, struct fipc_loan
 int fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
                          const struct fipc_header *header)
 {
-    struct fipc_header complete = *header;
-
     if (!loan->in_place)
         return producer_commit_copy(producer, loan, header);
-
-    assert(producer->in_place == loan);
-    complete.size = (uint32_t)sizeof(complete) + loan->size;
-    memcpy(producer_at(producer, producer->tail), &complete, sizeof(complete));
-    producer->tail += record_span(loan->size);
-    producer->in_place = NULL;
-    producer_publish(producer);
+    producer_finish(producer, loan, header);
     return 0;
 }
 
@@ -236,20 +257,6 @@ void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan)
     } else {
         producer_unpin(producer, loan);
     }
-}
-
-int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header *header,
-                       const void *payload, size_t size)
-{
-    struct fipc_loan loan;
-    int r;
-
-    r = fipc_producer_reserve(producer, size, &loan);
-    if (r < 0)
-        return r;
-    if (size > 0)
-        memmove(loan.payload, payload, size); /* an overtaken loan may be copied over itself */
-    return fipc_producer_commit(producer, &loan, header);
 }
 
 /* ---- consumer ---- */

@@ -266,7 +266,7 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
 void admission_admit(struct broker *broker, int lane_fd)
 {
     struct account *account;
-    struct peer peer;
+    struct peer peer = {.uid = 0};
     int r;
 
     if (peer_of(lane_fd, &peer) < 0) {

@@ -65,6 +65,7 @@ static void answer_control(struct slot *slot, const struct fipc_header *question
     assert(r == 0);
     r = fipc_producer_send(&slot->channel.out, &header, packet, size);
     assert(r == 0 || r == -EBADMSG); /* a head that went corrupt since is found by the next look */
+    (void)r;
     slot->news |= FIPC_NEWS_RECORDS;
 }
 

@@ -260,6 +260,10 @@ void greeting_receive(struct broker *broker, struct slot *slot)
     bool oneshot;
     int r;
 
+    if (broker->stopping) {
+        slot_close(broker, slot, FIPC_REASON_STOPPING);
+        return;
+    }
     if (slot->is_welcome_due) {
         slot_close(broker, slot,
                    FIPC_REASON_UNEXPECTED); /* it sent more before it was welcomed, or hung up */

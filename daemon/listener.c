@@ -258,6 +258,8 @@ static int listener_open_path(const struct config *config, struct listener *list
 {
     int r;
 
+    if (strlen(config->control.socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return -ENAMETOOLONG;
     listener->path = strdup(config->control.socket);
     if (listener->path == NULL)
         return -ENOMEM;

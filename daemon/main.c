@@ -23,7 +23,7 @@ static int check_config(const struct options *options)
     if (config_load(options->config, &config, print_config_error, NULL) < 0)
         return EXIT_CONFIG;
     config_free(config);
-    (void)printf("%s: OK\n", options->config != NULL ? options->config : "/etc/fipc/fipcd.json");
+    (void)printf("%s: OK\n", options->config != NULL ? options->config : CONFIG_DEFAULT_PATH);
     return EXIT_SUCCESS;
 }
 
@@ -121,6 +121,13 @@ static void watch_signals(struct running *running)
     ev_signal_start(ev, &running->hang_up);
 }
 
+static void ignore_signals(void)
+{
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -145,6 +152,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     watch_signals(&running);
     broker_run(&running.broker);
+    ignore_signals(); /* libev's own handlers would still use the loop */
     broker_deinit(&running.broker);
     return EXIT_SUCCESS;
 }

@@ -53,7 +53,7 @@ static void slot_timer_over(struct ev_loop *ev, ev_timer *timer, int revents)
     struct broker *broker = ev_userdata(ev);
     struct slot *slot = timer->data;
     uint64_t now_ns = fipc_now_ns();
-    enum fipc_reason reason;
+    enum fipc_reason reason = FIPC_REASON_NONE;
 
     (void)revents;
     broker->loop.now_ns = now_ns;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The baton is never lost: whoever leaves, for whatever reason, wakes the first waiter if nobody
+ * holds it. A waiter that is woken looks for itself, takes the baton if it is free, and passes it
+ * on in turn when it leaves. tests/model/baton.pml checks this.
+ */
+#include "client/baton.h"
+
+#include "client/client.h"
+#include "client/reader.h"
+#include "common/bell.h"
+#include "common/futex.h"
+
+void fipc_baton_init(struct fipc_baton *baton, uint64_t spin_ns)
+{
+    *baton = (struct fipc_baton){.holder = NULL};
+    TAILQ_INIT(&baton->waiters);
+    fipc_spin_init(&baton->spin, spin_ns);
+}
+
+static void waiter_join(struct fipc_baton *baton, struct fipc_waiter *waiter)
+{
+    if (waiter->waits)
+        return;
+    /* relaxed, as all that follow: the lock orders them, the futex needs no order */
+    atomic_store_explicit(&waiter->wake, 0, memory_order_relaxed);
+    waiter->waits = true;
+    TAILQ_INSERT_TAIL(&baton->waiters, waiter, entry);
+    if (waiter->wants_room)
+        baton->n_want_room++;
+}
+
+static void waiter_leave(struct fipc_baton *baton, struct fipc_waiter *waiter)
+{
+    if (!waiter->waits)
+        return;
+    waiter->waits = false;
+    TAILQ_REMOVE(&baton->waiters, waiter, entry);
+    if (waiter->wants_room)
+        baton->n_want_room--;
+}
+
+static void waiter_wake(const struct fipc_baton *baton, struct fipc_waiter *waiter)
+{
+    if (waiter == baton->holder || atomic_load_explicit(&waiter->wake, memory_order_relaxed) != 0)
+        return;
+    atomic_store_explicit(&waiter->wake, 1, memory_order_relaxed);
+    fipc_futex_wake(&waiter->wake, 1, FIPC_FUTEX_PRIVATE);
+}
+
+static int waiter_sleep(struct fipc_client *client, struct fipc_waiter *waiter,
+                        uint64_t deadline_ns)
+{
+    int r;
+
+    if (waiter->wants_room && !client->baton.asleep_for_room)
+        fipc_baton_kick(&client->baton);
+    (void)pthread_mutex_unlock(&client->lock);
+    r = fipc_futex_wait(&waiter->wake, 0, deadline_ns, FIPC_FUTEX_PRIVATE);
+    (void)pthread_mutex_lock(&client->lock);
+    atomic_store_explicit(&waiter->wake, 0, memory_order_relaxed);
+    return r;
+}
+
+static int hold(struct fipc_client *client, struct fipc_waiter *waiter, uint64_t deadline_ns)
+{
+    int r;
+
+    client->baton.holder = waiter;
+    r = client->connection != NULL ? fipc_reader_read(client, deadline_ns)
+                                   : fipc_reader_open(client, deadline_ns);
+    client->baton.holder = NULL;
+    return r;
+}
+
+int fipc_baton_wait(struct fipc_client *client, struct fipc_waiter *waiter, uint64_t deadline_ns)
+{
+    struct fipc_baton *baton = &client->baton;
+    bool ready;
+    int r = 0;
+
+    while (!(ready = waiter->ready(waiter->arg)) && r == 0) {
+        waiter_join(baton, waiter); /* again, where others were faster than whom it was told */
+        r = baton->holder == NULL ? hold(client, waiter, deadline_ns)
+                                  : waiter_sleep(client, waiter, deadline_ns);
+    }
+    waiter_leave(baton, waiter);
+    if (baton->holder == NULL && !TAILQ_EMPTY(&baton->waiters))
+        waiter_wake(baton, TAILQ_FIRST(&baton->waiters));
+    return ready ? 0 : r;
+}
+
+void fipc_baton_finish(struct fipc_baton *baton, struct fipc_waiter *waiter)
+{
+    waiter_leave(baton, waiter);
+    waiter_wake(baton, waiter);
+}
+
+bool fipc_baton_wake_ready(struct fipc_baton *baton)
+{
+    struct fipc_waiter *waiter, *next;
+    bool any = false;
+
+    for (waiter = TAILQ_FIRST(&baton->waiters); waiter != NULL; waiter = next) {
+        next = TAILQ_NEXT(waiter, entry);
+        if (waiter->ready(waiter->arg)) {
+            fipc_baton_finish(baton, waiter);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void fipc_baton_kick(struct fipc_baton *baton)
+{
+    if (baton->asleep_on != NULL && !fipc_end_disarm(baton->asleep_on))
+        fipc_end_wake(baton->asleep_on);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/connection.h"
+
+#include "client/greeting.h"
+#include "client/process.h"
+#include "client/settings.h"
+#include "common/clock.h"
+#include "common/fd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define WELCOME_BYTES_MAX 256
+
+/* Which of the fds is which is a matter of order; that the first one is a region is checked. */
+static int map_region(const struct fipc_greeting *greeting, struct fipc_region *ret_region)
+{
+    const struct fipc_welcome *welcome = &greeting->answer.welcome;
+    int r = fipc_region_open(ret_region, greeting->fds.fds[0], welcome->request_ring_bytes,
+                             welcome->reply_ring_bytes);
+
+    return r == -EBADMSG || r == -EINVAL ? -EPROTO : r;
+}
+
+static int connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection)
+{
+    struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = greeting->fds.fds[1]};
+    struct fipc_connection *connection;
+    struct fipc_region region;
+    int r;
+
+    connection = calloc(1, sizeof(*connection));
+    if (connection == NULL)
+        return -ENOMEM;
+    r = map_region(greeting, &region);
+    if (r < 0) {
+        free(connection);
+        return r;
+    }
+    fipc_channel_init(&connection->channel, FIPC_SIDE_CLIENT, &region, bell);
+    connection->lane_fd = fd_steal(&greeting->lane_fd);
+    connection->bell_fd = fd_steal(&greeting->fds.fds[1]);
+    connection->epoch = fipc_process_epoch();
+    connection->n_users = 1;
+    connection->heard_ns = fipc_now_ns();
+    connection->handler_ms = greeting->answer.welcome.handler_ms;
+    *ret_connection = connection;
+    return 0;
+}
+
+int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline_ns,
+                         struct fipc_connection **ret_connection)
+{
+    unsigned char packet[WELCOME_BYTES_MAX];
+    struct fipc_greeting greeting = {
+        .address = &settings->address,
+        .hello = {.type = FIPC_CONTROL_HELLO,
+                  .hello = {.request_ring_bytes = settings->request_ring_bytes,
+                            .reply_ring_bytes = settings->reply_ring_bytes}},
+        .connect_deadline_ns = deadline_ns,
+        .packet = packet,
+        .packet_size = sizeof(packet),
+    };
+    int r;
+
+    r = fipc_greet(&greeting);
+    if (r == 0)
+        r = connection_new(&greeting, ret_connection);
+    fipc_greeting_end(&greeting);
+    return r;
+}
+
+void fipc_connection_release(struct fipc_connection *connection, unsigned *count)
+{
+    assert(*count > 0);
+    (*count)--;
+    if (connection->n_users > 0)
+        return;
+    connection->lane_fd = fd_close(connection->lane_fd);
+    connection->bell_fd = fd_close(connection->bell_fd);
+    if (connection->n_loans > 0)
+        return;
+    /* a child of fork(2) did not inherit the region: other things may be mapped there by now */
+    if (fipc_process_made(connection->epoch))
+        fipc_channel_deinit(&connection->channel);
+    free(connection);
+}
+
+bool fipc_connection_is_lost(struct fipc_connection *connection, uint64_t now_ns,
+                             uint64_t silence_ns)
+{
+    if (now_ns < connection->heard_ns + silence_ns)
+        return false;
+    connection->heard_ns = now_ns;
+    return fipc_lane_is_hung_up(connection->lane_fd);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPCTL_BENCH_H
+#define FIPCTL_BENCH_H
+
+/*
+ * What `fipctl bench` measures. An exchange is what is done, a contender is who does it: fipc
+ * itself, and the floors, which do the same with nothing around it. Each contender carries a
+ * request to another process and brings the same bytes back.
+ */
+#include "client/fipctl/options.h"
+
+#include <jansson.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BENCH_ROUNDS_MAX 1000
+#define BENCH_WARM_UP_PART 10 /* of a measurement's time, before it */
+
+struct bench_exchange {
+    const char *name;
+    size_t bytes;
+    uint64_t think_us; /* the client is busy with something else so long before each one */
+    bool once;         /* over a connection of its own: connect, call, close */
+};
+
+/* Where an exchange is done. */
+struct bench_place {
+    const struct invocation *invocation;
+    cpu_set_t client_cpus; /* which this process may use */
+    cpu_set_t server_cpus; /* which the servers of the floors may use; the broker has its own */
+};
+
+struct bench_reply {
+    const void *data; /* borrowed until the next exchange */
+    size_t bytes;
+};
+
+struct bench_contender {
+    const char *name;
+    const char *help; /* what it is, one line */
+
+    /* Whether there is such an exchange at such a place. NULL: always. */
+    bool (*can)(const struct bench_exchange *exchange, const struct bench_place *place);
+
+    /**
+     * start() - get everything ready for one kind of exchange
+     * @ret_state:  for the functions below; returned to the caller, for stop()
+     *
+     * What fails prints its error line, in all of these.
+     *
+     * Return: 0; or the exit status to end with
+     */
+    int (*start)(const struct bench_exchange *exchange, const struct bench_place *place,
+                 void **ret_state);
+
+    /* Sends and waits for the reply: what is measured. Return: 0; a negative errno */
+    int (*exchange)(void *state, const void *data, size_t bytes, struct bench_reply *ret_reply);
+
+    /* Gives the reply back, outside the measured time. NULL: nothing to do. */
+    void (*release)(void *state);
+
+    /* Says why exchange() failed. */
+    void (*tell)(const void *state, int error);
+
+    void (*stop)(void *state);
+};
+
+extern const struct bench_contender bench_fipc;
+extern const struct bench_contender bench_socket;
+extern const struct bench_contender bench_spin;
+
+/* ---- the other process of a floor ---- */
+
+/**
+ * bench_server_start() - run a server in a child process
+ * @serve:    never returns
+ * @ret_pid:  for bench_server_stop()
+ *
+ * The server dies with this process, however that ends.
+ *
+ * Return: 0; a negative errno
+ */
+int bench_server_start(const struct bench_place *place, void (*serve)(void *argument),
+                       void *argument, pid_t *ret_pid);
+void bench_server_stop(pid_t pid);
+
+/* ---- results ---- */
+
+enum bench_percentile {
+    BENCH_P50,
+    BENCH_P90,
+    BENCH_P99,
+    BENCH_P999,
+    BENCH_N_PERCENTILES,
+};
+
+/* One contender doing one exchange for one round. */
+struct bench_round {
+    uint64_t count;
+    uint64_t elapsed_ns; /* of all of them, the client's own work between two of them included */
+    uint64_t min_ns, max_ns;
+    uint64_t percentiles_ns[BENCH_N_PERCENTILES];
+    uint64_t preemptions; /* how often the kernel gave our CPU to somebody else */
+};
+
+struct bench_result {
+    const struct bench_exchange *exchange;
+    const struct bench_contender *contender;
+    struct bench_round *rounds; /* bench_report.n_rounds of them */
+};
+
+/* All that a run found out. Results of one exchange are neighbours, the one of fipc first. */
+struct bench_report {
+    const struct bench_place *place;
+    json_t *machine;   /* where and when; see bench_machine_json() */
+    uint64_t clock_ns; /* what looking at the clock costs; part of each sample */
+    size_t n_rounds;
+    struct bench_result *results;
+    size_t n_results;
+};
+
+void bench_report_print(const struct bench_report *report);
+json_t *bench_report_json(const struct bench_report *report);
+
+/* Kernel, CPU, how busy it is, date. Before anything is measured, or the load is our own. */
+json_t *bench_machine_json(void);
+
+#endif

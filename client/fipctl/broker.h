@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_FIPCTL_BROKER_H
+#define FIPC_FIPCTL_BROKER_H
+
+/* Talking to the broker as the command line wants it. What fails prints its error line here. */
+#include <fipc/client.h>
+#include <jansson.h>
+#include <stddef.h>
+
+struct invocation;
+
+/**
+ * broker_connect() - open a session
+ * @ret_client:  returned to the caller, for fipc_unref()
+ *
+ * Return: EXIT_SUCCESS; or the exit status to end with
+ */
+int broker_connect(const struct invocation *invocation, fipc_client **ret_client);
+
+/**
+ * broker_call_once() - one call, without a session where the library can do it so
+ * @data:       borrowed
+ * @ret_reply:  returned to the caller, for fipc_free()
+ *
+ * Return: EXIT_SUCCESS; or the exit status to end with
+ */
+int broker_call_once(const struct invocation *invocation, const char *service, const void *data,
+                     size_t size, fipc_message **ret_reply);
+
+/**
+ * broker_ask() - call a service of the broker itself that answers with a JSON object
+ * @client:      NULL: without a session
+ * @question:    text
+ * @ret_answer:  returned to the caller, for json_decref()
+ *
+ * Return: EXIT_SUCCESS; or the exit status to end with
+ */
+int broker_ask(const struct invocation *invocation, fipc_client *client, const char *service,
+               const char *question, json_t **ret_answer);
+
+/* Says that a request to @service was too large, and how large it may be. */
+void broker_tell_limit(const struct invocation *invocation, const char *service, size_t size);
+
+#endif

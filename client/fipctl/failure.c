@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/fipctl/failure.h"
+
+#include "client/fipctl/command.h"
+
+#include <errno.h>
+#include <fipc/client.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void print_line(const char *line) { (void)fprintf(stderr, "fipctl: %s\n", line); }
+
+__attribute__((format(printf, 1, 0))) static void print_formatted(const char *format,
+                                                                  va_list values)
+{
+    char *line;
+
+    if (vasprintf(&line, format, values) < 0) {
+        print_line("out of memory");
+        return;
+    }
+    for (char *c = line; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == '\x7f')
+            *c = '?';
+    }
+    print_line(line);
+    free(line);
+}
+
+void failure_print(const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    print_formatted(format, values);
+    va_end(values);
+}
+
+int failure_of_usage(const struct invocation *invocation, const char *format, ...)
+{
+    const char *command = invocation->command != NULL ? invocation->command->name : "";
+    const char *space = invocation->command != NULL ? " " : "";
+    const char *colon = invocation->command != NULL ? ": " : "";
+    char *text;
+    va_list values;
+
+    va_start(values, format);
+    if (vasprintf(&text, format, values) < 0)
+        text = NULL;
+    va_end(values);
+    failure_print("%s%s%s; see 'fipctl%s%s --help'", command, colon,
+                  text != NULL ? text : "out of memory", space, command);
+    free(text);
+    return EXIT_USAGE;
+}
+
+/* What to say about an error of a call; other errors are told by fipc_strerror() alone. */
+static const struct {
+    int error;
+    const char *why, *remedy;
+} reasons[] = {
+    {EACCES, "you may not call it", "the administrator's policy decides who may"},
+    {EAGAIN, "there is no room for the request now", "try again later"},
+    {ECONNRESET, "the connection broke, it is not known whether the call was carried out",
+     "see the broker's journal (journalctl -u fipcd)"},
+    {EDQUOT, "you have all that one user may have at once",
+     "end some of your other clients (fipctl slots)"},
+    {EINVAL, "the name, or the data for it, is not valid", "'fipctl list' shows the names"},
+    {EMSGSIZE, "the request or the reply is larger than the broker carries", "send less"},
+    {ENOENT, "no such service", "'fipctl list' shows what is served"},
+    {EPROTO, "the broker broke the protocol", "is it fipcd, and as new as fipctl?"},
+};
+
+void failure_of_call(const struct invocation *invocation, const char *service, int error)
+{
+    const char *command = invocation->command->name;
+
+    if (error == -ETIMEDOUT) {
+        failure_print("%s: %s: no reply within %llu ms; give it longer with --timeout MS", command,
+                      service, (unsigned long long)invocation->settings.timeout_ms);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (error == -reasons[i].error) {
+            failure_print("%s: %s: %s; %s", command, service, reasons[i].why, reasons[i].remedy);
+            return;
+        }
+    }
+    failure_print("%s: %s: %s; see the broker's journal (journalctl -u fipcd)", command, service,
+                  fipc_strerror(error));
+}
+
+/* Where the broker of this socket is looked after. */
+static const char *status_command(const struct invocation *invocation)
+{
+    return invocation->settings.user && invocation->settings.socket == NULL
+               ? "systemctl --user status fipcd"
+               : "systemctl status fipcd";
+}
+
+int failure_of_connect(const struct invocation *invocation, int error)
+{
+    const char *path = invocation->socket_path;
+
+    switch (error) {
+    case -ECONNREFUSED:
+        failure_print("cannot reach the broker at %s: connection refused; is fipcd running? (%s)",
+                      path, status_command(invocation));
+        return EXIT_NO_BROKER;
+    case -EACCES:
+        failure_print("cannot reach the broker at %s: permission denied; are you in the group of "
+                      "the socket? (ls -l %s)",
+                      path, path);
+        return EXIT_CALL_FAILED;
+    case -EDQUOT:
+        failure_print("cannot get a session from the broker at %s: you have all that one user may "
+                      "have at once; end some of your other clients (fipctl slots)",
+                      path);
+        return EXIT_CALL_FAILED;
+    case -EPROTO:
+        failure_print("cannot understand the broker at %s: it broke the protocol; is it fipcd, and "
+                      "as new as fipctl?",
+                      path);
+        return EXIT_CALL_FAILED;
+    default:
+        failure_print("cannot reach the broker at %s: %s; see its journal (%s)", path,
+                      fipc_strerror(error), status_command(invocation));
+        return EXIT_CALL_FAILED;
+    }
+}
+
+void failure_of_reply(const struct invocation *invocation, const char *service, const char *why)
+{
+    failure_print("%s: %s: %s; is it fipcd that listens on %s, and as new as fipctl?",
+                  invocation->command->name, service, why, invocation->socket_path);
+}

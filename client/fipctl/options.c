@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One pass with getopt_long(3) in the mode that returns every word in its place, so that the first
+ * one that is no option chooses the command, and the options of that command are known from there
+ * on. It also makes $POSIXLY_CORRECT change nothing. argp(3) would do more, but prints two lines
+ * for an error.
+ */
+#include "client/fipctl/options.h"
+
+#include "client/fipctl/command.h"
+#include "client/fipctl/failure.h"
+#include "client/fipctl/help.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SOCKET "/run/fipc/control.sock"
+#define USER_SOCKET "/fipc/control.sock" /* in $XDG_RUNTIME_DIR */
+
+#define SPECS_MAX 16 /* options that one command knows, the common ones among them */
+#define LONG_ONLY                                                                                  \
+    (UCHAR_MAX + 1) /* what getopt_long() returns for the first spec, if it has no letter */
+
+const struct option_spec common_options[] = {
+    {"socket", 0, OPTION_TEXT, "PATH", "Talk to the broker at PATH instead of $FIPC_SOCKET",
+     offsetof(struct settings, socket), 0, 0},
+    {"user", 0, OPTION_FLAG, NULL, "Talk to your own broker, in $XDG_RUNTIME_DIR",
+     offsetof(struct settings, user), 0, 0},
+    {"json", 0, OPTION_FLAG, NULL, "Print one JSON document", offsetof(struct settings, json), 0,
+     0},
+    {"timeout", 0, OPTION_NUMBER, "MS", "Wait so many milliseconds for the broker (default 5000)",
+     offsetof(struct settings, timeout_ms), 1, INT_MAX},
+    {"help", 'h', OPTION_HELP, NULL, "Print this help", 0, 0, 0},
+    {"version", 0, OPTION_VERSION, NULL, "Print the version", 0, 0, 0},
+    {0},
+};
+
+const struct option_spec no_options[] = {{0}};
+
+static const struct settings default_settings = {
+    .timeout_ms = 5000,
+    .ping = {.count = 10, .bytes = 64},
+};
+
+/* What getopt_long() understands at the moment. */
+struct grammar {
+    const struct option_spec *specs[SPECS_MAX];
+    struct option longs[SPECS_MAX + 1];
+    char shorts[2 + 2 * SPECS_MAX + 1];
+    int n_specs;
+};
+
+static void grammar_add(struct grammar *grammar, const struct option_spec *spec)
+{
+    char *end = grammar->shorts + strlen(grammar->shorts);
+
+    for (; spec->name != NULL; spec++) {
+        int i = grammar->n_specs++;
+
+        assert(i < SPECS_MAX);
+        grammar->specs[i] = spec;
+        grammar->longs[i] = (struct option){
+            .name = spec->name,
+            .has_arg = spec->value != NULL ? required_argument : no_argument,
+            .val = spec->letter != 0 ? spec->letter : LONG_ONLY + i,
+        };
+        if (spec->letter != 0)
+            *end++ = spec->letter;
+        if (spec->letter != 0 && spec->value != NULL)
+            *end++ = ':';
+    }
+}
+
+/* @command: NULL before there is one. */
+static void grammar_init(struct grammar *grammar, const struct command *command)
+{
+    *grammar = (struct grammar){.shorts = "-:"}; /* every word in its place; errors are ours */
+    grammar_add(grammar, common_options);
+    if (command != NULL)
+        grammar_add(grammar, command->options);
+}
+
+/* @key: from getopt_long(). Return: NULL if no option has it */
+static const struct option_spec *grammar_find(const struct grammar *grammar, int key)
+{
+    for (int i = 0; i < grammar->n_specs; i++) {
+        if (grammar->longs[i].val == key)
+            return grammar->specs[i];
+    }
+    return NULL;
+}
+
+/* Says what getopt_long() did not understand. @key: its ':' or '?' */
+static int refuse_option(const struct invocation *invocation, const struct grammar *grammar,
+                         int key, char **argv)
+{
+    const struct option_spec *spec = grammar_find(grammar, optopt);
+    const char *word = argv[optind - 1]; /* is the option, if that is a long one */
+
+    if (spec != NULL && key == ':')
+        return failure_of_usage(invocation, "no value for --%s; it takes %s", spec->name,
+                                spec->value);
+    if (spec != NULL)
+        return failure_of_usage(invocation, "%s: takes no value", word);
+    if (optopt != 0)
+        return failure_of_usage(invocation, "-%c: no such option", optopt);
+    return failure_of_usage(invocation, "%.*s: no such option", (int)strcspn(word, "="), word);
+}
+
+/* Decimal digits and nothing else. Return: 0; -EINVAL; -ERANGE */
+static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
+{
+    unsigned long long number;
+
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+        return -EINVAL;
+    errno = 0;
+    number = strtoull(text, NULL, 10);
+    if (errno != 0 || number < min || number > max)
+        return -ERANGE;
+    *ret_number = number;
+    return 0;
+}
+
+/* Return: OPTIONS_GO_ON, or the exit status to end with */
+static int apply_option(struct invocation *invocation, const struct option_spec *spec)
+{
+    char *field = (char *)&invocation->settings + spec->offset;
+
+    switch (spec->kind) {
+    case OPTION_FLAG:
+        *(bool *)(void *)field = true;
+        return OPTIONS_GO_ON;
+    case OPTION_TEXT:
+        *(const char **)(void *)field = optarg;
+        return OPTIONS_GO_ON;
+    case OPTION_NUMBER:
+        if (parse_number(optarg, spec->min, spec->max, (uint64_t *)(void *)field) < 0)
+            return failure_of_usage(invocation, "--%s '%s': not a number from %llu to %llu",
+                                    spec->name, optarg, (unsigned long long)spec->min,
+                                    (unsigned long long)spec->max);
+        return OPTIONS_GO_ON;
+    case OPTION_HELP:
+        help_print(invocation->command);
+        return EXIT_SUCCESS;
+    case OPTION_VERSION:
+        help_print_version();
+        return EXIT_SUCCESS;
+    }
+    return OPTIONS_GO_ON;
+}
+
+/* A word that is no option: the command, then its arguments, which gather at the front of argv. */
+static int take_word(struct invocation *invocation, char *word)
+{
+    if (invocation->command != NULL) {
+        invocation->arguments[invocation->n_arguments++] = word;
+        return OPTIONS_GO_ON;
+    }
+    invocation->command = command_find(word);
+    if (invocation->command == NULL)
+        return failure_of_usage(invocation, "%s: no such command", word);
+    return OPTIONS_GO_ON;
+}
+
+static int parse_words(struct invocation *invocation, int argc, char **argv)
+{
+    struct grammar grammar;
+    int status = OPTIONS_GO_ON;
+
+    opterr = 0;
+    grammar_init(&grammar, NULL);
+    while (status == OPTIONS_GO_ON) {
+        bool has_command = invocation->command != NULL;
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): fipctl has one thread */
+        int key = getopt_long(argc, argv, grammar.shorts, grammar.longs, NULL);
+
+        if (key == -1)
+            break;
+        if (key == ':' || key == '?')
+            status = refuse_option(invocation, &grammar, key, argv);
+        else if (key == 1)
+            status = take_word(invocation, optarg);
+        else
+            status = apply_option(invocation, grammar_find(&grammar, key));
+        if (!has_command && invocation->command != NULL)
+            grammar_init(&grammar, invocation->command);
+    }
+    while (status == OPTIONS_GO_ON && optind < argc) /* what follows "--" */
+        status = take_word(invocation, argv[optind++]);
+    return status;
+}
+
+static int check_arguments(const struct invocation *invocation)
+{
+    const struct command *command = invocation->command;
+
+    if (command == NULL)
+        return failure_of_usage(invocation, "no command given");
+    if (invocation->n_arguments < command->n_arguments_min)
+        return failure_of_usage(invocation, "an argument is missing; it takes %s",
+                                command->arguments);
+    if (invocation->n_arguments > command->n_arguments_max)
+        return failure_of_usage(invocation, "%s: one argument too many",
+                                invocation->arguments[command->n_arguments_max]);
+    return OPTIONS_GO_ON;
+}
+
+/* --socket beats --user beats $FIPC_SOCKET beats the default. */
+static int choose_socket(struct invocation *invocation)
+{
+    const char *folder = "", *path = invocation->settings.socket;
+    int length;
+
+    if (path == NULL && invocation->settings.user) {
+        folder = getenv("XDG_RUNTIME_DIR"); /* NOLINT(concurrency-mt-unsafe): one thread */
+        if (folder == NULL || folder[0] != '/') {
+            failure_print("--user: XDG_RUNTIME_DIR names no folder; log in, or use --socket PATH");
+            return EXIT_USAGE;
+        }
+        path = USER_SOCKET;
+    }
+    if (path == NULL)
+        path = getenv("FIPC_SOCKET"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    if (path == NULL)
+        path = DEFAULT_SOCKET;
+    if (path[0] == '\0') {
+        failure_print("the path of the socket is empty; name it by --socket PATH or $FIPC_SOCKET");
+        return EXIT_USAGE;
+    }
+    length =
+        snprintf(invocation->socket_path, sizeof(invocation->socket_path), "%s%s", folder, path);
+    if (length < 0 || (size_t)length >= sizeof(invocation->socket_path)) {
+        failure_print("%s%s: longer than the %zu bytes that a socket's path may have; use a "
+                      "shorter one",
+                      folder, path, sizeof(invocation->socket_path) - 1);
+        return EXIT_USAGE;
+    }
+    return OPTIONS_GO_ON;
+}
+
+int options_parse(struct invocation *ret_invocation, int argc, char **argv)
+{
+    int status;
+
+    /* A word is stored below where it was read: argv[0] at least was no argument. */
+    *ret_invocation = (struct invocation){.settings = default_settings, .arguments = argv};
+    status = parse_words(ret_invocation, argc, argv);
+    if (status == OPTIONS_GO_ON)
+        status = check_arguments(ret_invocation);
+    if (status == OPTIONS_GO_ON)
+        status = choose_socket(ret_invocation);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_FIPCTL_TABLE_H
+#define FIPC_FIPCTL_TABLE_H
+
+/* A JSON array of objects as an aligned table, for people. */
+#include <jansson.h>
+
+enum column_kind {
+    COLUMN_TEXT,   /* to the left */
+    COLUMN_NUMBER, /* to the right */
+    COLUMN_MS,     /* milliseconds, printed with the unit that fits */
+};
+
+/* The end of a table's columns is one without a key. */
+struct column {
+    const char *title; /* NULL in the first column: no line of titles */
+    const char *key;
+    const char *inner; /* key inside the object that @key holds; NULL: @key holds the cell */
+    enum column_kind kind;
+};
+
+/* What a row does not have is printed as "-". */
+void table_print(const struct column *columns, const json_t *rows);
+
+#endif

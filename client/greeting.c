@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/greeting.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define PAUSE_MIN_NS (2 * FIPC_NS_PER_MS)
+#define PAUSE_MAX_NS (50 * FIPC_NS_PER_MS)
+/* What a broker may ask for between two tries. */
+#define RETRY_MAX_MS 1000
+/* What is left to a broker without a free slot to say so, and why. */
+#define REFUSAL_NS (200 * FIPC_NS_PER_MS)
+
+static bool is_oneshot(const struct fipc_greeting *greeting)
+{
+    return (greeting->hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
+}
+
+static uint64_t remaining_ns(uint64_t deadline_ns, uint64_t now_ns)
+{
+    return deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+}
+
+/* ---- one try ---- */
+
+/* Has connect(2) wait for room in the backlog no longer than until the deadline. */
+static void limit_connect(int fd, uint64_t deadline_ns)
+{
+    struct timeval limit = {.tv_sec = 0}; /* no limit */
+
+    if (deadline_ns != FIPC_NEVER) {
+        uint64_t left_ns = remaining_ns(deadline_ns, fipc_now_ns());
+
+        limit.tv_sec = (time_t)(left_ns / FIPC_NS_PER_S);
+        limit.tv_usec = (suseconds_t)(left_ns % FIPC_NS_PER_S / FIPC_NS_PER_US);
+        if (limit.tv_sec == 0 && limit.tv_usec == 0)
+            limit.tv_usec = 1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+/* Return: 0; -EAGAIN nobody listens there now; -ECONNREFUSED the backlog was full until the
+ * deadline; else the errno of socket(2), connect(2) */
+static int lane_connect(struct fipc_greeting *greeting)
+{
+    FIPC_CLEANUP(fd_closep) int fd = -1;
+    int r;
+
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    do {
+        limit_connect(fd, greeting->connect_deadline_ns);
+        r = connect(fd, (const struct sockaddr *)greeting->address, sizeof(*greeting->address));
+    } while (r < 0 && errno == EINTR);
+    if (r < 0) {
+        switch (errno) {
+        case ENOENT:
+        case ENOTDIR:
+        case ECONNREFUSED:
+            return -EAGAIN;
+        case EAGAIN:
+            return -ECONNREFUSED;
+        case EPROTOTYPE: /* a socket, but not a broker's */
+            return -EPROTO;
+        default:
+            return -errno;
+        }
+    }
+    greeting->lane_fd = fd_steal(&fd);
+    return 0;
+}
+
+/* How long the broker may have us wait for a slot. */
+static uint32_t wait_ms(uint64_t deadline_ns, uint64_t now_ns)
+{
+    uint64_t left_ns = remaining_ns(deadline_ns, now_ns);
+
+    if (deadline_ns == FIPC_NEVER || left_ns / FIPC_NS_PER_MS >= UINT32_MAX)
+        return UINT32_MAX;
+    left_ns -= left_ns / 2 < REFUSAL_NS ? left_ns / 2 : REFUSAL_NS;
+    return (uint32_t)(left_ns / FIPC_NS_PER_MS);
+}
+
+static int lane_say_hello(struct fipc_greeting *greeting)
+{
+    struct fipc_hello *hello = &greeting->hello.hello;
+    uint64_t now_ns = fipc_now_ns();
+    int r;
+
+    hello->wait_ms = wait_ms(greeting->connect_deadline_ns, now_ns);
+    if (is_oneshot(greeting) && greeting->deadline_ns != FIPC_NEVER)
+        hello->remaining_ns = remaining_ns(greeting->deadline_ns, now_ns) | 1; /* 0: the longest */
+    r = fipc_lane_send(greeting->lane_fd, &greeting->hello, NULL, 0);
+    return r == -EPIPE ? -EAGAIN : r; /* a broker that stops: it did not take this */
+}
+
+/* Return: 0 something is there; -ETIMEDOUT */
+static int lane_wait(int lane_fd, uint64_t deadline_ns)
+{
+    struct pollfd lane = {.fd = lane_fd, .events = POLLIN};
+    int r;
+
+    do {
+        uint64_t left_ns = remaining_ns(deadline_ns, fipc_now_ns());
+        struct timespec left = {
+            .tv_sec = (time_t)(left_ns / FIPC_NS_PER_S),
+            .tv_nsec = (long)(left_ns % FIPC_NS_PER_S),
+        };
+
+        r = ppoll(&lane, 1, deadline_ns == FIPC_NEVER ? NULL : &left, NULL);
+    } while (r < 0); /* EINTR, or ENOMEM for a moment */
+    return r == 0 ? -ETIMEDOUT : 0;
+}
+
+/* Return: 0; -EPIPE the broker hung up; -EMFILE; -EPROTO */
+static int lane_hear(struct fipc_greeting *greeting)
+{
+    size_t size;
+    int r;
+
+    r = fipc_lane_receive(greeting->lane_fd, greeting->packet, greeting->packet_size, &size,
+                          &greeting->fds);
+    if (r == -EPIPE) /* a reset is told before what had been sent, and once: look behind it */
+        r = fipc_lane_receive(greeting->lane_fd, greeting->packet, greeting->packet_size, &size,
+                              &greeting->fds);
+    switch (r) {
+    case 0:
+        break;
+    case -EAGAIN:
+    case -EPIPE:
+        return -EPIPE;
+    case -EBADMSG: /* fds were lost: there was room for all, so that it was our table of fds */
+        return -EMFILE;
+    case -EMSGSIZE:
+        return -EPROTO;
+    default:
+        return r;
+    }
+    return fipc_control_decode(greeting->packet, size, &greeting->answer) < 0 ? -EPROTO : 0;
+}
+
+/* ---- what the answer means ---- */
+
+static int error_of_reason(uint32_t reason)
+{
+    switch (reason) {
+    case FIPC_REASON_QUOTA:
+        return -EDQUOT;
+    case FIPC_REASON_RING_BYTES:
+        return -EINVAL;
+    case FIPC_REASON_NO_SLOT:
+    case FIPC_REASON_SHORT:
+    case FIPC_REASON_STOPPING:
+    case FIPC_REASON_RESTARTING:
+        return -ECONNREFUSED;
+    default:
+        return -EPROTO;
+    }
+}
+
+/* Return: 0 it is what was hoped for; -EAGAIN try again after @ret_retry_ms; why not */
+static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
+{
+    const struct fipc_farewell *refused = &greeting->answer.refused;
+    int r;
+
+    switch (greeting->answer.type) {
+    case FIPC_CONTROL_WELCOME:
+        return !is_oneshot(greeting) && greeting->fds.count == 2 ? 0 : -EPROTO;
+    case FIPC_CONTROL_ONESHOT_REPLY:
+        return is_oneshot(greeting) && greeting->fds.count == 0 ? 0 : -EPROTO;
+    case FIPC_CONTROL_REFUSED:
+        r = error_of_reason(refused->reason);
+        if (r != -ECONNREFUSED || refused->retry_ms == 0)
+            return r;
+        *ret_retry_ms = refused->retry_ms < RETRY_MAX_MS ? refused->retry_ms : RETRY_MAX_MS;
+        return -EAGAIN;
+    default:
+        return -EPROTO;
+    }
+}
+
+static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
+{
+    bool oneshot = is_oneshot(greeting);
+    int r;
+
+    r = lane_connect(greeting);
+    if (r < 0)
+        return r;
+    r = lane_say_hello(greeting);
+    if (r < 0)
+        return r;
+    r = lane_wait(greeting->lane_fd,
+                  oneshot ? greeting->deadline_ns : greeting->connect_deadline_ns);
+    if (r < 0)
+        return oneshot ? r : -ECONNREFUSED;
+    r = lane_hear(greeting);
+    if (r == -EPIPE)
+        return oneshot ? -ECONNRESET : -EAGAIN;
+    return r < 0 ? r : judge_answer(greeting, ret_retry_ms);
+}
+
+/* ---- trying again ---- */
+
+/* Clients that lost one broker must not all come back to the next in the same moment. */
+static uint64_t pause_ns(unsigned tries, uint32_t retry_ms)
+{
+    uint64_t longest_ns = PAUSE_MIN_NS << (tries < 5 ? tries : 5);
+    uint32_t random = 0;
+
+    if (longest_ns > PAUSE_MAX_NS)
+        longest_ns = PAUSE_MAX_NS;
+    (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    return retry_ms * FIPC_NS_PER_MS + PAUSE_MIN_NS + random % (longest_ns - PAUSE_MIN_NS + 1);
+}
+
+/* Return: 0 it is time for another try, the last one at the deadline; -ECONNREFUSED it is over */
+static int pause_until_retry(uint64_t deadline_ns, uint64_t span_ns)
+{
+    uint64_t now_ns = fipc_now_ns();
+    uint64_t end_ns = fipc_deadline_after(now_ns, span_ns);
+    struct timespec end;
+
+    if (now_ns >= deadline_ns)
+        return -ECONNREFUSED;
+    if (end_ns > deadline_ns)
+        end_ns = deadline_ns;
+    end.tv_sec = (time_t)(end_ns / FIPC_NS_PER_S);
+    end.tv_nsec = (long)(end_ns % FIPC_NS_PER_S);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) {
+    }
+    return 0;
+}
+
+int fipc_greet(struct fipc_greeting *greeting)
+{
+    greeting->lane_fd = -1;
+    greeting->fds.count = 0;
+    for (unsigned tries = 1;; tries++) {
+        uint32_t retry_ms = 0;
+        int r = greet_once(greeting, &retry_ms);
+
+        if (r != -EAGAIN)
+            return r;
+        fipc_greeting_end(greeting);
+        r = pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms));
+        if (r < 0)
+            return r;
+    }
+}
+
+void fipc_greeting_end(struct fipc_greeting *greeting)
+{
+    fipc_lane_fds_close(&greeting->fds);
+    greeting->lane_fd = fd_close(greeting->lane_fd);
+}

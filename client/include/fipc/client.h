@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_CLIENT_H
+#define FIPC_CLIENT_H
+
+/*
+ * Calling services through the fipc broker.
+ *
+ *      fipc_client *client;
+ *      fipc_message *reply;
+ *      int r = fipc_connect(&client, NULL);
+ *
+ *      if (r == 0)
+ *          r = fipc_call(client, "fipc.echo", "hello", 5, 0, 1000, &reply);
+ *
+ * Every function that returns int returns 0 or a negative errno. An error leaves all results as
+ * they were. Besides what each function names:
+ *
+ *      -EINVAL  an argument that is not allowed: NULL, an unknown flag, a name that is empty or
+ *               longer than FIPC_NAME_MAX
+ *      -ENOMEM  no memory; other shortages of this process, such as -EMFILE, come as they are
+ *      -ECHILD  a handle or loan made before fork(2) is used in the child; a child connects anew.
+ *               It may release what it inherited (fipc_unref, fipc_free), exit or exec: the parent
+ *               notices nothing.
+ *
+ * A handle may be shared by threads. The library never prints, aborts, exits, installs a signal
+ * handler, or raises SIGPIPE.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FIPC_PUBLIC __attribute__((visibility("default")))
+
+/* The longest name of a service, in bytes. */
+#define FIPC_NAME_MAX 255
+
+/* Flags of a call. */
+#define FIPC_NO_WAIT (1u << 1) /* -EAGAIN instead of waiting for room in the ring */
+
+/* A session with the broker. When the broker is lost, the next call connects again by itself. */
+typedef struct fipc_client fipc_client;
+
+/* A reply, or a loan: a request that is not sent yet. */
+typedef struct fipc_message fipc_message;
+
+typedef struct fipc_options {
+    size_t size;                 /* sizeof(fipc_options) */
+    const char *socket;          /* NULL: $FIPC_SOCKET, else /run/fipc/control.sock */
+    int connect_timeout_ms;      /* 0: 5000; -1: no limit */
+    uint32_t request_ring_bytes; /* a power of two, at least 4096; 0: the broker's default */
+    uint32_t reply_ring_bytes;   /* likewise */
+    uint32_t spin_us; /* how long to look for a reply before sleeping, at most; 0: the default,
+                         UINT32_MAX: not at all */
+    uint32_t flags;   /* none yet */
+} fipc_options;
+
+/**
+ * fipc_connect() - open a session with the broker
+ * @client:   on success: the session; returned to the caller, for fipc_unref()
+ * @options:  NULL: defaults; borrowed
+ *
+ * Blocks until connected, at most connect_timeout_ms: waits for a broker that is just starting or
+ * has many others to welcome first. Threads: any.
+ *
+ * Return: 0; -ECONNREFUSED no broker in time; -EACCES the socket is not for this user; -EDQUOT
+ * over the broker's quota for this user; -EINVAL also: a ring size that is not allowed;
+ * -ENAMETOOLONG the socket's path; -EPROTO not a broker that this library understands
+ */
+FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
+
+/* Takes another reference, to be given back by fipc_unref(). Return: @client. NULL is allowed.
+ * Threads: any. */
+FIPC_PUBLIC fipc_client *fipc_ref(fipc_client *client);
+
+/* Gives a reference back; the last one closes the session. NULL is allowed. Replies stay valid; an
+ * open loan keeps the session. Never blocks. Threads: any, but none may still use this reference.
+ */
+FIPC_PUBLIC void fipc_unref(fipc_client *client);
+
+/**
+ * fipc_call() - send a request and wait for its reply
+ * @service:     name of the service, zero-terminated
+ * @data:        the request; borrowed; NULL is allowed where @size is 0
+ * @size:        bytes; at most a little less than half the request ring
+ * @flags:       0 or FIPC_NO_WAIT
+ * @timeout_ms:  > 0: milliseconds; 0: don't wait; -1: the broker's longest, which is also the most
+ * @reply:       on success: the reply; returned to the caller, for fipc_free(); NULL: not wanted
+ *
+ * Blocks until the reply came, at most @timeout_ms, in which it also connects again if need be.
+ * Learns within 100 ms that the broker died. Threads: any.
+ *
+ * Return: 0; what the service answered, if that is an error; -ENOENT no such service; -EACCES
+ * not allowed; -ETIMEDOUT no reply in time; -EAGAIN no room now; -EMSGSIZE request or reply too
+ * large; -ECONNREFUSED no broker in time; -ECONNRESET the broker was lost, and what became of the
+ * request is unknown; -EPROTO the broker sent nonsense; and the errors of fipc_connect()
+ */
+FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *data, size_t size,
+                          unsigned flags, int timeout_ms, fipc_message **reply);
+
+/**
+ * fipc_call_once() - connect, call, and be gone
+ * @options:     as for fipc_connect()
+ * @timeout_ms:  as for fipc_call(), for connecting and calling together
+ *
+ * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. The other
+ * arguments are those of fipc_call(). Threads: any.
+ *
+ * Return: as fipc_connect() and fipc_call()
+ */
+FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service, const void *data,
+                               size_t size, int timeout_ms, fipc_message **reply);
+
+/**
+ * fipc_loan() - get room for a request, to be filled in place
+ * @service:  name of the service, zero-terminated; resolved when the request is sent
+ * @size:     of the request, in bytes, as for fipc_call()
+ * @request:  on success: the loan; returned to the caller, for fipc_send() or fipc_free()
+ *
+ * The room is in the ring where possible, so that nothing is copied. Send or free it soon: what it
+ * occupies is not free for others, whose requests may have to wait for it. Never blocks. Threads:
+ * any; a loan belongs to one thread at a time.
+ *
+ * Return: 0; -EMSGSIZE too large
+ */
+FIPC_PUBLIC int fipc_loan(fipc_client *client, const char *service, size_t size,
+                          fipc_message **request);
+
+/**
+ * fipc_send() - send a loan and wait for the reply
+ * @request:  from fipc_loan(); consumed, in every case
+ *
+ * The other arguments, and all else: as for fipc_call().
+ */
+FIPC_PUBLIC int fipc_send(fipc_message *request, unsigned flags, int timeout_ms,
+                          fipc_message **reply);
+
+/* The bytes of a message, aligned to 16; never changing for a reply; borrowed until the message is
+ * freed or sent. NULL for a NULL message, and for a loan that a child of fork(2) inherited. */
+FIPC_PUBLIC const void *fipc_data(const fipc_message *message);
+
+/* The size of a message in bytes. NULL: 0. */
+FIPC_PUBLIC size_t fipc_size(const fipc_message *message);
+
+/* Where to write the request of a loan: fipc_data(), writable. NULL also for a reply. */
+FIPC_PUBLIC void *fipc_loan_data(fipc_message *message);
+
+/* Frees a reply, or a loan without sending it. NULL is allowed. Threads: any. */
+FIPC_PUBLIC void fipc_free(fipc_message *message);
+
+/* What an error means, in words, without a full stop. @error: as returned, or its positive value.
+ * Never NULL; valid for ever. Threads: any. */
+FIPC_PUBLIC const char *fipc_strerror(int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

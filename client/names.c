@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Only names that exist come in here, so that the broker bounds their number. */
+#include "client/names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct fipc_name {
+    struct fipc_name *next; /* fipc_names.buckets */
+    uint32_t target;
+    size_t bytes;
+    char text[];
+};
+
+/* FNV-1a: Fowler, Noll, Vo, "The FNV Non-Cryptographic Hash Algorithm". */
+static size_t bucket_of(const char *name, size_t name_bytes)
+{
+    uint32_t hash = UINT32_C(2166136261);
+
+    for (size_t i = 0; i < name_bytes; i++)
+        hash = (hash ^ (unsigned char)name[i]) * UINT32_C(16777619);
+    return hash % FIPC_NAMES_BUCKETS;
+}
+
+static const struct fipc_name *find(const struct fipc_names *names, const char *name,
+                                    size_t name_bytes)
+{
+    const struct fipc_name *known = names->buckets[bucket_of(name, name_bytes)];
+
+    while (known != NULL &&
+           (known->bytes != name_bytes || memcmp(known->text, name, name_bytes) != 0))
+        known = known->next;
+    return known;
+}
+
+bool fipc_names_find(const struct fipc_names *names, const char *name, size_t name_bytes,
+                     uint32_t *ret_target)
+{
+    const struct fipc_name *known = find(names, name, name_bytes);
+
+    if (known == NULL)
+        return false;
+    *ret_target = known->target;
+    return true;
+}
+
+void fipc_names_add(struct fipc_names *names, const char *name, size_t name_bytes, uint32_t target)
+{
+    struct fipc_name **bucket = &names->buckets[bucket_of(name, name_bytes)];
+    struct fipc_name *added;
+
+    if (find(names, name, name_bytes) != NULL)
+        return; /* another thread was faster */
+    added = malloc(sizeof(*added) + name_bytes);
+    if (added == NULL)
+        return;
+    added->next = *bucket;
+    added->target = target;
+    added->bytes = name_bytes;
+    memcpy(added->text, name, name_bytes);
+    *bucket = added;
+}
+
+void fipc_names_clear(struct fipc_names *names)
+{
+    for (size_t i = 0; i < FIPC_NAMES_BUCKETS; i++) {
+        while (names->buckets[i] != NULL) {
+            struct fipc_name *name = names->buckets[i];
+
+            names->buckets[i] = name->next;
+            free(name);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_CLIENT_NAMES_H
+#define FIPC_CLIENT_NAMES_H
+
+/* The numbers that the broker gave to the names of services on this connection. Guarded by the
+ * client's lock. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FIPC_NAMES_BUCKETS 64
+
+struct fipc_name;
+
+struct fipc_names {
+    struct fipc_name *buckets[FIPC_NAMES_BUCKETS];
+};
+
+/* Return: whether the name, which is not terminated, is known */
+bool fipc_names_find(const struct fipc_names *names, const char *name, size_t name_bytes,
+                     uint32_t *ret_target);
+
+/* Remembers a name. Without memory it stays unknown. */
+void fipc_names_add(struct fipc_names *names, const char *name, size_t name_bytes, uint32_t target);
+
+/* Forgets all of them. */
+void fipc_names_clear(struct fipc_names *names);
+
+#endif

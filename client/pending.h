@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_CLIENT_PENDING_H
+#define FIPC_CLIENT_PENDING_H
+
+/*
+ * The questions that were sent and not answered yet, by id. An id is the keyed hash of a counter:
+ * nobody who does not know the key can guess one. Guarded by the client's lock.
+ */
+#include "common/siphash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fipc_message;
+struct fipc_waiter;
+
+/* One question; lives where its asker waits. */
+struct fipc_pending {
+    uint64_t id;
+    struct fipc_pending *next;  /* fipc_pending_table.buckets */
+    struct fipc_waiter *waiter; /* woken when it is done */
+    uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
+    bool keeps_payload;         /* whether the answer's payload is wanted */
+    bool done;                  /* it has left the table; what follows is the answer: */
+    int status;                 /* 0 or a negative errno */
+    uint32_t target;            /* of OPENED */
+    struct fipc_message *reply; /* owned; NULL where the payload was not wanted, or on an error */
+};
+
+struct fipc_pending_table {
+    struct fipc_siphash_key key;
+    uint64_t counter; /* of ids */
+    struct fipc_pending **buckets;
+    size_t n_buckets; /* a power of two */
+    size_t count;
+};
+
+/* Return: 0; -ENOMEM; the errno of getrandom(2) */
+int fipc_pending_init(struct fipc_pending_table *table);
+void fipc_pending_deinit(struct fipc_pending_table *table);
+
+/* Return: an id that was never given out before, and never 0 */
+uint64_t fipc_pending_next_id(struct fipc_pending_table *table);
+
+/* Enters a question by its id; borrowed until it is removed or done. */
+void fipc_pending_add(struct fipc_pending_table *table, struct fipc_pending *pending);
+
+/* Return: the question; NULL none has this id, or not any more */
+struct fipc_pending *fipc_pending_find(const struct fipc_pending_table *table, uint64_t id);
+
+void fipc_pending_remove(struct fipc_pending_table *table, struct fipc_pending *pending);
+
+/* Empties the table. Return: its questions, chained by next; NULL there were none */
+struct fipc_pending *fipc_pending_take_all(struct fipc_pending_table *table);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping goes in slices, between which the reader looks whether the lane hung up: the futex does
+ * not tell that the broker died. What a dead broker had written is taken before its connection is
+ * given up. Nothing that comes from the ring is trusted: at worst the connection is lost.
+ */
+#include "client/reader.h"
+
+#include "client/client.h"
+#include "client/message.h"
+#include "common/clock.h"
+#include "common/control.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A broker is looked at after so long without a sign of life: while somebody waits for an answer,
+ * before something is sent. */
+#define SILENCE_WAITING_NS (50 * FIPC_NS_PER_MS)
+#define SILENCE_SENDING_NS (1 * FIPC_NS_PER_MS)
+
+/* So many records are taken before the lock is given to others. */
+#define BATCH 64
+
+#define CONTROL_BYTES_MAX 64
+
+/* ---- answers ---- */
+
+static void complete(struct fipc_client *client, struct fipc_pending *pending, int status)
+{
+    pending->status = status;
+    pending->done = true;
+    fipc_baton_finish(&client->baton, pending->waiter);
+}
+
+/* Return: 0; -ENOMEM */
+static int keep_payload(const struct fipc_client *client, struct fipc_pending *pending,
+                        const void *payload, size_t size)
+{
+    pending->reply = fipc_message_new(client->pool, size);
+    if (pending->reply == NULL)
+        return -ENOMEM;
+    memcpy(pending->reply->data, payload, size);
+    pending->reply->size = size;
+    return 0;
+}
+
+/* An answer to nothing is dropped: its asker may have given up. */
+static void take_answer(struct fipc_client *client, const struct fipc_header *header,
+                        const void *payload)
+{
+    struct fipc_pending *pending = fipc_pending_find(&client->pending, header->id);
+    int status = header->status <= 0 ? header->status : -EPROTO;
+
+    if (pending == NULL || pending->answer_kind != header->kind)
+        return;
+    fipc_pending_remove(&client->pending, pending);
+    pending->target = header->target;
+    if (status == 0 && pending->keeps_payload)
+        status = keep_payload(client, pending, payload, fipc_payload_size(header));
+    complete(client, pending, status);
+}
+
+/* Return: 0; -EBADMSG; -ECONNRESET the broker closes the connection */
+static int take_control(struct fipc_client *client, const struct fipc_header *header,
+                        const void *payload)
+{
+    unsigned char packet[CONTROL_BYTES_MAX];
+    size_t size = fipc_payload_size(header);
+    struct fipc_control control;
+
+    if (size > sizeof(packet))
+        return -EBADMSG;
+    memcpy(packet, payload, size);
+    if (fipc_control_decode(packet, size, &control) < 0)
+        return -EBADMSG;
+    switch (control.type) {
+    case FIPC_CONTROL_OPENED:
+        if (control.opened.path != FIPC_PATH_RELAY)
+            return -EBADMSG;
+        take_answer(client, header, payload);
+        return 0;
+    case FIPC_CONTROL_GOODBYE:
+        return -ECONNRESET;
+    default:
+        return -EBADMSG;
+    }
+}
+
+static int take_record(struct fipc_client *client, struct fipc_consumer *in)
+{
+    struct fipc_header header;
+    const void *payload;
+    int r;
+
+    r = fipc_consumer_take(in, &header, &payload);
+    if (r < 0)
+        return r;
+    switch (header.kind) {
+    case FIPC_KIND_SKIP:
+        break;
+    case FIPC_KIND_REPLY:
+        take_answer(client, &header, payload);
+        break;
+    case FIPC_KIND_CONTROL:
+        r = take_control(client, &header, payload);
+        break;
+    default:
+        r = -EBADMSG;
+        break;
+    }
+    fipc_consumer_release(in);
+    return r;
+}
+
+/* Takes a batch. Return: 0 there may be more; -EAGAIN that was all; -ECONNRESET, -EPROTO the
+ * connection was lost by it */
+static int take_records(struct fipc_client *client)
+{
+    struct fipc_channel *channel = &client->connection->channel;
+    int r = 0;
+
+    for (int n = 0; n < BATCH && r == 0; n++)
+        r = take_record(client, &channel->in);
+    if ((r == 0 || r == -EAGAIN) && fipc_consumer_left_room(&channel->in) &&
+        fipc_channel_ring(channel, FIPC_NEWS_ROOM) == -EBADMSG)
+        r = -EBADMSG;
+    if (r == 0 || r == -EAGAIN)
+        return r;
+    r = r == -EBADMSG ? -EPROTO : r;
+    fipc_reader_lose(client, r);
+    return r;
+}
+
+/* The broker hung up: what it said before that still counts. */
+static void end_hung_up(struct fipc_client *client)
+{
+    int r;
+
+    do
+        r = take_records(client);
+    while (r == 0);
+    if (r == -EAGAIN)
+        fipc_reader_lose(client, -ECONNRESET);
+}
+
+void fipc_reader_lose(struct fipc_client *client, int error)
+{
+    struct fipc_connection *connection = client->connection;
+    struct fipc_pending *pending = fipc_pending_take_all(&client->pending);
+
+    client->connection = NULL;
+    fipc_names_clear(&client->names);
+    while (pending != NULL) {
+        struct fipc_pending *next = pending->next;
+
+        complete(client, pending, error);
+        pending = next;
+    }
+    (void)fipc_baton_wake_ready(&client->baton);
+    fipc_baton_kick(&client->baton);
+    fipc_connection_release(connection, &connection->n_users);
+}
+
+/* ---- waiting ---- */
+
+static bool spin(struct fipc_spin *spin, const struct fipc_consumer *in, uint64_t now_ns)
+{
+    bool hit;
+
+    fipc_spin_begin(spin, now_ns);
+    while (!(hit = fipc_consumer_has_news(in)) && fipc_spin_again(spin)) {
+    }
+    fipc_spin_end(spin, hit);
+    return hit;
+}
+
+/* The second look, after the end word was set: see common/bell.h. */
+static bool anything_new(struct fipc_client *client, const struct fipc_connection *connection)
+{
+    return fipc_consumer_has_news(&connection->channel.in) ||
+           (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton));
+}
+
+/* Return: whether the broker hung up */
+static bool sleep_a_slice(struct fipc_client *client, struct fipc_connection *connection,
+                          uint64_t deadline_ns)
+{
+    struct fipc_baton *baton = &client->baton;
+    struct fipc_end *own = connection->channel.own;
+    uint64_t slice_end_ns = connection->heard_ns + SILENCE_WAITING_NS;
+    uint32_t word = FIPC_END_ASLEEP_FUTEX;
+    bool lost = false;
+
+    baton->asleep_on = own;
+    baton->asleep_for_room = baton->n_want_room > 0;
+    if (baton->asleep_for_room)
+        word |= FIPC_END_ROOM;
+    fipc_end_arm(own, word);
+    if (anything_new(client, connection)) {
+        (void)fipc_end_disarm(own);
+    } else {
+        (void)pthread_mutex_unlock(&client->lock);
+        (void)fipc_end_sleep(own, word, slice_end_ns < deadline_ns ? slice_end_ns : deadline_ns);
+        (void)fipc_end_disarm(own);
+        (void)pthread_mutex_lock(&client->lock);
+        lost = fipc_connection_is_lost(connection, fipc_now_ns(), SILENCE_WAITING_NS);
+    }
+    baton->asleep_on = NULL;
+    baton->asleep_for_room = false;
+    return lost;
+}
+
+/* Return: 0 look, perhaps something came; -ETIMEDOUT; -ECONNRESET the broker hung up */
+static int wait_for_news(struct fipc_client *client, struct fipc_connection *connection,
+                         uint64_t deadline_ns)
+{
+    uint64_t now_ns = fipc_now_ns();
+    bool hit;
+
+    if (now_ns >= deadline_ns)
+        return -ETIMEDOUT;
+    if (client->baton.n_want_room == 0) { /* room is not seen by spinning */
+        (void)pthread_mutex_unlock(&client->lock);
+        hit = spin(&client->baton.spin, &connection->channel.in, now_ns);
+        (void)pthread_mutex_lock(&client->lock);
+        if (hit)
+            connection->heard_ns = now_ns;
+        if (hit || client->connection != connection)
+            return 0;
+    }
+    return sleep_a_slice(client, connection, deadline_ns) ? -ECONNRESET : 0;
+}
+
+int fipc_reader_read(struct fipc_client *client, uint64_t deadline_ns)
+{
+    struct fipc_connection *connection = client->connection;
+    int r = 0;
+
+    connection->n_users++; /* others may lose it while the lock is released */
+    if (!fipc_consumer_has_news(&connection->channel.in))
+        r = wait_for_news(client, connection, deadline_ns);
+    if (client->connection == connection) {
+        if (r == -ECONNRESET)
+            end_hung_up(client);
+        else if (fipc_consumer_has_news(&connection->channel.in))
+            (void)take_records(client);
+    }
+    fipc_connection_release(connection, &connection->n_users);
+    if (client->baton.n_want_room > 0)
+        (void)fipc_baton_wake_ready(&client->baton);
+    return r == -ETIMEDOUT ? r : 0;
+}
+
+int fipc_reader_open(struct fipc_client *client, uint64_t deadline_ns)
+{
+    struct fipc_connection *connection;
+    int r;
+
+    (void)pthread_mutex_unlock(&client->lock);
+    r = fipc_connection_open(&client->settings, deadline_ns, &connection);
+    (void)pthread_mutex_lock(&client->lock);
+    if (r < 0)
+        return r;
+    client->connection = connection;
+    client->handler_ms = connection->handler_ms;
+    client->request_ring_bytes = connection->channel.region.request_ring_bytes;
+    (void)fipc_baton_wake_ready(&client->baton);
+    return 0;
+}
+
+void fipc_reader_catch_up(struct fipc_client *client, uint64_t now_ns)
+{
+    struct fipc_connection *connection = client->connection;
+
+    if (connection == NULL || client->baton.holder != NULL)
+        return;
+    if (fipc_connection_is_lost(connection, now_ns, SILENCE_SENDING_NS))
+        end_hung_up(client);
+    else if (fipc_consumer_has_news(&connection->channel.in))
+        (void)take_records(client);
+}

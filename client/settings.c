@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/settings.h"
+
+#include "common/clock.h"
+#include "common/region.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define DEFAULT_SOCKET "/run/fipc/control.sock"
+#define DEFAULT_CONNECT_MS 5000
+#define DEFAULT_SPIN_US 20
+
+/* Copies options of any age: what ours do not have must be zero, what theirs do not have is. */
+static int options_read(fipc_options *ret_options, const fipc_options *options)
+{
+    const unsigned char *bytes = (const unsigned char *)options;
+    size_t size = options->size;
+
+    if (size < sizeof(options->size))
+        return -EINVAL;
+    for (size_t i = sizeof(*options); i < size; i++) {
+        if (bytes[i] != 0)
+            return -EINVAL;
+    }
+    memcpy(ret_options, options, size < sizeof(*options) ? size : sizeof(*options));
+    return 0;
+}
+
+static bool ring_bytes_allowed(uint32_t bytes)
+{
+    return bytes == 0 || fipc_ring_bytes_valid(bytes);
+}
+
+static int set_address(struct fipc_settings *settings, const char *path)
+{
+    size_t length;
+
+    if (path == NULL)
+        path = secure_getenv("FIPC_SOCKET");
+    if (path == NULL)
+        path = DEFAULT_SOCKET;
+    length = strlen(path);
+    if (length == 0)
+        return -EINVAL;
+    if (length >= sizeof(settings->address.sun_path))
+        return -ENAMETOOLONG;
+    settings->address.sun_family = AF_UNIX;
+    memcpy(settings->address.sun_path, path, length + 1);
+    return 0;
+}
+
+static uint64_t spin_ns(uint32_t spin_us)
+{
+    if (spin_us == UINT32_MAX)
+        return 0;
+    return (spin_us == 0 ? DEFAULT_SPIN_US : spin_us) * FIPC_NS_PER_US;
+}
+
+int fipc_settings_init(struct fipc_settings *ret_settings, const fipc_options *given)
+{
+    fipc_options options = {.size = 0};
+    struct fipc_settings settings = {.address = {.sun_family = AF_UNIX}};
+    int r;
+
+    if (given != NULL) {
+        r = options_read(&options, given);
+        if (r < 0)
+            return r;
+    }
+    if (options.flags != 0 || options.connect_timeout_ms < -1 ||
+        !ring_bytes_allowed(options.request_ring_bytes) ||
+        !ring_bytes_allowed(options.reply_ring_bytes))
+        return -EINVAL;
+    r = set_address(&settings, options.socket);
+    if (r < 0)
+        return r;
+    settings.connect_ns = fipc_timeout_ns(
+        options.connect_timeout_ms == 0 ? DEFAULT_CONNECT_MS : options.connect_timeout_ms);
+    settings.spin_ns = spin_ns(options.spin_us);
+    settings.request_ring_bytes = options.request_ring_bytes;
+    settings.reply_ring_bytes = options.reply_ring_bytes;
+    *ret_settings = settings;
+    return 0;
+}
+
+uint64_t fipc_timeout_ns(int timeout_ms)
+{
+    return timeout_ms < 0 ? FIPC_NEVER : (uint64_t)timeout_ms * FIPC_NS_PER_MS;
+}
