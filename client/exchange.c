@@ -51,15 +51,20 @@ static int wait_for_room(struct fipc_client *client, struct fipc_question *quest
 static int put(struct fipc_connection *connection, const struct fipc_question *question)
 {
     struct fipc_message *loan = question->loan;
+    const void *payload = question->payload;
 
-    if (loan == NULL)
-        return fipc_producer_send(&connection->channel.out, &question->header, question->payload,
-                                  question->size);
-    if (loan->connection == connection)
-        return fipc_loan_commit(loan, &question->header);
-    return fipc_producer_send(&connection->channel.out, &question->header, loan->data, loan->size);
+    if (loan != NULL) {
+        if (fipc_loan_is_in_place(loan, connection)) {
+            fipc_loan_commit(loan, &question->header);
+            return 0;
+        }
+        fipc_loan_move_out(loan); /* overtaken, or of a connection that was lost */
+        payload = loan->data;
+    }
+    return fipc_producer_send(&connection->channel.out, &question->header, payload, question->size);
 }
 
+/* Return: as fipc_exchange() */
 static int send_question(struct fipc_client *client, struct fipc_question *question)
 {
     int r;
@@ -92,14 +97,18 @@ int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
 
     answer->id = question->header.id = fipc_pending_next_id(&client->pending);
     answer->waiter = &waiter;
+    answer->loan = question->loan;
     answer->done = false;
     answer->reply = NULL;
     r = send_question(client, question);
     if (r < 0)
         return r;
+    answer->sent_until = client->connection->channel.out.tail;
     fipc_pending_add(&client->pending, answer);
     r = fipc_baton_wait(client, &waiter, question->deadline_ns);
     if (!answer->done)
         fipc_pending_remove(&client->pending, answer); /* it may still come: nobody asks any more */
+    else if (answer->status == FIPC_NOT_SENT)
+        return FIPC_NOT_SENT;
     return r;
 }

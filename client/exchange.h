@@ -13,8 +13,8 @@
 struct fipc_client;
 struct fipc_message;
 
-/* Inside only: the connection was lost before the question was sent. Begin again on the next one.
- */
+/* Inside only: the connection was lost before the question was sent, or before the broker took it
+ * out of the ring. Begin again on the next one. */
 #define FIPC_NOT_SENT (-ESTALE)
 
 struct fipc_question {

@@ -24,29 +24,35 @@ static void leave_ring(struct fipc_message *loan)
     fipc_connection_release(connection, &connection->n_loans);
 }
 
-/* Where the copy of an overtaken loan finds no room, its own may be what is missing. */
 static void move_to_buffer(struct fipc_message *loan)
 {
-    memcpy(loan->buffer, loan->data, loan->size);
+    memmove(loan->buffer, loan->data, loan->size); /* it may be there already */
     loan->data = loan->buffer;
-    fipc_producer_abort(&loan->connection->channel.out, &loan->loan);
+}
+
+bool fipc_loan_is_in_place(const struct fipc_message *loan,
+                           const struct fipc_connection *connection)
+{
+    return loan->connection == connection && loan->loan.in_place;
+}
+
+void fipc_loan_commit(struct fipc_message *loan, const struct fipc_header *header)
+{
+    fipc_producer_commit(&loan->connection->channel.out, &loan->loan, header);
     leave_ring(loan);
 }
 
-int fipc_loan_commit(struct fipc_message *loan, const struct fipc_header *header)
+void fipc_loan_move_out(struct fipc_message *loan)
 {
-    int r;
-
-    r = fipc_producer_commit(&loan->connection->channel.out, &loan->loan, header);
-    if (r == 0)
-        leave_ring(loan);
-    else if (r == -EAGAIN)
-        move_to_buffer(loan);
-    else
-        return r;
+    if (loan->connection == NULL)
+        return;
+    move_to_buffer(loan);
+    fipc_producer_abort(&loan->connection->channel.out, &loan->loan);
+    leave_ring(loan);
     (void)fipc_baton_wake_ready(&loan->client->baton); /* for room */
-    return r;
 }
+
+void fipc_loan_recover(struct fipc_message *loan) { move_to_buffer(loan); }
 
 void fipc_loan_release(struct fipc_message *loan)
 {
@@ -64,11 +70,12 @@ void fipc_loan_release(struct fipc_message *loan)
     fipc_unref(client);
 }
 
+/* One loan at a time has its room there: several could leave none for those who send meanwhile. */
 static void try_ring(struct fipc_client *client, struct fipc_message *loan)
 {
     struct fipc_connection *connection = client->connection;
 
-    if (connection == NULL ||
+    if (connection == NULL || connection->n_loans > 0 ||
         fipc_producer_reserve(&connection->channel.out, loan->size, &loan->loan) < 0)
         return; /* a corrupt ring is found when the request is sent */
     loan->connection = connection;

@@ -16,7 +16,7 @@
 
 #define CAPACITY_MIN 128
 #define N_SIZES 11 /* 128 bytes to 128 KiB; a larger buffer is not kept */
-#define UNUSED_BYTES_MAX (256 * 1024)
+#define UNUSED_BYTES_MAX ((size_t)256 * 1024)
 
 struct fipc_pool {
     pthread_mutex_t lock;

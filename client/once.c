@@ -108,10 +108,11 @@ FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service,
     int r;
 
     r = fipc_call_check(data, size, 0, timeout_ms);
-    if (r == 0 && call.service_bytes == 0)
-        r = -EINVAL;
-    if (r == 0)
-        r = fipc_settings_init(&settings, options);
+    if (r < 0)
+        return r;
+    if (call.service_bytes == 0)
+        return -EINVAL;
+    r = fipc_settings_init(&settings, options);
     if (r < 0)
         return r;
     if (size > FIPC_ONESHOT_DATA_BYTES_MAX)

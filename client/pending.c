@@ -67,7 +67,8 @@ static void grow(struct fipc_pending_table *table)
         }
     }
     free(table->buckets);
-    *table = larger;
+    table->buckets = larger.buckets;
+    table->n_buckets = larger.n_buckets;
 }
 
 void fipc_pending_add(struct fipc_pending_table *table, struct fipc_pending *pending)

@@ -19,6 +19,8 @@ struct fipc_waiter;
 struct fipc_pending {
     uint64_t id;
     struct fipc_pending *next;  /* fipc_pending_table.buckets */
+    uint64_t sent_until;        /* the tail of the ring right after the question */
+    struct fipc_message *loan;  /* the question, if it was one; NULL: its asker keeps it */
     struct fipc_waiter *waiter; /* woken when it is done */
     uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
     bool keeps_payload;         /* whether the answer's payload is wanted */

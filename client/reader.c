@@ -7,6 +7,8 @@
 #include "client/reader.h"
 
 #include "client/client.h"
+#include "client/exchange.h"
+#include "client/loan.h"
 #include "client/message.h"
 #include "common/clock.h"
 #include "common/control.h"
@@ -144,6 +146,19 @@ static void end_hung_up(struct fipc_client *client)
         fipc_reader_lose(client, -ECONNRESET);
 }
 
+/* What the broker's head never passed was not delivered: it is sent again on the next connection.
+ * What it passed has an unknown outcome. */
+static int outcome_of(const struct fipc_connection *connection, const struct fipc_pending *pending,
+                      int error)
+{
+    if (error != -ECONNRESET ||
+        fipc_producer_was_taken(&connection->channel.out, pending->sent_until))
+        return error;
+    if (pending->loan != NULL)
+        fipc_loan_recover(pending->loan);
+    return FIPC_NOT_SENT;
+}
+
 void fipc_reader_lose(struct fipc_client *client, int error)
 {
     struct fipc_connection *connection = client->connection;
@@ -154,7 +169,7 @@ void fipc_reader_lose(struct fipc_client *client, int error)
     while (pending != NULL) {
         struct fipc_pending *next = pending->next;
 
-        complete(client, pending, error);
+        complete(client, pending, outcome_of(connection, pending, error));
         pending = next;
     }
     (void)fipc_baton_wake_ready(&client->baton);

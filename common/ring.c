@@ -6,8 +6,8 @@
  * garbage in its own payload.
  *
  * A loan that is overtaken by another reservation pins its span: its owner may still write there,
- * so that the room is not used again before the loan ends, even where the consumer has long passed
- * the skip record that covers it.
+ * even after the consumer passed the skip record that covers it. Until the loan ends, every lap
+ * steps over the span by another skip record.
  */
 #include "common/ring.h"
 
@@ -72,14 +72,7 @@ static void producer_publish(struct fipc_producer *producer)
 
 static uint64_t producer_free(const struct fipc_producer *producer)
 {
-    uint64_t used = producer->tail - producer->head;
-
-    if (producer->pinned != NULL) {
-        uint64_t pinned = producer->tail - producer->pinned->position;
-
-        used = pinned > used ? pinned : used;
-    }
-    return producer->capacity - used;
+    return producer->capacity - (producer->tail - producer->head);
 }
 
 /* Looks at the consumer's head only when what is known to be free is not enough. 1: room; 0: none
@@ -128,6 +121,18 @@ static void producer_unpin(struct fipc_producer *producer, const struct fipc_loa
     *link = loan->next;
 }
 
+/* One skip record up to the end of the memory, and one after it: none begins inside a span that it
+ * steps over. */
+static void producer_skip_to(struct fipc_producer *producer, uint64_t position)
+{
+    while (producer->tail != position) {
+        uint64_t left = until_wrap(producer->capacity, producer->tail);
+        uint64_t span = position - producer->tail;
+
+        producer_write_skip(producer, left < span ? left : span);
+    }
+}
+
 /* Turns the span of the loan at the tail into a skip record and pins it: somebody overtakes the
  * loan. */
 static void producer_overtake(struct fipc_producer *producer)
@@ -141,26 +146,60 @@ static void producer_overtake(struct fipc_producer *producer)
     producer_publish(producer);
 }
 
-/* What a record of @span needs before it can be written: itself, a skip to the wrap, an overtaken
- * loan. */
+/* Where a record would go: after the span of a loan that it overtakes, and what it must skip. */
 struct placement {
-    uint64_t skip;
-    uint64_t needed;
+    uint64_t position;
+    uint64_t needed; /* from the tail to the record's end */
 };
+
+/* The pinned loan in whose span a record at @position would lie, or NULL. */
+static const struct fipc_loan *pinned_under(const struct fipc_producer *producer, uint64_t position,
+                                            uint64_t span)
+{
+    uint64_t mask = producer->capacity - 1, start = position & mask;
+
+    for (const struct fipc_loan *loan = producer->pinned; loan != NULL; loan = loan->next) {
+        uint64_t pinned = loan->position & mask;
+
+        if (start < pinned + record_span(loan->size) && pinned < start + span)
+            return loan;
+    }
+    return NULL;
+}
+
+/* The next position from @position on where a record fits before the end, beside pinned loans. */
+static uint64_t next_place(const struct fipc_producer *producer, uint64_t position, uint64_t span)
+{
+    uint64_t start = position;
+
+    while (position - start < producer->capacity) {
+        const struct fipc_loan *pinned;
+
+        if (until_wrap(producer->capacity, position) < span) {
+            position += until_wrap(producer->capacity, position);
+            continue;
+        }
+        pinned = pinned_under(producer, position, span);
+        if (pinned == NULL)
+            break;
+        position +=
+            record_span(pinned->size) + ((pinned->position - position) & (producer->capacity - 1));
+    }
+    return position;
+}
 
 static int producer_place(struct fipc_producer *producer, size_t size,
                           struct placement *ret_placement)
 {
-    uint64_t overtaken, span, left;
+    uint64_t overtaken, span;
 
     if (size > fipc_ring_payload_max(producer->capacity))
         return -EMSGSIZE;
 
     overtaken = producer->in_place != NULL ? record_span(producer->in_place->size) : 0;
     span = record_span(size);
-    left = until_wrap(producer->capacity, producer->tail + overtaken);
-    ret_placement->skip = left < span ? left : 0;
-    ret_placement->needed = overtaken + ret_placement->skip + span;
+    ret_placement->position = next_place(producer, producer->tail + overtaken, span);
+    ret_placement->needed = ret_placement->position + span - producer->tail;
     return producer_find_room(producer, ret_placement->needed);
 }
 
@@ -182,8 +221,7 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
 
     if (producer->in_place != NULL)
         producer_overtake(producer);
-    if (placement.skip > 0)
-        producer_write_skip(producer, placement.skip);
+    producer_skip_to(producer, placement.position);
     *ret_loan = (struct fipc_loan){
         .payload = producer_at(producer, producer->tail) + sizeof(struct fipc_header),
         .size = (uint32_t)size,
@@ -194,9 +232,8 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
     return 0;
 }
 
-/* Publishes the loan at the tail, whose payload is in place. */
-static void producer_finish(struct fipc_producer *producer, const struct fipc_loan *loan,
-                            const struct fipc_header *header)
+void fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
+                          const struct fipc_header *header)
 {
     struct fipc_header complete = *header;
 
@@ -218,34 +255,8 @@ int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header 
     if (r < 0)
         return r;
     if (size > 0)
-        memmove(loan.payload, payload, size); /* an overtaken loan may be copied over itself */
-    producer_finish(producer, &loan, header);
-    return 0;
-}
-
-/*
- * The loan's own span is room for the copy too, or a large loan would wait for room that no
- * consumer can make. The copy starts where the loan does or before it, so that no header is written
- * over what is still to be copied.
- */
-static int producer_commit_copy(struct fipc_producer *producer, struct fipc_loan *loan,
-                                const struct fipc_header *header)
-{
-    int r;
-
-    producer_unpin(producer, loan);
-    r = fipc_producer_send(producer, header, loan->payload, loan->size);
-    if (r < 0)
-        producer_pin(producer, loan);
-    return r;
-}
-
-int fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
-                         const struct fipc_header *header)
-{
-    if (!loan->in_place)
-        return producer_commit_copy(producer, loan, header);
-    producer_finish(producer, loan, header);
+        memcpy(loan.payload, payload, size);
+    fipc_producer_commit(producer, &loan, header);
     return 0;
 }
 
@@ -257,6 +268,15 @@ void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan)
     } else {
         producer_unpin(producer, loan);
     }
+}
+
+bool fipc_producer_was_taken(const struct fipc_producer *producer, uint64_t position)
+{
+    /* relaxed: nothing is read or written on the strength of it; the consumer is gone */
+    uint64_t head = atomic_load_explicit(&producer->shared->head, memory_order_relaxed);
+    uint64_t left = producer->tail - head;
+
+    return left <= producer->tail - position || left > producer->tail - producer->head;
 }
 
 /* ---- consumer ---- */
@@ -327,7 +347,7 @@ int fipc_consumer_take(struct fipc_consumer *consumer, struct fipc_header *ret_h
     record = consumer->memory + (consumer->head & (consumer->capacity - 1));
     header = header_load(record);
     if (header.kind == FIPC_KIND_CORRUPT || header.size < sizeof(header) ||
-        header.size > consumer->capacity / 2)
+        (header.kind != FIPC_KIND_SKIP && header.size > consumer->capacity / 2))
         return -EBADMSG;
 
     span = record_span(header.size - sizeof(header));

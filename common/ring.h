@@ -32,7 +32,7 @@ struct fipc_ring_positions {
 struct fipc_loan {
     void *payload; /* where to write the payload; borrowed until commit or abort */
     uint32_t size; /* of the payload */
-    bool in_place; /* false: others sent meanwhile, the payload is copied when it is committed */
+    bool in_place; /* false: others sent meanwhile, and left a skip record in its place */
     uint64_t position;
     struct fipc_loan *next; /* fipc_producer.pinned */
 };
@@ -44,8 +44,7 @@ struct fipc_producer {
     uint64_t tail; /* ours; what lies before it is written, or a skip about to be published */
     uint64_t head; /* the consumer's last good position */
     struct fipc_loan *in_place; /* the loan that starts at the tail, or NULL */
-    struct fipc_loan
-        *pinned; /* loans that others overtook, oldest first: their spans are not free yet */
+    struct fipc_loan *pinned;   /* loans that others overtook: their spans are stepped over */
 };
 
 struct fipc_consumer {
@@ -90,16 +89,14 @@ int fipc_producer_reserve(struct fipc_producer *producer, size_t size, struct fi
 
 /**
  * fipc_producer_commit() - publish a reserved record
- * @loan:    from fipc_producer_reserve(); ended on success, unchanged on failure
+ * @loan:    from fipc_producer_reserve(), still in_place; ended. One that was overtaken is sent by
+ *           fipc_producer_send(), from a private copy, after fipc_producer_abort()
  * @header:  all but its size, which is set here
  *
  * Publishing wakes nobody: see fipc_channel_ring(). Threads: as fipc_producer_reserve().
- *
- * Return: 0; where the loan was overtaken also -EAGAIN no room for the copy now (in an empty ring
- * there is, for the oldest loan), -EBADMSG the peer corrupted the ring
  */
-int fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
-                         const struct fipc_header *header);
+void fipc_producer_commit(struct fipc_producer *producer, struct fipc_loan *loan,
+                          const struct fipc_header *header);
 
 /* Gives reserved room back unused. Threads: as fipc_producer_reserve(). */
 void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan);
@@ -120,6 +117,15 @@ int fipc_producer_send(struct fipc_producer *producer, const struct fipc_header 
  * Return: 1 it fits; 0 it does not fit now; -EMSGSIZE, -EBADMSG as fipc_producer_reserve()
  */
 int fipc_producer_has_room(struct fipc_producer *producer, size_t size);
+
+/**
+ * fipc_producer_was_taken() - look whether the consumer passed a record, after it ended
+ * @position:  the producer's tail right after the record was committed
+ *
+ * Of a consumer that may still be at work only a true is final. A position that cannot be its own
+ * counts as taken.
+ */
+bool fipc_producer_was_taken(const struct fipc_producer *producer, uint64_t position);
 
 /* Become the consumer of an empty ring; arguments as for fipc_producer_init(). */
 void fipc_consumer_init(struct fipc_consumer *consumer, struct fipc_ring_positions *shared,

@@ -19,6 +19,9 @@
 
 /* How often the deadlines of those who wait are looked at. */
 #define LOOK_S 0.1
+/* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
+ */
+#define SEATS_PER_TURN 32
 /* Told to who is refused for want of a slot. */
 #define RETRY_MS 50
 
@@ -204,21 +207,26 @@ static int waiting_leave(struct broker *broker, struct waiting *waiting)
     return fd_steal(&waiting->lane_fd);
 }
 
-void admission_seat_waiting(struct broker *broker)
+bool admission_seat_waiting(struct broker *broker)
 {
     struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
+    int n_seated = 0;
 
     while (waiting != NULL && slot_n_taken(&broker->slots) < broker->slots.limit) {
         struct waiting *next = TAILQ_NEXT(waiting, link);
 
         if (slot_allowed(broker, waiting->account)) {
             struct account *account = waiting->account;
-            int lane_fd = waiting_leave(broker, waiting);
+            int lane_fd;
 
+            if (n_seated++ == SEATS_PER_TURN)
+                return true;
+            lane_fd = waiting_leave(broker, waiting);
             (void)seat(broker, lane_fd, &waiting->peer, account);
         }
         waiting = next;
     }
+    return false;
 }
 
 static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum fipc_reason reason)

@@ -49,8 +49,9 @@ void admission_deinit(struct broker *broker);
 /* A new connection. @lane_fd is consumed. */
 void admission_admit(struct broker *broker, int lane_fd);
 
-/* Gives free slots to those who wait. Called once per turn, not from where a slot ends. */
-void admission_seat_waiting(struct broker *broker);
+/* Gives free slots to those who wait, some at a time. Called once per turn, not from where a slot
+ * ends. Return: whether there is more to do, so that the loop may not block. */
+bool admission_seat_waiting(struct broker *broker);
 
 /* The lane of a waiting connection hung up; @place and @generation are from loop_watch_waiting().
  */

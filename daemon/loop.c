@@ -20,8 +20,10 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-/* How long hot slots may keep the loop from its fds and timers. */
+/* How long hot slots may keep the loop from timers and new connections. */
 #define TURN_NS (100 * FIPC_NS_PER_US)
+/* How long they may keep it from the bells of cold slots: whoever calls seldom waits for that. */
+#define LOOK_NS (20 * FIPC_NS_PER_US)
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
 #define ROUNDS_PER_CLOCK_LOOK 8
@@ -76,66 +78,6 @@ static const struct fipc_hot_set_ops hot_ops = {
 
 /* ---- one turn ---- */
 
-/* Serves hot slots until they fall silent. Return: whether they did; false: the turn is over first.
- */
-static bool loop_serve_hot(struct loop *loop)
-{
-    uint64_t turn_end_ns = loop->now_ns + TURN_NS;
-
-    for (unsigned round = 1;; round++) {
-        unsigned work = fipc_hot_set_serve(&loop->hot, loop->now_ns);
-
-        if (work > 0 && loop->spinning) {
-            fipc_spin_end(&loop->spin, true);
-            loop->spinning = false;
-        }
-        if (work > 0 || round % ROUNDS_PER_CLOCK_LOOK == 0)
-            loop->now_ns = fipc_now_ns();
-        if (work == 0) {
-            if (!loop->spinning)
-                fipc_spin_begin(&loop->spin, loop->now_ns);
-            loop->spinning = fipc_spin_again(&loop->spin);
-            if (!loop->spinning) {
-                fipc_spin_end(&loop->spin, false);
-                return true;
-            }
-        }
-        if (loop->now_ns >= turn_end_ns)
-            return false;
-    }
-}
-
-static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
-{
-    struct broker *broker = ev_userdata(ev);
-    struct loop *loop = &broker->loop;
-
-    (void)watcher;
-    (void)revents;
-    loop->n_turns++;
-    loop->now_ns = fipc_now_ns();
-    admission_seat_waiting(broker);
-    if (loop->hot.count > 0) {
-        bool silent = loop_serve_hot(loop);
-
-        fipc_hot_set_cool(&loop->hot, silent ? FIPC_NEVER : loop->now_ns - COOL_NS);
-    }
-    if (loop->hot.count > 0) {
-        ev_idle_start(ev, &loop->more_work);
-    } else {
-        ev_idle_stop(ev, &loop->more_work);
-        loop->n_blocked++;
-    }
-}
-
-/* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
-static void more_work(struct ev_loop *ev, ev_idle *watcher, int revents)
-{
-    (void)ev;
-    (void)watcher;
-    (void)revents;
-}
-
 static void lane_event(struct broker *broker, struct slot *slot, uint32_t events)
 {
     if (slot->state == SLOT_GREETING)
@@ -166,16 +108,89 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         loop_heat(broker, slot);
 }
 
-static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
+static void loop_look_at_fds(struct broker *broker)
 {
-    struct broker *broker = ev_userdata(ev);
     struct epoll_event events[EVENTS_PER_TURN];
-    int count = epoll_wait(watcher->fd, events, EVENTS_PER_TURN, 0);
+    int count = epoll_wait(broker->loop.slot_fds, events, EVENTS_PER_TURN, 0);
 
-    (void)revents;
     broker->loop.now_ns = fipc_now_ns();
     for (int i = 0; i < count; i++)
         slot_event(broker, &events[i]);
+}
+
+static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
+{
+    (void)watcher;
+    (void)revents;
+    loop_look_at_fds(ev_userdata(ev));
+}
+
+/* Serves hot slots until they fall silent. Return: whether they did; false: the turn is over first.
+ */
+static bool loop_serve_hot(struct broker *broker)
+{
+    struct loop *loop = &broker->loop;
+    uint64_t look_ns = loop->now_ns + LOOK_NS;
+    uint64_t turn_end_ns = loop->now_ns + TURN_NS;
+
+    for (unsigned round = 1;; round++) {
+        unsigned work = fipc_hot_set_serve(&loop->hot, loop->now_ns);
+
+        if (work > 0 && loop->spinning) {
+            fipc_spin_end(&loop->spin, true);
+            loop->spinning = false;
+        }
+        if (work > 0 || round % ROUNDS_PER_CLOCK_LOOK == 0)
+            loop->now_ns = fipc_now_ns();
+        if (work == 0) {
+            if (!loop->spinning)
+                fipc_spin_begin(&loop->spin, loop->now_ns);
+            loop->spinning = fipc_spin_again(&loop->spin);
+            if (!loop->spinning) {
+                fipc_spin_end(&loop->spin, false);
+                return true;
+            }
+        }
+        if (loop->now_ns >= turn_end_ns)
+            return false;
+        if (loop->now_ns >= look_ns) {
+            loop_look_at_fds(broker);
+            look_ns = loop->now_ns + LOOK_NS;
+        }
+    }
+}
+
+static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct loop *loop = &broker->loop;
+    bool more_to_seat;
+
+    (void)watcher;
+    (void)revents;
+    loop->n_turns++;
+    loop->now_ns = fipc_now_ns();
+    if (loop->hot.count > 0) {
+        bool silent = loop_serve_hot(broker);
+
+        fipc_hot_set_cool(&loop->hot, silent ? FIPC_NEVER : loop->now_ns - COOL_NS);
+    }
+    /* after the hot slots, some of which may have ended; who gets one of them is hot */
+    more_to_seat = admission_seat_waiting(broker);
+    if (loop->hot.count > 0 || more_to_seat) {
+        ev_idle_start(ev, &loop->more_work);
+    } else {
+        ev_idle_stop(ev, &loop->more_work);
+        loop->n_blocked++;
+    }
+}
+
+/* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
+static void more_work(struct ev_loop *ev, ev_idle *watcher, int revents)
+{
+    (void)ev;
+    (void)watcher;
+    (void)revents;
 }
 
 /* ---- what others ask for ---- */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -253,6 +254,18 @@ static bool is_wanted(const struct bench_contender *contender,
     return contender->can == NULL || contender->can(exchange, place);
 }
 
+/* Children do not get them: or each page would be copied again after each fork, while measuring. */
+static void samples_keep_from_children(const struct samples *samples)
+{
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = samples->capacity * sizeof(*samples->values);
+    size_t skip = page_bytes - (uintptr_t)samples->values % page_bytes;
+
+    if (bytes > skip + page_bytes)
+        (void)madvise((char *)samples->values + skip, (bytes - skip) / page_bytes * page_bytes,
+                      MADV_DONTFORK);
+}
+
 static int bench_init(struct bench *bench, const struct invocation *invocation)
 {
     struct bench_report *report = &bench->report;
@@ -277,6 +290,7 @@ static int bench_init(struct bench *bench, const struct invocation *invocation)
         bench->payload[i] = (unsigned char)(i * 31 + i / 256);
     if (samples_init(&bench->samples, invocation->settings.bench.count) < 0)
         return -ENOMEM;
+    samples_keep_from_children(&bench->samples);
     while (bench->samples.n_values < bench->samples.capacity)
         samples_add(&bench->samples, 1); /* takes the memory now, not while measuring */
     report->clock_ns = measure_clock(&bench->samples);

@@ -192,7 +192,7 @@ static json_t *exchange_cell(const struct bench_exchange *exchange)
     if (exchange->think_us == 0)
         return cell;
     json_decref(cell);
-    return json_sprintf("%s %zu B, every %" PRIu64 " us", exchange->name, exchange->bytes,
+    return json_sprintf("%s %zu B, after %" PRIu64 " us", exchange->name, exchange->bytes,
                         exchange->think_us);
 }
 
@@ -243,7 +243,7 @@ static void print_how(const struct bench_report *report)
 
 static void print_legend(const struct bench_report *report)
 {
-    output_print("\nonce: connect, call, close. every N us: the client computes so long before "
+    output_print("\nonce: connect, call, close. after N us: the client computes so long before "
                  "each call.\nEach time includes one look at the clock, %" PRIu64 " ns.\n",
                  report->clock_ns);
     if (!report->place->invocation->settings.bench.floors)

@@ -27,8 +27,10 @@ extern const struct command commands[];
 const struct command *command_find(const char *name);
 
 extern const struct option_spec no_options[];
+extern const struct option_spec bench_options[];
 extern const struct option_spec ping_options[];
 
+int bench_run(const struct invocation *invocation);
 int call_run(const struct invocation *invocation);
 int list_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);

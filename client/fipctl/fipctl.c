@@ -5,6 +5,10 @@
 #include <string.h>
 
 const struct command commands[] = {
+    {"bench", "", "Measure what calls cost here",
+     "Round trips of small and large calls, of calls that come seldom, and of calls without a\n"
+     "session. With --floors beside what a bare socket and bare shared memory cost here.",
+     bench_options, 0, 0, bench_run},
     {"call", "SERVICE [DATA | -]", "Call a service and print its reply",
      "The reply goes to standard output byte for byte. '-' sends what standard input has; without\n"
      "DATA the request is empty. Put '--' before DATA that begins with '-'.",

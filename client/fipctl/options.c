@@ -45,6 +45,8 @@ const struct option_spec no_options[] = {{0}};
 
 static const struct settings default_settings = {
     .timeout_ms = 5000,
+    .bench =
+        {.rounds = 5, .duration_ms = 200, .count = 1000000, .cpu = CPU_ANY, .server_cpu = CPU_ANY},
     .ping = {.count = 10, .bytes = 64},
 };
 
@@ -104,7 +106,7 @@ static int refuse_option(const struct invocation *invocation, const struct gramm
     const char *word = argv[optind - 1]; /* is the option, if that is a long one */
 
     if (spec != NULL && key == ':')
-        return failure_of_usage(invocation, "no value for --%s; it takes %s", spec->name,
+        return failure_of_usage(invocation, "--%s: a value is missing, %s", spec->name,
                                 spec->value);
     if (spec != NULL)
         return failure_of_usage(invocation, "%s: takes no value", word);
@@ -202,10 +204,9 @@ static int check_arguments(const struct invocation *invocation)
     const struct command *command = invocation->command;
 
     if (command == NULL)
-        return failure_of_usage(invocation, "no command given");
+        return failure_of_usage(invocation, "COMMAND: none given");
     if (invocation->n_arguments < command->n_arguments_min)
-        return failure_of_usage(invocation, "an argument is missing; it takes %s",
-                                command->arguments);
+        return failure_of_usage(invocation, "an argument is missing of %s", command->arguments);
     if (invocation->n_arguments > command->n_arguments_max)
         return failure_of_usage(invocation, "%s: one argument too many",
                                 invocation->arguments[command->n_arguments_max]);
@@ -231,7 +232,7 @@ static int choose_socket(struct invocation *invocation)
     if (path == NULL)
         path = DEFAULT_SOCKET;
     if (path[0] == '\0') {
-        failure_print("the path of the socket is empty; name it by --socket PATH or $FIPC_SOCKET");
+        failure_print("socket: its path is empty; name it by --socket PATH or $FIPC_SOCKET");
         return EXIT_USAGE;
     }
     length =

@@ -13,12 +13,22 @@ struct command;
 /* More than any broker takes; keeps a slip from filling the memory. */
 #define PAYLOAD_BYTES_MAX UINT64_C(268435456)
 
+#define CPU_ANY UINT64_MAX
+
 /* What options set; an option's row in its table says where. */
 struct settings {
     bool json;
     bool user;
     const char *socket;
     uint64_t timeout_ms;
+    struct {
+        uint64_t rounds;
+        uint64_t duration_ms;
+        uint64_t count;
+        uint64_t cpu, server_cpu;
+        const char *save;
+        bool floors;
+    } bench;
     struct {
         uint64_t count;
         uint64_t bytes;

@@ -26,24 +26,20 @@ static json_t *make_row(const char *path, const char *key, json_t *value)
 /* Puts the members of @object in the place of row @i. */
 static void unfold_object(json_t *rows, size_t i, const char *path, json_t *object)
 {
-    json_t *value;
-    const char *key;
-
-    json_object_foreach(object, key, value)(void)
-        json_array_insert_new(rows, i++, make_row(path, key, value));
+    for (void *member = json_object_iter(object); member != NULL;
+         member = json_object_iter_next(object, member))
+        (void)json_array_insert_new(
+            rows, i++,
+            make_row(path, json_object_iter_key(member), json_object_iter_value(member)));
 }
 
 static void unfold_array(json_t *rows, size_t i, const char *path, json_t *array)
 {
-    json_t *value;
-    size_t element;
-
-    json_array_foreach(array, element, value)
-    {
+    for (size_t element = 0; element < json_array_size(array); element++) {
         char key[24];
 
         (void)snprintf(key, sizeof(key), "%zu", element);
-        (void)json_array_insert_new(rows, i++, make_row(path, key, value));
+        (void)json_array_insert_new(rows, i++, make_row(path, key, json_array_get(array, element)));
     }
 }
 

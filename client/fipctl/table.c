@@ -76,13 +76,9 @@ static void print_cell(const struct column *column, int width, const char *text)
 static void find_widths(const struct column *columns, const json_t *rows, int widths[COLUMNS_MAX])
 {
     for (unsigned i = 0; i < COLUMNS_MAX && columns[i].key != NULL; i++) {
-        const json_t *row;
-        size_t r;
-
         widths[i] = text_width(columns[i].title);
-        json_array_foreach(rows, r, row)
-        {
-            char *text = cell_text(&columns[i], row);
+        for (size_t r = 0; r < json_array_size(rows); r++) {
+            char *text = cell_text(&columns[i], json_array_get(rows, r));
             int width = text_width(text);
 
             widths[i] = width > widths[i] ? width : widths[i];
@@ -113,11 +109,10 @@ static void print_row(const struct column *columns, const int widths[COLUMNS_MAX
 void table_print(const struct column *columns, const json_t *rows)
 {
     int widths[COLUMNS_MAX] = {0};
-    const json_t *row;
-    size_t i;
 
     find_widths(columns, rows, widths);
     if (columns[0].title != NULL)
         print_titles(columns, widths);
-    json_array_foreach(rows, i, row) print_row(columns, widths, row);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        print_row(columns, widths, json_array_get(rows, i));
 }

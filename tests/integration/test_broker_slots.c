@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/* Who gets a slot, how long it may keep it, and what happens to those for whom there is none now.
+ */
+#include "tests/integration/broker.h"
+#include "tests/integration/raw_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 16
+#define NOBODY 65534
+
+static struct test_broker broker;
+static struct raw_client clients[CLIENTS_MAX];
+static char config_path[128];
+
+static void write_config(const char *json)
+{
+    FILE *file;
+
+    (void)snprintf(config_path, sizeof(config_path), "%s/config.json", broker.folder);
+    file = fopen(config_path, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(json, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void start_with(const char *json)
+{
+    const char *arguments[] = {"--config", config_path, NULL};
+
+    write_config(json);
+    test_broker_start(&broker, arguments);
+}
+
+static void setup(void)
+{
+    test_broker_init(&broker);
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        clients[i] = RAW_CLIENT_EMPTY;
+}
+
+static void teardown(void)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        raw_close(&clients[i]);
+    test_broker_stop(&broker);
+    test_broker_deinit(&broker);
+}
+
+static void open_session(struct raw_client *client)
+{
+    ck_assert_int_eq(raw_open_session(client, broker.socket, 0, 0), 0);
+}
+
+/* Connects and says how long it is ready to wait for a slot. */
+static void knock(struct raw_client *client, uint32_t wait_ms)
+{
+    const struct fipc_hello hello = {.wait_ms = wait_ms};
+
+    ck_assert_int_eq(raw_connect(client, broker.socket), 0);
+    ck_assert_int_eq(raw_send_hello(client, &hello), 0);
+}
+
+static void ck_assert_goodbye(struct raw_client *client, enum fipc_reason expected)
+{
+    enum fipc_reason reason;
+
+    ck_assert_int_eq(raw_receive_goodbye(client, &reason), 0);
+    ck_assert_str_eq(fipc_reason_name(reason), fipc_reason_name(expected));
+}
+
+static void ck_assert_refused(struct raw_client *client, enum fipc_reason expected)
+{
+    ck_assert_int_eq(raw_receive_welcome(client), -ECONNREFUSED);
+    ck_assert_str_eq(fipc_reason_name(client->packet.refused.reason), fipc_reason_name(expected));
+}
+
+/* A number of fipc.stats, asked for by a one-shot. */
+static long long number(const char *path)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    long long value;
+
+    ck_assert_int_eq(raw_call_once(&client, broker.socket, "fipc.stats", NULL, 0), 0);
+    value = test_report_number(client.packet.data, client.packet.oneshot_reply.data_bytes, path);
+    raw_close(&client);
+    return value;
+}
+
+static long long n_waiting(void) { return number("slots.waiting"); }
+
+static bool has_answer(const struct raw_client *client)
+{
+    struct pollfd lane = {.fd = client->lane_fd, .events = POLLIN};
+
+    return poll(&lane, 1, 0) > 0;
+}
+
+/* ---- how long a slot lives ---- */
+
+START_TEST(connection_without_hello_is_refused_after_doorbell_ms)
+{
+    start_with("{\"timeouts\": {\"doorbell_ms\": 200}}");
+    ck_assert_int_eq(raw_connect(&clients[0], broker.socket), 0);
+    ck_assert_refused(&clients[0], FIPC_REASON_NO_REQUEST);
+}
+END_TEST
+
+START_TEST(session_without_a_request_is_closed_after_doorbell_ms)
+{
+    start_with("{\"timeouts\": {\"doorbell_ms\": 200}}");
+    open_session(&clients[0]);
+    ck_assert_goodbye(&clients[0], FIPC_REASON_NO_REQUEST);
+}
+END_TEST
+
+START_TEST(idle_session_is_closed_after_idle_ms_without_a_warning)
+{
+    uint32_t target;
+
+    start_with("{\"timeouts\": {\"idle_ms\": 200}}");
+    open_session(&clients[0]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.echo", &target), 0);
+    ck_assert_goodbye(&clients[0], FIPC_REASON_IDLE);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
+}
+END_TEST
+
+START_TEST(session_with_an_open_call_is_never_idle)
+{
+    uint32_t target;
+    uint64_t id;
+
+    start_with("{\"timeouts\": {\"idle_ms\": 100}}");
+    open_session(&clients[0]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.delay", &target), 0);
+    ck_assert_int_eq(raw_send_request(&clients[0], target, "500", 3, &id), 0);
+    ck_assert_int_eq(raw_receive_record(&clients[0]), 0);
+    ck_assert_uint_eq(clients[0].header.kind, FIPC_KIND_REPLY);
+    ck_assert_uint_eq(clients[0].header.id, id);
+    ck_assert_goodbye(&clients[0], FIPC_REASON_IDLE);
+}
+END_TEST
+
+START_TEST(idle_ms_of_zero_closes_nobody)
+{
+    uint32_t target;
+
+    start_with("{\"timeouts\": {\"idle_ms\": 0, \"doorbell_ms\": 50, \"handler_ms\": 50}}");
+    open_session(&clients[0]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.echo", &target), 0);
+    /* others come and go for longer than any of the times above */
+    for (uint64_t end_ns = fipc_now_ns() + 300 * FIPC_NS_PER_MS; fipc_now_ns() < end_ns;)
+        ck_assert_int_eq(number("slots.closed.idle for too long"), 0);
+    ck_assert_int_eq(raw_call(&clients[0], target, "x", 1), 0);
+}
+END_TEST
+
+/* Sends echoes until the reply ring and then the broker's patience with it are full. */
+static void stop_draining(struct raw_client *client, uint32_t target)
+{
+    char data[1500] = {0};
+    uint64_t id;
+
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(raw_send_request(client, target, data, sizeof(data), &id), 0);
+}
+
+START_TEST(client_that_does_not_take_its_replies_is_closed_after_handler_ms)
+{
+    uint32_t target;
+
+    start_with("{\"timeouts\": {\"handler_ms\": 300, \"idle_ms\": 100}}");
+    ck_assert_int_eq(raw_open_session(&clients[0], broker.socket, 8192, 4096), 0);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.echo", &target), 0);
+    stop_draining(&clients[0], target);
+    ck_assert_int_eq(raw_wait_hang_up(&clients[0]), 0);
+    ck_assert_int_eq(number("slots.closed.replies not taken in time"), 1);
+    ck_assert_int_ge(number("handlers.dropped"), 1);
+}
+END_TEST
+
+START_TEST(client_that_drains_slowly_is_kept)
+{
+    uint32_t target;
+    int taken = 0;
+
+    start_with("{\"timeouts\": {\"handler_ms\": 400, \"idle_ms\": 0}}");
+    ck_assert_int_eq(raw_open_session(&clients[0], broker.socket, 16384, 4096), 0);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.echo", &target), 0);
+    stop_draining(&clients[0], target);
+    stop_draining(&clients[0], target);
+    for (; taken < 8; taken++) {
+        /* less than handler_ms for each, more for all of them */
+        for (uint64_t end_ns = fipc_now_ns() + 100 * FIPC_NS_PER_MS; fipc_now_ns() < end_ns;)
+            test_pause();
+        ck_assert_int_eq(raw_receive_record(&clients[0]), 0);
+        ck_assert_uint_eq(clients[0].header.kind, FIPC_KIND_REPLY);
+    }
+    ck_assert_int_eq(raw_call(&clients[0], target, "x", 1), 0);
+}
+END_TEST
+
+START_TEST(death_of_a_client_frees_its_slot_at_once)
+{
+    start_with("{\"slots\": {\"count\": 1}}");
+    for (int i = 0; i < 50; i++) {
+        open_session(&clients[0]);
+        raw_close(&clients[0]);
+    }
+}
+END_TEST
+
+/* ---- the waiting room ---- */
+
+START_TEST(who_finds_no_slot_waits_and_is_served_first_come_first_served)
+{
+    start_with("{\"slots\": {\"count\": 3, \"per_uid\": 2}}");
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    for (int i = 2; i < 5; i++) {
+        knock(&clients[i], 10000); /* the kernel's queue keeps their order */
+    }
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[2]), 0);
+    ck_assert(!has_answer(&clients[3]));
+    raw_close(&clients[1]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[3]), 0);
+    ck_assert(!has_answer(&clients[4]));
+    raw_close(&clients[2]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[4]), 0);
+}
+END_TEST
+
+START_TEST(who_waits_is_refused_at_its_own_deadline)
+{
+    uint64_t start_ns;
+
+    start_with("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000}}");
+    open_session(&clients[0]);
+    start_ns = fipc_now_ns();
+    knock(&clients[1], 300);
+    ck_assert_refused(&clients[1], FIPC_REASON_QUOTA);
+    ck_assert_uint_ge(fipc_now_ns() - start_ns, 250 * FIPC_NS_PER_MS);
+}
+END_TEST
+
+START_TEST(place_of_a_waiting_client_that_hangs_up_is_free)
+{
+    int n_fds;
+
+    start_with("{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"control\": {\"backlog\": 2}}");
+    n_fds = test_broker_count_fds(&broker) + 4; /* two of a session each */
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds);
+    for (int i = 0; i < 20; i++) {
+        knock(&clients[2], 10000);
+        TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds + 1);
+        raw_close(&clients[2]);
+        TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds);
+    }
+    knock(&clients[3], 10000);
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[3]), 0);
+    raw_close(&clients[1]);
+    TEST_WAIT_FOR(n_waiting() == 0);
+}
+END_TEST
+
+START_TEST(waiting_room_is_bounded)
+{
+    start_with("{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"control\": {\"backlog\": 4},"
+               " \"timeouts\": {\"doorbell_ms\": 60000}}");
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    for (int i = 2; i < 6; i++)
+        knock(&clients[i], 60000);
+    knock(&clients[6], 60000);
+    ck_assert_refused(&clients[6], FIPC_REASON_QUOTA);
+    ck_assert_uint_gt(clients[6].packet.refused.retry_ms, 0);
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[2]), 0);
+}
+END_TEST
+
+/* ---- what one user may have ---- */
+
+/* Runs a part of a test as another user. Return: what it returned. */
+static int as_nobody(int (*part)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
+            _exit(99);
+        _exit(part());
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int open_one_session(void)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    int r = raw_open_session(&client, broker.socket, 0, 0);
+
+    raw_close(&client);
+    return r == 0 ? 0 : 1;
+}
+
+START_TEST(user_at_its_quota_leaves_the_rest_to_others)
+{
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    start_with("{\"slots\": {\"count\": 3, \"per_uid\": 2}, \"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    knock(&clients[2], 60000);
+    ck_assert_int_eq(as_nobody(open_one_session), 0);
+    ck_assert(!has_answer(&clients[2]));
+}
+END_TEST
+
+START_TEST(rings_are_counted_against_the_user)
+{
+    start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");
+    /* 8 sessions of 132 KiB each are allowed: two of 516 KiB, not three */
+    ck_assert_int_eq(raw_open_session(&clients[0], broker.socket, 262144, 262144), 0);
+    ck_assert_int_eq(raw_open_session(&clients[1], broker.socket, 262144, 262144), 0);
+    ck_assert_int_eq(raw_open_session(&clients[2], broker.socket, 262144, 262144), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[2].packet.refused.reason, FIPC_REASON_QUOTA);
+    raw_close(&clients[0]);
+    TEST_WAIT_FOR(number("slots.open") == 1);
+    ck_assert_int_eq(raw_open_session(&clients[3], broker.socket, 262144, 262144), 0);
+}
+END_TEST
+
+/* ---- a new config ---- */
+
+static void reload(const char *json, const char *log_line)
+{
+    int before = test_broker_log_lines(&broker, log_line);
+
+    write_config(json);
+    ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, log_line) > before);
+}
+
+START_TEST(reload_below_the_slots_in_use_closes_nobody)
+{
+    uint32_t target;
+
+    start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8}}");
+    for (int i = 0; i < 4; i++) {
+        open_session(&clients[i]);
+        ck_assert_int_eq(raw_open_name(&clients[i], "fipc.echo", &target), 0);
+    }
+    reload("{\"slots\": {\"count\": 2, \"per_uid\": 2}}", "config reloaded");
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(raw_call(&clients[i], target, "x", 1), 0);
+    knock(&clients[4], 60000);
+    raw_close(&clients[0]);
+    raw_close(&clients[1]);
+    ck_assert_int_eq(raw_call(&clients[2], target, "x", 1), 0);
+    ck_assert(!has_answer(&clients[4]));
+    raw_close(&clients[2]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[4]), 0);
+    reload("{\"slots\": {\"count\": 8, \"per_uid\": 8}}", "config reloaded");
+    open_session(&clients[5]);
+    open_session(&clients[6]);
+}
+END_TEST
+
+START_TEST(bad_file_changes_nothing_on_reload)
+{
+    start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8}}");
+    reload("{\"slots\": {\"count\": 0}, \"log\": {\"level\": \"debug\"}}", "was not reloaded");
+    ck_assert_int_eq(test_broker_log_lines(&broker, "slots.count"), 1);
+    ck_assert_int_eq(number("slots.count"), 8);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "debug"), 0);
+}
+END_TEST
+
+START_TEST(change_of_a_key_that_needs_a_restart_is_warned_of)
+{
+    start_with("{}");
+    reload("{\"control\": {\"backlog\": 7}}", "only at a restart");
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, "config reloaded") == 1);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("broker_slots");
+    TCase *life = tcase_create("life"), *waiting = tcase_create("waiting"),
+          *quota = tcase_create("quota"), *config = tcase_create("config");
+    TCase *all[] = {life, waiting, quota, config};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        tcase_add_checked_fixture(all[i], setup, teardown);
+        tcase_set_timeout(all[i], 30);
+        suite_add_tcase(suite, all[i]);
+    }
+    tcase_add_test(life, connection_without_hello_is_refused_after_doorbell_ms);
+    tcase_add_test(life, session_without_a_request_is_closed_after_doorbell_ms);
+    tcase_add_test(life, idle_session_is_closed_after_idle_ms_without_a_warning);
+    tcase_add_test(life, session_with_an_open_call_is_never_idle);
+    tcase_add_test(life, idle_ms_of_zero_closes_nobody);
+    tcase_add_test(life, client_that_does_not_take_its_replies_is_closed_after_handler_ms);
+    tcase_add_test(life, client_that_drains_slowly_is_kept);
+    tcase_add_test(life, death_of_a_client_frees_its_slot_at_once);
+    tcase_add_test(waiting, who_finds_no_slot_waits_and_is_served_first_come_first_served);
+    tcase_add_test(waiting, who_waits_is_refused_at_its_own_deadline);
+    tcase_add_test(waiting, place_of_a_waiting_client_that_hangs_up_is_free);
+    tcase_add_test(waiting, waiting_room_is_bounded);
+    tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
+    tcase_add_test(quota, rings_are_counted_against_the_user);
+    tcase_add_test(config, reload_below_the_slots_in_use_closes_nobody);
+    tcase_add_test(config, bad_file_changes_nothing_on_reload);
+    tcase_add_test(config, change_of_a_key_that_needs_a_restart_is_warned_of);
+    return suite;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(make_suite());
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

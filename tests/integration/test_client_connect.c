@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding the broker: with which options, how long, and what it leaves behind. */
+#include "tests/integration/client_fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+static int connect_within(int timeout_ms)
+{
+    fipc_options options = options_for_broker();
+
+    options.connect_timeout_ms = timeout_ms;
+    return fipc_connect(&client, &options);
+}
+
+/* ---- options ---- */
+
+static void set_nothing(fipc_options *options) { (void)options; }
+
+static void set_no_size(fipc_options *options) { options->size = 0; }
+
+static void set_size_of_size_only(fipc_options *options) { options->size = sizeof(size_t) - 1; }
+
+static void set_flag(fipc_options *options) { options->flags = 1; }
+
+static void set_timeout(fipc_options *options) { options->connect_timeout_ms = -2; }
+
+static void set_odd_ring(fipc_options *options) { options->request_ring_bytes = 5000; }
+
+static void set_small_ring(fipc_options *options) { options->reply_ring_bytes = 2048; }
+
+static void set_empty_path(fipc_options *options) { options->socket = ""; }
+
+static void set_long_path(fipc_options *options)
+{
+    static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+
+    memset(path, 'p', sizeof(path) - 1);
+    options->socket = path;
+}
+
+static const struct {
+    void (*set)(fipc_options *options);
+    int error;
+} options_table[] = {
+    {set_nothing, 0},          {set_no_size, -EINVAL},    {set_size_of_size_only, -EINVAL},
+    {set_flag, -EINVAL},       {set_timeout, -EINVAL},    {set_odd_ring, -EINVAL},
+    {set_small_ring, -EINVAL}, {set_empty_path, -EINVAL}, {set_long_path, -ENAMETOOLONG},
+};
+
+START_TEST(options_are_checked)
+{
+    fipc_options options = options_for_broker();
+
+    options_table[_i].set(&options);
+    ck_assert_int_eq(fipc_connect(&client, &options), options_table[_i].error);
+    ck_assert_int_eq(client != NULL, options_table[_i].error == 0);
+}
+END_TEST
+
+START_TEST(options_of_another_age_are_understood)
+{
+    struct {
+        fipc_options options;
+        uint64_t newer;
+    } future = {.options = options_for_broker()};
+    fipc_options old = options_for_broker();
+
+    old.size = offsetof(fipc_options, request_ring_bytes);
+    old.request_ring_bytes = 5000; /* not looked at */
+    old.flags = 1;
+    ck_assert_int_eq(fipc_connect(&client, &old), 0);
+    close_client();
+
+    future.options.size = sizeof(future);
+    ck_assert_int_eq(fipc_connect(&client, &future.options), 0);
+    close_client();
+    future.newer = 1;
+    ck_assert_int_eq(fipc_connect(&client, &future.options), -EINVAL);
+}
+END_TEST
+
+START_TEST(nothing_to_return_to_is_invalid) { ck_assert_int_eq(fipc_connect(NULL, NULL), -EINVAL); }
+END_TEST
+
+START_TEST(environment_names_the_socket)
+{
+    fipc_options options = options_for_broker();
+
+    ck_assert_int_eq(setenv("FIPC_SOCKET", broker.socket, 1), 0);
+    ck_assert_int_eq(fipc_connect(&client, NULL), 0);
+    ck_assert_int_eq(echo(client, 10, 1), 0);
+    close_client();
+    ck_assert_int_eq(fipc_call_once(NULL, "fipc.ping", NULL, 0, PATIENT_MS, NULL), 0);
+
+    ck_assert_int_eq(setenv("FIPC_SOCKET", "/nowhere/control.sock", 1), 0);
+    ck_assert_int_eq(fipc_connect(&client, &options), 0); /* options beat it */
+}
+END_TEST
+
+START_TEST(ring_that_the_broker_does_not_allow_is_invalid)
+{
+    fipc_options options = options_for_broker();
+
+    options.request_ring_bytes = UINT32_C(1) << 30;
+    ck_assert_int_eq(fipc_connect(&client, &options), -EINVAL);
+}
+END_TEST
+
+/* ---- no broker ---- */
+
+static const int timeouts_ms[] = {1, 30, 200};
+
+START_TEST(nobody_there_is_told_at_the_deadline)
+{
+    uint64_t start_ns = fipc_now_ns();
+
+    ck_assert_int_eq(connect_within(timeouts_ms[_i]), -ECONNREFUSED);
+    ck_assert_uint_ge(ms_since(start_ns), (uint64_t)timeouts_ms[_i]);
+    ck_assert_uint_lt(ms_since(start_ns), 5000);
+    ck_assert_ptr_null(client);
+}
+END_TEST
+
+START_TEST(call_once_without_a_broker_is_told_at_the_deadline)
+{
+    static unsigned char large[10000];
+    fipc_options options = options_for_broker();
+    uint64_t start_ns = fipc_now_ns();
+
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, 50, NULL), -ECONNREFUSED);
+    ck_assert_uint_ge(ms_since(start_ns), 50);
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", large, sizeof(large), 50, NULL),
+                     -ECONNREFUSED);
+    options.connect_timeout_ms = 30;
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL),
+                     -ECONNREFUSED);
+    ck_assert_uint_lt(ms_since(start_ns), 5000);
+}
+END_TEST
+
+START_TEST(socket_that_a_dead_broker_left_is_nobody)
+{
+    test_broker_start(&broker, NULL);
+    test_broker_kill(&broker);
+    ck_assert_int_eq(connect_within(30), -ECONNREFUSED);
+}
+END_TEST
+
+static const int patient_timeouts_ms[] = {PATIENT_MS, -1};
+
+static void *connect_patiently(void *arg)
+{
+    ck_assert_int_eq(connect_within(patient_timeouts_ms[*(const int *)arg]), 0);
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+    return NULL;
+}
+
+START_TEST(broker_that_starts_later_is_waited_for)
+{
+    pthread_t thread = thread_start(connect_patiently, &_i);
+
+    for (int i = 0; i < 50; i++)
+        test_pause();
+    test_broker_start(&broker, NULL);
+    thread_join(thread);
+}
+END_TEST
+
+static void *call_once_patiently(void *arg)
+{
+    const fipc_options options = options_for_broker();
+
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL), 0);
+    return arg;
+}
+
+START_TEST(call_once_waits_for_a_broker_that_starts_later)
+{
+    pthread_t thread = thread_start(call_once_patiently, NULL);
+
+    for (int i = 0; i < 50; i++)
+        test_pause();
+    test_broker_start(&broker, NULL);
+    thread_join(thread);
+}
+END_TEST
+
+START_TEST(socket_of_others_is_not_allowed_at_once)
+{
+    uint64_t start_ns = fipc_now_ns();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (geteuid() == 0 && seteuid(65534) < 0)
+            _exit(1);
+        _exit(connect_within(PATIENT_MS) == -EACCES ? 0 : 2);
+    }
+    ck_assert_int_eq(wait_for_exit(pid), 0);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
+}
+END_TEST
+
+/* Root may do everything, and anybody else owns the folder: take the way to it away. */
+static void close_folder(void)
+{
+    set_up_broker();
+    ck_assert_int_eq(chmod(broker.folder, geteuid() == 0 ? 0700 : 0), 0);
+}
+
+static void reopen_folder(void)
+{
+    ck_assert_int_eq(chmod(broker.folder, 0700), 0);
+    tear_down_client();
+}
+
+START_TEST(file_that_is_no_socket_is_nobody)
+{
+    int fd = open(broker.socket, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(close(fd), 0);
+    ck_assert_int_eq(connect_within(30), -ECONNREFUSED);
+}
+END_TEST
+
+/* ---- many, and few fds ---- */
+
+#define MANY 100
+
+START_TEST(many_sessions_live_side_by_side)
+{
+    fipc_client *clients[MANY];
+    const fipc_options options = options_for_broker();
+
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(fipc_connect(&clients[i], &options), 0);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(echo(clients[i], 100, (uint64_t)i), 0);
+    for (int i = 0; i < MANY; i++)
+        fipc_unref(clients[i]);
+}
+END_TEST
+
+/* Takes every fd below 1024, which is more than select(2) can name. */
+static void raise_fds(void)
+{
+    struct rlimit limit;
+    int fd;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd < 1100);
+    ck_assert_int_ge(fd, 1100);
+}
+
+static void drop_fds(void)
+{
+    test_broker_deinit(&broker);
+    ck_assert_int_eq((int)close_range(1020, ~0U, 0), 0);
+}
+
+START_TEST(fds_above_1024_are_fds)
+{
+    const fipc_options options = options_for_broker();
+
+    raise_fds();
+    open_client();
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+    ck_assert_int_eq(delay(client, 60, PATIENT_MS), 0); /* the lane is looked at meanwhile */
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL), 0);
+    close_client();
+}
+END_TEST
+
+/* The lowest limit under which @n_free more fds can be opened. */
+static rlim_t limit_for(int n_free)
+{
+    int fd = 0;
+
+    for (int n = 0; n < n_free; fd++)
+        n += fcntl(fd, F_GETFD) < 0;
+    return (rlim_t)fd;
+}
+
+static int connect_with_fds(int n_free)
+{
+    struct rlimit before, limit;
+    int r;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    limit = (struct rlimit){.rlim_cur = limit_for(n_free), .rlim_max = before.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    r = connect_within(PATIENT_MS);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return r;
+}
+
+START_TEST(want_of_fds_is_told_and_leaks_none)
+{
+    char before[16384], after[16384];
+
+    list_holdings(before, sizeof(before));
+    for (int n_free = 0; n_free < 3; n_free++) { /* it takes the lane, the region, the bell */
+        ck_assert_int_eq(connect_with_fds(n_free), -EMFILE);
+        list_holdings(after, sizeof(after));
+        ck_assert_str_eq(before, after);
+    }
+    ck_assert_int_eq(connect_with_fds(3), 0);
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+}
+END_TEST
+
+START_TEST(nothing_is_left_behind)
+{
+    char before[16384], after[16384];
+
+    list_holdings(before, sizeof(before));
+    for (int i = 0; i < test_scaled(200); i++) {
+        open_client();
+        ck_assert_int_eq(echo(client, 100, 1), 0);
+        close_client();
+        list_holdings(after, sizeof(after));
+        ck_assert_str_eq(before, after);
+    }
+}
+END_TEST
+
+static void add_cases(Suite *suite)
+{
+    TCase *options = tcase_create("options");
+    TCase *nobody = tcase_create("nobody");
+    TCase *access = tcase_create("access");
+
+    tcase_set_timeout(options, 60);
+    tcase_add_checked_fixture(options, set_up_broker, tear_down_client);
+    tcase_add_loop_test(options, options_are_checked, 0, COUNT_OF(options_table));
+    tcase_add_test(options, options_of_another_age_are_understood);
+    tcase_add_test(options, nothing_to_return_to_is_invalid);
+    tcase_add_test(options, environment_names_the_socket);
+    tcase_add_test(options, ring_that_the_broker_does_not_allow_is_invalid);
+    tcase_add_test(options, many_sessions_live_side_by_side);
+    tcase_add_test(options, want_of_fds_is_told_and_leaks_none);
+    tcase_add_test(options, nothing_is_left_behind);
+    suite_add_tcase(suite, options);
+
+    tcase_set_timeout(nobody, 60);
+    tcase_add_checked_fixture(nobody, set_up_folder, tear_down_client);
+    tcase_add_loop_test(nobody, nobody_there_is_told_at_the_deadline, 0, COUNT_OF(timeouts_ms));
+    tcase_add_test(nobody, call_once_without_a_broker_is_told_at_the_deadline);
+    tcase_add_test(nobody, socket_that_a_dead_broker_left_is_nobody);
+    tcase_add_test(nobody, file_that_is_no_socket_is_nobody);
+    tcase_add_loop_test(nobody, broker_that_starts_later_is_waited_for, 0,
+                        COUNT_OF(patient_timeouts_ms));
+    tcase_add_test(nobody, call_once_waits_for_a_broker_that_starts_later);
+    suite_add_tcase(suite, nobody);
+
+    tcase_set_timeout(access, 60);
+    tcase_add_checked_fixture(access, close_folder, reopen_folder);
+    tcase_add_test(access, socket_of_others_is_not_allowed_at_once);
+    suite_add_tcase(suite, access);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("client connect");
+    TCase *many_fds = tcase_create("many fds");
+
+    add_cases(suite);
+    tcase_set_timeout(many_fds, 60);
+    tcase_add_checked_fixture(many_fds, set_up_broker, drop_fds);
+    tcase_add_test(many_fds, fds_above_1024_are_fds);
+    suite_add_tcase(suite, many_fds);
+    return run_suite(suite);
+}

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+/* A broker that says something else than it should: the library tells an error, leaks nothing, and
+ * gets on with the next one. */
+#include "tests/integration/client_fixture.h"
+#include "tests/integration/fake_broker.h"
+
+#include <sys/socket.h>
+
+static struct fake_broker fake;
+
+static void set_up(void)
+{
+    note_holdings();
+    fake_init(&fake, 16);
+}
+
+static void tear_down(void)
+{
+    close_client();
+    fake_deinit(&fake);
+    expect_same_holdings();
+}
+
+static int connect_to_fake(int timeout_ms)
+{
+    const fipc_options options = {
+        .size = sizeof(options),
+        .socket = fake.address.sun_path,
+        .connect_timeout_ms = timeout_ms,
+    };
+
+    return fipc_connect(&client, &options);
+}
+
+/* ---- greetings ---- */
+
+struct refusal {
+    enum fipc_reason reason;
+    uint32_t retry_ms;
+    int error;
+};
+
+static const struct refusal refusals[] = {
+    {FIPC_REASON_QUOTA, 0, -EDQUOT},      {FIPC_REASON_QUOTA, 50, -EDQUOT},
+    {FIPC_REASON_VERSION, 0, -EPROTO},    {FIPC_REASON_MALFORMED, 0, -EPROTO},
+    {FIPC_REASON_UNEXPECTED, 0, -EPROTO}, {FIPC_REASON_FDS, 0, -EPROTO},
+    {FIPC_REASON_RING_BYTES, 0, -EINVAL}, {FIPC_REASON_NO_SLOT, 0, -ECONNREFUSED},
+    {FIPC_REASON_COUNT, 0, -EPROTO},      {FIPC_REASON_STOPPING, 0, -ECONNREFUSED},
+};
+
+static void *refuse_once(void *arg)
+{
+    const struct refusal *refusal = &refusals[*(const int *)arg];
+
+    fake_accept(&fake);
+    fake_refuse(&fake, refusal->reason, refusal->retry_ms);
+    return NULL;
+}
+
+START_TEST(refusal_is_an_error_at_once)
+{
+    pthread_t thread = thread_start(refuse_once, &_i);
+    uint64_t start_ns = fipc_now_ns();
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), refusals[_i].error);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
+    ck_assert_ptr_null(client);
+    thread_join(thread);
+}
+END_TEST
+
+static const enum fipc_reason passing_reasons[] = {FIPC_REASON_NO_SLOT, FIPC_REASON_SHORT,
+                                                   FIPC_REASON_STOPPING, FIPC_REASON_RESTARTING};
+
+static void *refuse_then_serve(void *arg)
+{
+    enum fipc_reason reason = passing_reasons[*(const int *)arg];
+
+    for (int i = 0; i < 3; i++) {
+        fake_accept(&fake);
+        fake_refuse(&fake, reason, 5);
+        fake_drop(&fake);
+    }
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_serve(&fake);
+    return NULL;
+}
+
+START_TEST(broker_that_asks_for_patience_is_asked_again)
+{
+    pthread_t thread = thread_start(refuse_then_serve, &_i);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+static void *drop_then_serve(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        fake_accept(&fake);
+        fake_drop(&fake);
+    }
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_serve(&fake);
+    return arg;
+}
+
+START_TEST(broker_that_hangs_up_before_welcome_is_asked_again)
+{
+    pthread_t thread = thread_start(drop_then_serve, NULL);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+START_TEST(broker_that_says_nothing_is_no_broker)
+{
+    uint64_t start_ns = fipc_now_ns();
+
+    ck_assert_int_eq(connect_to_fake(60), -ECONNREFUSED);
+    ck_assert_uint_ge(ms_since(start_ns), 60);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS);
+}
+END_TEST
+
+static void say_garbage(void)
+{
+    static const char garbage[100] = "HTTP/1.1 400 Bad Request\r\n";
+
+    fake_send_bytes(&fake, garbage, sizeof(garbage));
+}
+
+static void say_one_byte(void) { fake_send_bytes(&fake, "x", 1); }
+
+static void say_too_much(void)
+{
+    static const unsigned char zeros[60000];
+
+    fake_send_bytes(&fake, zeros, sizeof(zeros));
+}
+
+static void say_another_version(void)
+{
+    struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED};
+    unsigned char packet[64];
+    size_t size;
+
+    ck_assert_int_eq(fipc_control_encode(&refused, packet, sizeof(packet), &size), 0);
+    ((struct fipc_control_header *)(void *)packet)->version = FIPC_CONTROL_VERSION + 1;
+    fake_send_bytes(&fake, packet, size);
+}
+
+static void say_hello_back(void)
+{
+    static const struct fipc_control hello = {.type = FIPC_CONTROL_HELLO};
+
+    fake_send_packet(&fake, &hello, NULL, 0);
+}
+
+static void answer_as_to_a_oneshot(void)
+{
+    static const struct fipc_control reply = {.type = FIPC_CONTROL_ONESHOT_REPLY};
+
+    fake_send_packet(&fake, &reply, NULL, 0);
+}
+
+static void welcome_with(uint32_t request_ring_bytes, uint32_t reply_ring_bytes, const int *fds,
+                         size_t n_fds)
+{
+    struct fipc_control welcome = {
+        .type = FIPC_CONTROL_WELCOME,
+        .welcome = {.request_ring_bytes = request_ring_bytes,
+                    .reply_ring_bytes = reply_ring_bytes,
+                    .handler_ms = 30000},
+    };
+
+    fake_send_packet(&fake, &welcome, fds, n_fds);
+}
+
+static void welcome_without_fds(void) { welcome_with(FAKE_RING_BYTES, FAKE_RING_BYTES, NULL, 0); }
+
+static void welcome_without_bell(void)
+{
+    fake_make_channel(&fake);
+    welcome_with(FAKE_RING_BYTES, FAKE_RING_BYTES, &fake.region_fd, 1);
+}
+
+static void welcome_with_three_fds(void)
+{
+    fake_make_channel(&fake);
+    welcome_with(FAKE_RING_BYTES, FAKE_RING_BYTES,
+                 (const int[]){fake.region_fd, fake.bell_fd, fake.bell_fd}, 3);
+}
+
+static void welcome_with_fds_swapped(void)
+{
+    fake_make_channel(&fake);
+    welcome_with(FAKE_RING_BYTES, FAKE_RING_BYTES, (const int[]){fake.bell_fd, fake.region_fd}, 2);
+}
+
+static void welcome_to_larger_rings(void)
+{
+    fake_make_channel(&fake);
+    welcome_with(2 * FAKE_RING_BYTES, FAKE_RING_BYTES, (const int[]){fake.region_fd, fake.bell_fd},
+                 2);
+}
+
+static void welcome_to_rings_of_no_power_of_two(void)
+{
+    fake_make_channel(&fake);
+    welcome_with(FAKE_RING_BYTES + 4096, FAKE_RING_BYTES - 4096,
+                 (const int[]){fake.region_fd, fake.bell_fd}, 2);
+}
+
+static void (*const bad_greetings[])(void) = {
+    say_garbage,
+    say_one_byte,
+    say_too_much,
+    say_another_version,
+    say_hello_back,
+    answer_as_to_a_oneshot,
+    welcome_without_fds,
+    welcome_without_bell,
+    welcome_with_three_fds,
+    welcome_with_fds_swapped,
+    welcome_to_larger_rings,
+    welcome_to_rings_of_no_power_of_two,
+};
+
+static void *greet_badly(void *arg)
+{
+    fake_accept(&fake);
+    bad_greetings[*(const int *)arg]();
+    return NULL;
+}
+
+START_TEST(bad_greeting_is_a_violation)
+{
+    pthread_t thread = thread_start(greet_badly, &_i);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), -EPROTO);
+    thread_join(thread);
+}
+END_TEST
+
+static const struct fipc_control bad_replies[] = {
+    {.type = FIPC_CONTROL_ONESHOT_REPLY, .oneshot_reply = {.id = 5}},
+    {.type = FIPC_CONTROL_ONESHOT_REPLY, .oneshot_reply = {.status = 5}},
+    {.type = FIPC_CONTROL_WELCOME},
+};
+
+static void *answer_oneshot_badly(void *arg)
+{
+    struct fipc_control reply = bad_replies[*(const int *)arg];
+
+    fake_accept(&fake);
+    if (reply.type == FIPC_CONTROL_ONESHOT_REPLY && reply.oneshot_reply.id == 0)
+        reply.oneshot_reply.id = fake.hello.id;
+    fake_send_packet(&fake, &reply, NULL, 0);
+    return NULL;
+}
+
+static int call_fake_once(int timeout_ms)
+{
+    const fipc_options options = {.size = sizeof(options), .socket = fake.address.sun_path};
+
+    return fipc_call_once(&options, "fipc.echo", "x", 1, timeout_ms, NULL);
+}
+
+START_TEST(bad_reply_to_a_oneshot_is_a_violation)
+{
+    pthread_t thread = thread_start(answer_oneshot_badly, &_i);
+
+    ck_assert_int_eq(call_fake_once(PATIENT_MS), -EPROTO);
+    thread_join(thread);
+}
+END_TEST
+
+static void *accept_and_drop(void *arg)
+{
+    fake_accept(&fake);
+    fake_drop(&fake);
+    return arg;
+}
+
+START_TEST(oneshot_is_not_sent_twice)
+{
+    pthread_t thread = thread_start(accept_and_drop, NULL);
+
+    ck_assert_int_eq(call_fake_once(PATIENT_MS), -ECONNRESET);
+    thread_join(thread);
+    ck_assert_int_eq(call_fake_once(30), -ETIMEDOUT);
+}
+END_TEST
+
+/* ---- rings ---- */
+
+static void corrupt_tail(void)
+{
+    struct fipc_control_block *control = fipc_region_control(&fake.channel.region);
+
+    fipc_ring_positions_init(&control->reply, 12345);
+    (void)fipc_channel_ring(&fake.channel, FIPC_NEWS_RECORDS);
+}
+
+static void corrupt_record(void)
+{
+    fake_answer(&fake);
+    memset(fipc_region_reply_ring(&fake.channel.region), 0, FAKE_RING_BYTES);
+}
+
+static void send_kind(uint16_t kind)
+{
+    const struct fipc_header header = {.kind = kind, .id = fake.header.id};
+
+    fake_send(&fake, &header, "x", 1);
+}
+
+static void send_unknown_kind(void) { send_kind(99); }
+
+static void send_request(void) { send_kind(FIPC_KIND_REQUEST); }
+
+static void send_control_that_is_none(void) { send_kind(FIPC_KIND_CONTROL); }
+
+static void send_large_control(void)
+{
+    static const unsigned char zeros[1000];
+    const struct fipc_header header = {.kind = FIPC_KIND_CONTROL, .id = fake.header.id};
+
+    fake_send(&fake, &header, zeros, sizeof(zeros));
+}
+
+static void send_hello(void)
+{
+    static const struct fipc_control hello = {.type = FIPC_CONTROL_HELLO};
+    const struct fipc_header header = {.kind = FIPC_KIND_CONTROL, .id = fake.header.id};
+
+    fake_send_control(&fake, &header, &hello);
+}
+
+static void send_positive_status(void)
+{
+    const struct fipc_header header = {.kind = FIPC_KIND_REPLY, .id = fake.header.id, .status = 1};
+
+    fake_send(&fake, &header, NULL, 0);
+}
+
+static void (*const bad_rings[])(void) = {
+    corrupt_tail, corrupt_record,       send_unknown_kind,  send_request, send_control_that_is_none,
+    send_hello,   send_positive_status, send_large_control,
+};
+
+static void *answer_badly(void *arg)
+{
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    bad_rings[*(const int *)arg]();
+    if (!fipc_lane_is_hung_up(fake.lane_fd))
+        fake_serve(&fake); /* where the client goes on with us */
+    fake_drop(&fake);
+    return NULL;
+}
+
+START_TEST(bad_ring_is_a_violation)
+{
+    pthread_t thread = thread_start(answer_badly, &_i);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 10, 1), -EPROTO);
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+static void *answer_badly_then_serve(void *arg)
+{
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    send_unknown_kind();
+    TEST_WAIT_FOR(fipc_lane_is_hung_up(fake.lane_fd));
+    fake_drop(&fake);
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_serve(&fake);
+    return arg;
+}
+
+START_TEST(next_call_after_a_violation_connects_anew)
+{
+    pthread_t thread = thread_start(answer_badly_then_serve, NULL);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 10, 1), -EPROTO);
+    ck_assert_int_eq(echo(client, 10, 2), 0);
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+static void *answer_once(void *arg)
+{
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    fake_answer(&fake);
+    TEST_WAIT_FOR(fipc_lane_is_hung_up(fake.lane_fd));
+    return arg;
+}
+
+static void corrupt_head(struct fipc_control_block *control)
+{
+    fipc_ring_positions_init(&control->request, 12345);
+}
+
+static void corrupt_end(struct fipc_control_block *control) { fipc_end_set(&control->broker, 99); }
+
+static void (*const bad_looks[])(struct fipc_control_block *control) = {corrupt_head, corrupt_end};
+
+START_TEST(corruption_that_the_sender_meets_is_a_violation)
+{
+    static const unsigned char data[2000];
+    pthread_t thread = thread_start(answer_once, NULL);
+    int r;
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 2000, 1), 0);
+    bad_looks[_i](fipc_region_control(&fake.channel.region));
+    do
+        r = fipc_call(client, "fipc.echo", data, sizeof(data), 0, 0, NULL);
+    while (r == -ETIMEDOUT);
+    ck_assert_int_eq(r, -EPROTO);
+    thread_join(thread);
+}
+END_TEST
+
+static void *answer_strangely(void *arg)
+{
+    struct fipc_header stray = {.kind = FIPC_KIND_REPLY};
+
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    for (uint64_t id = 0; id < 3; id++) {
+        stray.id = id;
+        fake_send(&fake, &stray, "stray", 5);
+    }
+    fake_answer(&fake);
+    fake_answer(&fake); /* the same once more */
+    fake_serve(&fake);
+    return arg;
+}
+
+START_TEST(answers_to_nobody_and_second_answers_are_dropped)
+{
+    pthread_t thread = thread_start(answer_strangely, NULL);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    ck_assert_int_eq(echo(client, 10, 1), 0);
+    ck_assert_int_eq(echo(client, 10, 2), 0);
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+static void *say_goodbye_then_serve(void *arg)
+{
+    static const struct fipc_control goodbye = {.type = FIPC_CONTROL_GOODBYE};
+    const struct fipc_header header = {.kind = FIPC_KIND_CONTROL};
+
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    fake_answer(&fake);
+    fake_receive_request(&fake);
+    fake_answer(&fake);
+    fake_send_control(&fake, &header, &goodbye);
+    fake_drop(&fake);
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_serve(&fake);
+    return arg;
+}
+
+START_TEST(goodbye_between_calls_goes_unnoticed)
+{
+    pthread_t thread = thread_start(say_goodbye_then_serve, NULL);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        test_pause();
+        test_pause();
+        ck_assert_int_eq(echo(client, 10, i), 0);
+    }
+    close_client();
+    thread_join(thread);
+}
+END_TEST
+
+/* ---- a full backlog ---- */
+
+#define CONNECTORS 8
+
+static void *connect_and_call(void *arg)
+{
+    const fipc_options options = {
+        .size = sizeof(options),
+        .socket = fake.address.sun_path,
+        .connect_timeout_ms = PATIENT_MS,
+    };
+    fipc_client *own;
+
+    ck_assert_int_eq(fipc_connect(&own, &options), 0);
+    ck_assert_int_eq(echo(own, 100, 1), 0);
+    fipc_unref(own);
+    return arg;
+}
+
+START_TEST(full_backlog_is_waited_out)
+{
+    pthread_t threads[CONNECTORS];
+
+    ck_assert_int_eq(listen(fake.listener_fd, 0), 0);
+    for (int i = 0; i < CONNECTORS; i++)
+        threads[i] = thread_start(connect_and_call, NULL);
+    for (int i = 0; i < CONNECTORS; i++) {
+        fake_accept(&fake);
+        fake_welcome(&fake);
+        fake_serve(&fake);
+        fake_drop(&fake);
+    }
+    for (int i = 0; i < CONNECTORS; i++)
+        thread_join(threads[i]);
+}
+END_TEST
+
+START_TEST(full_backlog_is_no_broker_at_the_deadline)
+{
+    uint64_t start_ns;
+
+    ck_assert_int_eq(listen(fake.listener_fd, 0), 0);
+    ck_assert_int_eq(connect_to_fake(20), -ECONNREFUSED); /* its connection is there still */
+    start_ns = fipc_now_ns();
+    ck_assert_int_eq(connect_to_fake(100), -ECONNREFUSED);
+    ck_assert_uint_ge(ms_since(start_ns), 100);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("client hostile");
+    TCase *greetings = tcase_create("greetings");
+    TCase *rings = tcase_create("rings");
+
+    tcase_set_timeout(greetings, 60);
+    tcase_add_checked_fixture(greetings, set_up, tear_down);
+    tcase_add_loop_test(greetings, refusal_is_an_error_at_once, 0, COUNT_OF(refusals));
+    tcase_add_loop_test(greetings, broker_that_asks_for_patience_is_asked_again, 0,
+                        COUNT_OF(passing_reasons));
+    tcase_add_test(greetings, broker_that_hangs_up_before_welcome_is_asked_again);
+    tcase_add_test(greetings, broker_that_says_nothing_is_no_broker);
+    tcase_add_loop_test(greetings, bad_greeting_is_a_violation, 0, COUNT_OF(bad_greetings));
+    tcase_add_loop_test(greetings, bad_reply_to_a_oneshot_is_a_violation, 0, COUNT_OF(bad_replies));
+    tcase_add_test(greetings, oneshot_is_not_sent_twice);
+    tcase_add_test(greetings, full_backlog_is_waited_out);
+    tcase_add_test(greetings, full_backlog_is_no_broker_at_the_deadline);
+    suite_add_tcase(suite, greetings);
+
+    tcase_set_timeout(rings, 60);
+    tcase_add_checked_fixture(rings, set_up, tear_down);
+    tcase_add_loop_test(rings, bad_ring_is_a_violation, 0, COUNT_OF(bad_rings));
+    tcase_add_test(rings, next_call_after_a_violation_connects_anew);
+    tcase_add_loop_test(rings, corruption_that_the_sender_meets_is_a_violation, 0,
+                        COUNT_OF(bad_looks));
+    tcase_add_test(rings, answers_to_nobody_and_second_answers_are_dropped);
+    tcase_add_test(rings, goodbye_between_calls_goes_unnoticed);
+    suite_add_tcase(suite, rings);
+    return run_suite(suite);
+}

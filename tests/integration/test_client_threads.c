@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that share one handle. */
+#include "tests/integration/client_fixture.h"
+
+#include <signal.h>
+
+#define THREADS 8
+
+/* ---- all at once ---- */
+
+static void run_threads(void *(*run)(void *))
+{
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        threads[i] = thread_start(run, &numbers[i]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        thread_join(threads[i]);
+}
+
+/* What nobody else sends. */
+static uint64_t unique(int thread, int call) { return (uint64_t)thread << 32 | (uint32_t)call; }
+
+static void *echo_often(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(4000); i++)
+        EXPECT(echo(client, (size_t)(i * 37 % 3000), unique(me, i)) == 0);
+    return NULL;
+}
+
+START_TEST(everybody_gets_his_own_reply) { run_threads(echo_often); }
+END_TEST
+
+static void *delay_and_echo(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(40); i++) {
+        EXPECT(delay(client, (me * 7 + i * 5) % 30, PATIENT_MS) == 0);
+        for (int k = 0; k < 20; k++)
+            EXPECT(echo(client, 100, unique(me, i * 20 + k)) == 0);
+    }
+    return NULL;
+}
+
+START_TEST(slow_and_fast_calls_mix) { run_threads(delay_and_echo); }
+END_TEST
+
+static void *fill_rings(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(500); i++)
+        EXPECT(echo(client, 1500 + (size_t)(i * 101 % 500), unique(me, i)) == 0);
+    return NULL;
+}
+
+START_TEST(rings_that_are_too_small_for_all_are_shared)
+{
+    fipc_options options = options_for_broker();
+
+    close_client();
+    options.request_ring_bytes = options.reply_ring_bytes = 4096;
+    ck_assert_int_eq(fipc_connect(&client, &options), 0);
+    run_threads(fill_rings);
+}
+END_TEST
+
+static void *lend_often(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(1000); i++) {
+        size_t size = (size_t)(i * 211 % 8000);
+        fipc_message *loan, *reply;
+
+        EXPECT(fipc_loan(client, "fipc.echo", size, &loan) == 0);
+        pattern_fill(fipc_loan_data(loan), size, unique(me, i));
+        if (i % 5 == 4) {
+            fipc_free(loan);
+            continue;
+        }
+        EXPECT(fipc_send(loan, 0, PATIENT_MS, &reply) == 0);
+        EXPECT(fipc_size(reply) == size);
+        EXPECT(pattern_matches(fipc_data(reply), size, unique(me, i)));
+        fipc_free(reply);
+    }
+    return NULL;
+}
+
+START_TEST(loans_of_many_threads_do_not_mix) { run_threads(lend_often); }
+END_TEST
+
+static void *be_impatient(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(100); i++) {
+        if (me % 2 == 0)
+            EXPECT(delay(client, 40, (i + me) % 5) == -ETIMEDOUT);
+        else
+            EXPECT(echo(client, 500, unique(me, i)) == 0);
+    }
+    return NULL;
+}
+
+START_TEST(those_who_give_up_do_not_disturb_the_others) { run_threads(be_impatient); }
+END_TEST
+
+static void *take_and_give_references(void *arg)
+{
+    for (int i = 0; i < test_scaled(5000); i++) {
+        fipc_client *mine = fipc_ref(client);
+
+        if (i % 100 == 0)
+            EXPECT(fipc_call(mine, "fipc.ping", NULL, 0, 0, PATIENT_MS, NULL) == 0);
+        fipc_unref(mine);
+    }
+    return arg;
+}
+
+START_TEST(references_are_counted_right) { run_threads(take_and_give_references); }
+END_TEST
+
+static void *ask_for_new_names(void *arg)
+{
+    static const char *const names[] = {"fipc.ping", "fipc.echo", "fipc.list", "com.example.none"};
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(200); i++) {
+        int r = fipc_call(client, names[(me + i) % 4], NULL, 0, 0, PATIENT_MS, NULL);
+
+        EXPECT(r == ((me + i) % 4 == 3 ? -ENOENT : 0));
+    }
+    return NULL;
+}
+
+START_TEST(names_are_resolved_by_all_at_once) { run_threads(ask_for_new_names); }
+END_TEST
+
+/* ---- the baton ---- */
+
+struct sleeper {
+    int ms;         /* its call takes */
+    int timeout_ms; /* it waits */
+    int expected;
+    uint64_t start_ns;
+    uint64_t took_ms;
+};
+
+static void *sleep_in_call(void *arg)
+{
+    struct sleeper *sleeper = arg;
+
+    sleeper->start_ns = fipc_now_ns();
+    ck_assert_int_eq(delay(client, sleeper->ms, sleeper->timeout_ms), sleeper->expected);
+    sleeper->took_ms = ms_since(sleeper->start_ns);
+    return NULL;
+}
+
+/* Who comes first reads for all, and leaves first: by its reply, or because it gives up. */
+static const struct sleeper first_readers[] = {
+    {.ms = 50, .timeout_ms = PATIENT_MS, .expected = 0},
+    {.ms = PATIENT_MS, .timeout_ms = 50, .expected = -ETIMEDOUT},
+};
+
+START_TEST(baton_is_passed_on_by_who_leaves)
+{
+    struct sleeper sleepers[THREADS];
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        sleepers[i] = (struct sleeper){.ms = 50 + 20 * i, .timeout_ms = PATIENT_MS};
+        if (i == 0)
+            sleepers[i] = first_readers[_i];
+        threads[i] = thread_start(sleep_in_call, &sleepers[i]);
+        test_pause();
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(threads[i]);
+        ck_assert_uint_ge(sleepers[i].took_ms, i == 0 ? 50 : (uint64_t)sleepers[i].ms);
+        ck_assert_uint_lt(sleepers[i].took_ms, PATIENT_MS / 2);
+    }
+}
+END_TEST
+
+START_TEST(baton_is_passed_on_by_many_who_give_up_at_once)
+{
+    struct sleeper sleepers[THREADS];
+    pthread_t threads[THREADS];
+
+    for (int round = 0; round < test_scaled(10); round++) {
+        for (int i = 0; i < THREADS; i++) {
+            sleepers[i] =
+                (struct sleeper){.ms = PATIENT_MS, .timeout_ms = 30, .expected = -ETIMEDOUT};
+            if (i == THREADS - 1)
+                sleepers[i] = (struct sleeper){.ms = 60, .timeout_ms = PATIENT_MS};
+            threads[i] = thread_start(sleep_in_call, &sleepers[i]);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            thread_join(threads[i]);
+            ck_assert_uint_lt(sleepers[i].took_ms, PATIENT_MS / 2);
+        }
+    }
+}
+END_TEST
+
+/* ---- the death of the broker ---- */
+
+static void *lose_broker(void *arg)
+{
+    int r = delay(client, PATIENT_MS, PATIENT_MS);
+
+    (void)arg;
+    EXPECT(r == -ECONNRESET);
+    EXPECT(echo(client, 100, 1) == 0); /* of its successor */
+    return NULL;
+}
+
+static void *replace_broker(void *arg)
+{
+    struct test_witness witness;
+
+    test_witness_open(&witness, &broker);
+    TEST_WAIT_FOR(test_witness_number(&witness, "handlers.live") == THREADS + 1);
+    test_witness_close(&witness);
+    test_broker_kill(&broker);
+    test_broker_start(&broker, NULL);
+    return arg;
+}
+
+START_TEST(all_learn_of_the_death_and_go_on)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = thread_start(lose_broker, NULL);
+    (void)replace_broker(NULL);
+    for (int i = 0; i < THREADS; i++)
+        thread_join(threads[i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("client threads");
+    TCase *threads = tcase_create("threads");
+
+    tcase_set_timeout(threads, 60);
+    tcase_add_checked_fixture(threads, set_up_client, tear_down_client);
+    tcase_add_test(threads, everybody_gets_his_own_reply);
+    tcase_add_test(threads, slow_and_fast_calls_mix);
+    tcase_add_test(threads, rings_that_are_too_small_for_all_are_shared);
+    tcase_add_test(threads, loans_of_many_threads_do_not_mix);
+    tcase_add_test(threads, those_who_give_up_do_not_disturb_the_others);
+    tcase_add_test(threads, references_are_counted_right);
+    tcase_add_test(threads, names_are_resolved_by_all_at_once);
+    tcase_add_loop_test(threads, baton_is_passed_on_by_who_leaves, 0, COUNT_OF(first_readers));
+    tcase_add_test(threads, baton_is_passed_on_by_many_who_give_up_at_once);
+    tcase_add_test(threads, all_learn_of_the_death_and_go_on);
+    suite_add_tcase(suite, threads);
+    return run_suite(suite);
+}

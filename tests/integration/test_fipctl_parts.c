@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/fipctl/base64.h"
+#include "client/fipctl/duration.h"
+#include "client/fipctl/samples.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    uint64_t ns;
+    const char *text;
+} durations[] = {
+    {0, "0 ns"},
+    {999, "999 ns"},
+    {1000, "1.00 us"},
+    {9994, "9.99 us"},
+    {9995, "10.0 us"},
+    {99949, "99.9 us"},
+    {99950, "100 us"},
+    {999499, "999 us"},
+    {999500, "1.00 ms"},
+    {1234567, "1.23 ms"},
+    {999499999, "999 ms"},
+    {999500000, "1.00 s"},
+    {UINT64_C(59000000000), "59.0 s"},
+    {UINT64_C(60000000000), "1.00 min"},
+    {UINT64_C(3600000000000), "1.00 h"},
+    {UINT64_C(86400000000000), "1.00 d"},
+    {UINT64_MAX, "213504 d"},
+};
+
+START_TEST(duration_has_three_digits_and_the_unit_that_fits)
+{
+    ck_assert_str_eq(duration_format(durations[_i].ns).text, durations[_i].text);
+}
+END_TEST
+
+START_TEST(duration_never_shrinks_while_time_grows)
+{
+    /* Each rounded text is one of a longer time, or the same: a unit that came stays. */
+    const char *units[] = {"ns", "us", "ms", "s", "min", "h", "d"};
+    size_t unit = 0;
+
+    for (uint64_t ns = 1; ns < UINT64_MAX / 2; ns += ns / 64 + 1) {
+        struct duration_text duration = duration_format(ns);
+        size_t i = 0;
+
+        while (strcmp(strchr(duration.text, ' ') + 1, units[i]) != 0)
+            i++;
+        ck_assert_uint_ge(i, unit);
+        unit = i;
+        ck_assert(strtod(duration.text, NULL) < 1000 || strcmp(units[i], "d") == 0);
+    }
+}
+END_TEST
+
+/* The definition, counted: the smallest sample that at least so many of 1000 samples don't exceed.
+ */
+static uint64_t counted_percentile(uint64_t n, unsigned per_mille)
+{
+    uint64_t value = 1;
+
+    while (value * 1000 < n * per_mille)
+        value++;
+    return value;
+}
+
+START_TEST(percentile_is_that_of_the_nearest_rank)
+{
+    static const unsigned asked[] = {0, 1, 500, 501, 900, 990, 999, 1000};
+    size_t n = (size_t)_i;
+    struct samples samples;
+
+    ck_assert_int_eq(samples_init(&samples, n), 0);
+    for (size_t i = 0; i < n; i++) /* 1 to n, out of order */
+        samples_add(&samples, i % 2 == 0 ? n - i / 2 : i / 2 + 1);
+    samples_sort(&samples);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+        ck_assert_uint_eq(samples_percentile(&samples, asked[i]), counted_percentile(n, asked[i]));
+    samples_deinit(&samples);
+}
+END_TEST
+
+START_TEST(base64_is_that_of_the_rfc)
+{
+    static const struct {
+        const char *text, *base64;
+    } vectors[] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xff\xfe\xfd\xfb\xef\xbe", "//79++++"},
+    };
+
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        char *base64 = base64_encode(vectors[i].text, strlen(vectors[i].text));
+
+        ck_assert_str_eq(base64, vectors[i].base64);
+        free(base64);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fipctl_parts");
+    TCase *parts = tcase_create("parts");
+    SRunner *runner = srunner_create(suite);
+    int n_failed;
+
+    tcase_add_loop_test(parts, duration_has_three_digits_and_the_unit_that_fits, 0,
+                        sizeof(durations) / sizeof(durations[0]));
+    tcase_add_test(parts, duration_never_shrinks_while_time_grows);
+    tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 1, 40);
+    tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 998, 1003);
+    tcase_add_test(parts, base64_is_that_of_the_rfc);
+    suite_add_tcase(suite, parts);
+    srunner_run_all(runner, CK_NORMAL);
+    n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

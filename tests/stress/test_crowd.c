@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* Many clients of one user at the same time, with the default config: all of them are served. */
+#include "tests/stress/test_crowd_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CROWD 1000
+#define PROCESSES 4
+#define ROUNDS 3
+/* More than one user's slots. */
+#define SLOTS_PER_UID 1024
+#define SURPLUS 2000
+#define SESSION_KIB_MAX 14.0
+
+static struct test_broker broker;
+static struct raw_client *clients;
+static int n_clients;
+
+static void setup(void)
+{
+    crowd_raise_fds_limit();
+    test_broker_init(&broker);
+}
+
+static void teardown(void)
+{
+    clients = crowd_clients_free(clients, n_clients);
+    test_broker_stop(&broker);
+    test_broker_deinit(&broker);
+}
+
+/* ---- several processes that do each step at the same moment ---- */
+
+/* One of them; its clients have numbers of their own. */
+struct part {
+    pid_t pid;
+    int gate_fd; /* ours; the process has the other end */
+};
+
+/* In memory that all share: what became of each client; 0: it was served. */
+static int *outcomes;
+static int n_outcomes;
+
+/* Of a process: says that a step is done, and waits until all may take the next one. */
+static void step(int gate_fd)
+{
+    char byte = 0;
+
+    if (send(gate_fd, &byte, 1, MSG_NOSIGNAL) != 1 || recv(gate_fd, &byte, 1, 0) != 1)
+        _exit(EXIT_FAILURE);
+}
+
+/* Of the test: waits until all are done with their step; lets all take the next one. */
+static void await_step(const struct part parts[PROCESSES])
+{
+    char byte;
+
+    for (int i = 0; i < PROCESSES; i++)
+        ck_assert_int_eq(recv(parts[i].gate_fd, &byte, 1, 0), 1);
+}
+
+static void begin_step(const struct part parts[PROCESSES])
+{
+    for (int i = 0; i < PROCESSES; i++)
+        ck_assert_int_eq(send(parts[i].gate_fd, "", 1, MSG_NOSIGNAL), 1);
+}
+
+typedef void run_fn(int gate_fd, int first, int count);
+
+static void part_start(struct part *part, run_fn *run, int first, int count)
+{
+    int gate[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate), 0);
+    part->gate_fd = gate[0];
+    part->pid = fork();
+    ck_assert_int_ge(part->pid, 0);
+    if (part->pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)close(gate[0]);
+        clients = crowd_clients_new(count);
+        run(gate[1], first, count);
+        _exit(EXIT_SUCCESS);
+    }
+    (void)close(gate[1]);
+}
+
+/* They wait before their first step. */
+static void parts_start(struct part parts[PROCESSES], run_fn *run, int count)
+{
+    n_outcomes = count;
+    outcomes = mmap(NULL, (size_t)count * sizeof(*outcomes), PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert(outcomes != MAP_FAILED);
+    for (int i = 0; i < count; i++)
+        outcomes[i] = -ECHILD;
+    for (int i = 0; i < PROCESSES; i++) {
+        int first = count * i / PROCESSES;
+
+        part_start(&parts[i], run, first, count * (i + 1) / PROCESSES - first);
+    }
+    await_step(parts);
+}
+
+/* Each client was served: the first that was not fails the test. */
+static void check_outcomes(void)
+{
+    int n_failures = 0, worst = 0;
+
+    for (int i = 0; i < n_outcomes; i++) {
+        n_failures += outcomes[i] != 0;
+        worst = outcomes[i] != 0 ? outcomes[i] : worst;
+    }
+    ck_assert_msg(n_failures == 0, "%d of %d failed, one with %s", n_failures, n_outcomes,
+                  strerror(-worst));
+}
+
+static void parts_end(struct part parts[PROCESSES])
+{
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+
+        ck_assert_int_eq(waitpid(parts[i].pid, &status, 0), parts[i].pid);
+        ck_assert(WIFEXITED(status));
+        ck_assert_int_eq(WEXITSTATUS(status), EXIT_SUCCESS);
+        (void)close(parts[i].gate_fd);
+    }
+    check_outcomes();
+    ck_assert_int_eq(munmap(outcomes, (size_t)n_outcomes * sizeof(*outcomes)), 0);
+}
+
+/* ---- one-shots ---- */
+
+static void run_oneshots(int gate_fd, int first, int count)
+{
+    int *outcome = &outcomes[first];
+
+    step(gate_fd);
+    for (int i = 0; i < count; i++)
+        outcome[i] = crowd_send_oneshot(&clients[i], &broker, first + i);
+    step(gate_fd);
+    for (int i = 0; i < count; i++) {
+        if (outcome[i] == 0)
+            outcome[i] = crowd_receive_oneshot(&clients[i], first + i);
+    }
+}
+
+/* @paused: the broker stands still until the last request was sent, so that all are in flight. */
+static void oneshots_at_once(bool paused)
+{
+    struct part parts[PROCESSES];
+    uint64_t start_ns;
+
+    crowd_broker_start(&broker, "{}");
+    parts_start(parts, run_oneshots, test_scaled(CROWD));
+    if (paused)
+        crowd_broker_pause(&broker);
+    start_ns = fipc_now_ns();
+    begin_step(parts);
+    await_step(parts);
+    if (paused)
+        crowd_broker_resume(&broker);
+    begin_step(parts);
+    parts_end(parts);
+    (void)printf("%d one-shots at once%s: %.1f ms\n", test_scaled(CROWD),
+                 paused ? ", all in flight" : "",
+                 (double)(fipc_now_ns() - start_ns) / (double)FIPC_NS_PER_MS);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
+}
+
+START_TEST(one_shots_started_at_the_same_moment_are_all_answered) { oneshots_at_once(false); }
+END_TEST
+
+START_TEST(one_shots_in_flight_together_are_all_answered) { oneshots_at_once(true); }
+END_TEST
+
+/* ---- sessions ---- */
+
+static void call_in_rounds(int first, int count, const uint32_t *echo)
+{
+    int *outcome = &outcomes[first];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < count; i++) {
+            if (outcome[i] == 0)
+                outcome[i] = crowd_send_call(&clients[i], echo[i], round * CROWD + first + i);
+        }
+        for (int i = 0; i < count; i++) {
+            if (outcome[i] == 0)
+                outcome[i] = crowd_receive_call(&clients[i], round * CROWD + first + i);
+        }
+    }
+}
+
+static void run_sessions(int gate_fd, int first, int count)
+{
+    int *outcome = &outcomes[first];
+    uint32_t echo[CROWD] = {0};
+
+    step(gate_fd);
+    for (int i = 0; i < count; i++)
+        outcome[i] = crowd_send_session(&clients[i], &broker);
+    for (int i = 0; i < count; i++) {
+        if (outcome[i] == 0)
+            outcome[i] = raw_receive_welcome(&clients[i]);
+        if (outcome[i] == 0)
+            outcome[i] = raw_open_name(&clients[i], "fipc.echo", &echo[i]);
+    }
+    step(gate_fd);
+    call_in_rounds(first, count, echo);
+    step(gate_fd);
+}
+
+START_TEST(sessions_held_at_the_same_time_are_all_served)
+{
+    struct part parts[PROCESSES];
+    int count = test_scaled(CROWD);
+
+    crowd_broker_start(&broker, "{}");
+    parts_start(parts, run_sessions, count);
+    begin_step(parts);
+    await_step(parts);
+    ck_assert_int_eq(crowd_number(&broker, "slots.open"), count);
+    begin_step(parts);
+    await_step(parts);
+    ck_assert_int_eq(crowd_number(&broker, "slots.open"), count);
+    begin_step(parts);
+    parts_end(parts);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
+    TEST_WAIT_FOR(crowd_number(&broker, "slots.open") == 0);
+}
+END_TEST
+
+static long region_kib(const struct raw_client *client)
+{
+    struct stat status;
+
+    ck_assert_int_eq(fstat(client->region_fd, &status), 0);
+    return status.st_blocks / 2;
+}
+
+/* A page of a region that the broker touched is counted twice: in its RSS, and in the region. */
+START_TEST(session_costs_little_memory)
+{
+    int count = test_scaled(CROWD);
+    long before_kib, growth_kib, regions_kib = 0;
+    double session_kib;
+    uint32_t echo;
+
+    crowd_broker_start(&broker, "{}");
+    clients = crowd_clients_new(n_clients = count);
+    (void)crowd_number(&broker, "slots.open"); /* what the first client of all costs */
+    before_kib = crowd_rss_kib(&broker);
+    for (int i = 0; i < count; i++) {
+        ck_assert_int_eq(raw_open_session(&clients[i], broker.socket, 0, 0), 0);
+        ck_assert_int_eq(raw_open_name(&clients[i], "fipc.echo", &echo), 0);
+        ck_assert_int_eq(crowd_call(&clients[i], echo, i), 0);
+    }
+    growth_kib = crowd_rss_kib(&broker) - before_kib;
+    for (int i = 0; i < count; i++)
+        regions_kib += region_kib(&clients[i]);
+    session_kib = (double)(growth_kib + regions_kib) / count;
+    (void)printf("%d sessions: broker's RSS growth %ld KiB + blocks of the regions %ld KiB = %.2f "
+                 "KiB a session\n",
+                 count, growth_kib, regions_kib, session_kib);
+#ifndef CROWD_SANITIZED
+    ck_assert_double_le(session_kib, SESSION_KIB_MAX);
+#endif
+}
+END_TEST
+
+/* ---- more than one user may have ---- */
+
+/* Sessions that take all slots of this user but the one of the witness. */
+static int hold_all_slots(int n_slots)
+{
+    int held = n_slots - 1;
+
+    for (int i = 0; i < held; i++) {
+        uint32_t echo;
+
+        ck_assert_int_eq(raw_open_session(&clients[i], broker.socket, 0, 0), 0);
+        ck_assert_int_eq(raw_open_name(&clients[i], "fipc.echo", &echo), 0);
+    }
+    return held;
+}
+
+static void call_and_leave(struct raw_client *client, int number)
+{
+    uint32_t echo;
+
+    ck_assert_int_eq(raw_open_name(client, "fipc.echo", &echo), 0);
+    ck_assert_int_eq(crowd_call(client, echo, number), 0);
+    raw_close(client);
+}
+
+static bool is_session(int number) { return number % 2 == 0; }
+
+static int knock(int number)
+{
+    struct raw_client *client = &clients[number];
+
+    return is_session(number) ? crowd_send_session(client, &broker)
+                              : crowd_send_oneshot(client, &broker, number);
+}
+
+/* Clients @first to @end - 1 wait for one slot. A one-shot has left it by the time that its answer
+ * is here; a session keeps it, and whoever is behind it must not have been served yet. */
+static void serve_in_order(int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        struct raw_client *client = &clients[i];
+
+        if (!is_session(i)) {
+            ck_assert_int_eq(crowd_receive_oneshot(client, i), 0);
+            raw_close(client);
+            continue;
+        }
+        ck_assert_int_eq(raw_receive_welcome(client), 0);
+        ck_assert(i + 1 == end || !crowd_has_answer(&clients[i + 1]));
+        ck_assert(i + 1 == end || !crowd_has_answer(&clients[end - 1]));
+        call_and_leave(client, i);
+    }
+}
+
+START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
+{
+    int n_slots = test_scaled(SLOTS_PER_UID), surplus = test_scaled(SURPLUS), held;
+    struct test_witness witness;
+    char json[128];
+
+    /* a user has a quarter of the slots, as by default, and of the waiting room */
+    (void)snprintf(json, sizeof(json),
+                   "{\"slots\": {\"count\": %d}, \"control\": {\"backlog\": %d},"
+                   " \"timeouts\": {\"idle_ms\": 0}}",
+                   4 * n_slots, 4 * surplus);
+    crowd_broker_start(&broker, json);
+    clients = crowd_clients_new(n_clients = n_slots + surplus);
+    test_witness_open(&witness, &broker);
+    held = hold_all_slots(n_slots);
+    for (int i = held; i < held + surplus; i++)
+        TEST_WAIT_FOR(knock(i) == 0); /* the kernel's queue is shorter than the crowd */
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == surplus);
+    raw_close(&clients[0]);
+    serve_in_order(held, held + surplus);
+    ck_assert_int_eq(test_witness_number(&witness, "slots.waiting"), 0);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
+    test_witness_close(&witness);
+}
+END_TEST
+
+/* One look at a client that tries again, as long as it is told to, when there is no place left to
+ * wait. Return: whether it was served, and left. */
+static bool try_to_be_served(int number, uint64_t *due_ns)
+{
+    struct raw_client *client = &clients[number];
+    int r;
+
+    if (client->lane_fd < 0) {
+        r = fipc_now_ns() < *due_ns ? -EAGAIN : crowd_send_session(client, &broker);
+        /* -EPIPE: it was refused before it could say hello */
+        ck_assert(r == 0 || r == -EAGAIN || r == -EPIPE);
+        return false;
+    }
+    if (!crowd_has_answer(client))
+        return false;
+    r = raw_receive_welcome(client);
+    if (r == 0) {
+        call_and_leave(client, number);
+        return true;
+    }
+    ck_assert_int_eq(r, -ECONNREFUSED);
+    ck_assert_uint_gt(client->packet.refused.retry_ms, 0);
+    *due_ns = fipc_now_ns() + client->packet.refused.retry_ms * FIPC_NS_PER_MS;
+    raw_close(client);
+    return false;
+}
+
+/* Return: how many were served this time. */
+static int try_all(int first, int count, bool *served, uint64_t *due_ns)
+{
+    int n_served = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (!served[i])
+            n_served += served[i] = try_to_be_served(first + i, &due_ns[i]);
+    }
+    return n_served;
+}
+
+START_TEST(clients_beyond_the_waiting_room_are_served_when_they_try_again)
+{
+    int surplus = test_scaled(SURPLUS), held, n_served = 0;
+    uint64_t deadline_ns, due_ns[SURPLUS] = {0};
+    struct test_witness witness;
+    bool served[SURPLUS] = {false};
+
+    crowd_broker_start(&broker, "{}");
+    clients = crowd_clients_new(n_clients = SLOTS_PER_UID + surplus);
+    test_witness_open(&witness, &broker);
+    held = hold_all_slots(SLOTS_PER_UID);
+    deadline_ns = fipc_now_ns() + RAW_DEADLINE_MS * FIPC_NS_PER_MS;
+    for (int i = 0; n_served < surplus; i++) {
+        ck_assert_uint_lt(fipc_now_ns(), deadline_ns);
+        n_served += try_all(held, surplus, served, due_ns);
+        if (i > 0 && i < held)
+            raw_close(&clients[i]);
+    }
+    (void)printf("%d clients beyond the limit, %lld refusals, all served\n", surplus,
+                 test_witness_number(&witness, "slots.refused.over the quota of this uid"));
+    test_witness_close(&witness);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+    Suite *suite = suite_create("crowd");
+    TCase *crowd = tcase_create("crowd");
+
+    tcase_add_checked_fixture(crowd, setup, teardown);
+    tcase_set_timeout(crowd, 60);
+    tcase_add_test(crowd, one_shots_started_at_the_same_moment_are_all_answered);
+    tcase_add_test(crowd, one_shots_in_flight_together_are_all_answered);
+    tcase_add_test(crowd, sessions_held_at_the_same_time_are_all_served);
+    tcase_add_test(crowd, session_costs_little_memory);
+    tcase_add_test(crowd, clients_beyond_the_limit_are_served_in_the_order_in_which_they_came);
+    tcase_add_test(crowd, clients_beyond_the_waiting_room_are_served_when_they_try_again);
+    suite_add_tcase(suite, crowd);
+    return suite;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(make_suite());
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

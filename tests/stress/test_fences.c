@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each pair of fences in common/bell.c, looked at alone: two threads store and then look, at the
+ * same moment, over and over. At least one of the two must see the other; if neither does, a
+ * wake-up is lost, or a record that nobody will take counts as delivered. And with either fence of
+ * a pair taken away that happens, so that the test would see it.
+ */
+#include "common/bell.h"
+#include "common/clock.h"
+#include "tests/stress/hooks.h"
+#include "tests/unit/ring_pair.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+
+#define FENCED_NS (1 * FIPC_NS_PER_S)
+#define UNFENCED_NS_MAX (30 * FIPC_NS_PER_S) /* it ends at the first miss */
+
+const char *stress_missing_fence;
+
+/* No pauses here: they would give the stores time to become visible. */
+void stress_pause(void) {}
+
+static struct ring_pair ring;
+static struct fipc_end end;
+
+/* ---- what the two do at the same moment ---- */
+
+struct pair {
+    const char *name;
+    void (*prepare)(void);  /* alone */
+    bool (*announce)(void); /* Return: whether it saw the other; likewise the next */
+    bool (*look)(void);
+};
+
+static void empty_ring(void)
+{
+    struct fipc_header header;
+    const void *payload;
+
+    while (fipc_consumer_take(&ring.consumer, &header, &payload) == 0)
+        fipc_consumer_release(&ring.consumer);
+    fipc_end_init(&end);
+}
+
+/* Full; and the consumer has taken one half, which it will release. */
+static void fill_ring(void)
+{
+    struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+    const void *payload;
+
+    empty_ring();
+    while (fipc_producer_send(&ring.producer, &header, ring.memory, PAYLOAD_MAX) == 0)
+        continue;
+    (void)fipc_consumer_take(&ring.consumer, &header, &payload);
+}
+
+static bool publish_and_look_at_the_word(void)
+{
+    struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+
+    (void)fipc_producer_send(&ring.producer, &header, NULL, 0);
+    return fipc_end_rouse(&end, FIPC_NEWS_RECORDS) != 0;
+}
+
+static bool arm_and_look_at_the_ring(void)
+{
+    fipc_end_arm(&end, FIPC_END_ASLEEP_FUTEX);
+    return fipc_consumer_has_news(&ring.consumer);
+}
+
+static bool make_room_and_look_at_the_word(void)
+{
+    fipc_consumer_release(&ring.consumer);
+    return fipc_end_rouse(&end, FIPC_NEWS_ROOM) != 0;
+}
+
+static bool arm_and_look_at_the_room(void)
+{
+    fipc_end_arm(&end, FIPC_END_ASLEEP_FD | FIPC_END_ROOM);
+    return fipc_producer_has_room(&ring.producer, PAYLOAD_MAX) != 0;
+}
+
+static bool publish_and_look_whether_closing(void)
+{
+    struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+
+    (void)fipc_producer_send(&ring.producer, &header, NULL, 0);
+    (void)fipc_end_rouse(&end, FIPC_NEWS_RECORDS);
+    return fipc_end_is_closing(&end);
+}
+
+static bool close_and_look_at_the_ring(void)
+{
+    fipc_end_close(&end);
+    return fipc_consumer_has_news(&ring.consumer);
+}
+
+static const struct pair pairs[] = {
+    {"records", empty_ring, publish_and_look_at_the_word, arm_and_look_at_the_ring},
+    {"room", fill_ring, make_room_and_look_at_the_word, arm_and_look_at_the_room},
+    {"closing", empty_ring, publish_and_look_whether_closing, close_and_look_at_the_ring},
+};
+
+/* ---- at the same moment ---- */
+
+#define N_THREADS 2
+#define DAWDLE_TURNS 256
+#define YIELD_AFTER (1 << 20) /* by then the other surely waits for this CPU */
+
+static struct {
+    _Alignas(64) _Atomic uint64_t arrived;
+    bool saw;
+} sides[N_THREADS];
+static _Alignas(64) _Atomic bool stop;
+static const struct pair *pair;
+
+/* Both sides call it with 1, 2, 3, ... */
+static void meet(int side, uint64_t number)
+{
+    atomic_store(&sides[side].arrived, number);
+    for (uint64_t n = 1; atomic_load(&sides[1 - side].arrived) < number; n++)
+        if (n % YIELD_AFTER == 0)
+            (void)sched_yield();
+}
+
+static void dawdle(uint64_t *random)
+{
+    for (uint64_t n = random_below(random, DAWDLE_TURNS); n > 0; n--)
+        __asm__ __volatile__("" ::: "memory");
+}
+
+static void *announce_each_round(void *argument)
+{
+    uint64_t random = 1;
+
+    for (uint64_t number = 1; !atomic_load(&stop); number += 3) {
+        meet(1, number);
+        dawdle(&random);
+        sides[1].saw = pair->announce();
+        meet(1, number + 1);
+        meet(1, number + 2);
+    }
+    return argument;
+}
+
+struct result {
+    uint64_t n_rounds, n_missed, n_met;
+};
+
+static struct result run_rounds(uint64_t until_ns)
+{
+    struct result result = {0};
+    uint64_t random = 2;
+    bool stopping = false;
+
+    pair->prepare();
+    for (uint64_t number = 1; !stopping; number += 3) {
+        meet(0, number);
+        dawdle(&random);
+        sides[0].saw = pair->look();
+        meet(0, number + 1);
+
+        result.n_rounds++;
+        result.n_met += sides[0].saw && sides[1].saw;
+        result.n_missed += !sides[0].saw && !sides[1].saw;
+        stopping = result.n_missed > 0 || (number % 64 == 0 && fipc_now_ns() > until_ns);
+        atomic_store(&stop, stopping);
+        pair->prepare();
+        meet(0, number + 2);
+    }
+    return result;
+}
+
+static struct result run_pair(const struct pair *chosen, uint64_t for_ns)
+{
+    uint64_t started_ns = fipc_now_ns();
+    struct result result;
+    pthread_t thread;
+
+    ring_pair_init(&ring);
+    fipc_end_init(&end);
+    pair = chosen;
+    ck_assert_int_eq(pthread_create(&thread, NULL, announce_each_round, NULL), 0);
+    result = run_rounds(started_ns + for_ns);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ring_pair_deinit(&ring);
+
+    (void)printf("%s, without %s: %" PRIu64 " rounds in %" PRIu64
+                 " ms, both saw each other in %" PRIu64 ", neither in %" PRIu64 "\n",
+                 pair->name, stress_missing_fence == NULL ? "nothing" : stress_missing_fence,
+                 result.n_rounds, (fipc_now_ns() - started_ns) / FIPC_NS_PER_MS, result.n_met,
+                 result.n_missed);
+    (void)fflush(stdout);
+    return result;
+}
+
+START_TEST(with_both_fences_one_always_sees_the_other)
+{
+    ck_assert_uint_eq(run_pair(&pairs[_i], FENCED_NS).n_missed, 0);
+}
+END_TEST
+
+static const struct {
+    const struct pair *pair;
+    const char *fence;
+} gaps[] = {
+    {&pairs[0], "fipc_end_fence"}, {&pairs[0], "fipc_end_rouse"}, {&pairs[1], "fipc_end_fence"},
+    {&pairs[1], "fipc_end_rouse"}, {&pairs[2], "fipc_end_close"}, {&pairs[2], "fipc_end_rouse"},
+};
+
+START_TEST(without_either_fence_both_miss_each_other)
+{
+    cpu_set_t allowed;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+    if (CPU_COUNT(&allowed) == 1) {
+        (void)printf("one CPU: it always sees what it stored; tests/model proves the fences\n");
+        return;
+    }
+    stress_missing_fence = gaps[_i].fence;
+    ck_assert_uint_gt(run_pair(gaps[_i].pair, UNFENCED_NS_MAX).n_missed, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fences");
+    TCase *fences = add_case(suite, "fences");
+
+    tcase_set_timeout(fences, 60);
+    tcase_add_loop_test(fences, with_both_fences_one_always_sees_the_other, 0, COUNT_OF(pairs));
+    tcase_add_loop_test(fences, without_either_fence_both_miss_each_other, 0, COUNT_OF(gaps));
+    return run_suite(suite);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The few lines that own fds and compute deadlines: common/fd.h and common/clock.h. */
+#include "common/clock.h"
+#include "common/fd.h"
+#include "tests/unit/fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static int open_something(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
+START_TEST(closing_gives_the_empty_state_and_keeps_errno)
+{
+    int fd = open_something();
+
+    errno = ENOTTY;
+    ck_assert_int_eq(fd_close(fd), -1);
+    ck_assert_int_eq(errno, ENOTTY);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(closing_the_empty_state_does_nothing)
+{
+    errno = ENOTTY;
+    ck_assert_int_eq(fd_close(-1), -1);
+    ck_assert_int_eq(errno, ENOTTY);
+}
+END_TEST
+
+START_TEST(fd_zero_is_closed_too)
+{
+    int saved = dup(0);
+
+    ck_assert_int_eq(fd_close(0), -1);
+    ck_assert_int_eq(fcntl(0, F_GETFD), -1);
+    ck_assert_int_eq(dup2(saved, 0), 0);
+    (void)fd_close(saved);
+}
+END_TEST
+
+START_TEST(fd_is_closed_at_the_end_of_its_scope)
+{
+    int seen;
+
+    {
+        FIPC_CLEANUP(fd_closep) int fd = open_something();
+
+        seen = fd;
+    }
+    ck_assert_int_eq(fcntl(seen, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(stolen_fd_stays_open)
+{
+    int stolen;
+
+    {
+        FIPC_CLEANUP(fd_closep) int fd = open_something();
+
+        stolen = fd_steal(&fd);
+        ck_assert_int_eq(fd, -1);
+    }
+    ck_assert_int_ge(fcntl(stolen, F_GETFD), 0);
+    (void)fd_close(stolen);
+}
+END_TEST
+
+static const struct {
+    uint64_t now_ns, span_ns, deadline_ns;
+} deadlines[] = {
+    {0, 0, 0},
+    {5, 7, 12},
+    {5, FIPC_NEVER, FIPC_NEVER},
+    {FIPC_NEVER - 10, 9, FIPC_NEVER - 1},
+    {FIPC_NEVER - 10, 10, FIPC_NEVER},
+    {FIPC_NEVER - 10, 11, FIPC_NEVER},
+    {FIPC_NEVER, 0, FIPC_NEVER},
+};
+
+START_TEST(deadline_never_wraps)
+{
+    ck_assert_uint_eq(fipc_deadline_after(deadlines[_i].now_ns, deadlines[_i].span_ns),
+                      deadlines[_i].deadline_ns);
+}
+END_TEST
+
+START_TEST(now_is_the_monotonic_clock)
+{
+    struct timespec before, after;
+    uint64_t now_ns;
+
+    ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
+    now_ns = fipc_now_ns();
+    ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
+
+    ck_assert_uint_ge(now_ns, (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec);
+    ck_assert_uint_le(now_ns, (uint64_t)after.tv_sec * 1000000000 + (uint64_t)after.tv_nsec);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fd");
+    TCase *fds = add_case(suite, "fds");
+    TCase *times = add_case(suite, "times");
+
+    tcase_add_test(fds, closing_gives_the_empty_state_and_keeps_errno);
+    tcase_add_test(fds, closing_the_empty_state_does_nothing);
+    tcase_add_test(fds, fd_zero_is_closed_too);
+    tcase_add_test(fds, fd_is_closed_at_the_end_of_its_scope);
+    tcase_add_test(fds, stolen_fd_stays_open);
+    tcase_add_loop_test(times, deadline_never_wraps, 0, COUNT_OF(deadlines));
+    tcase_add_test(times, now_is_the_monotonic_clock);
+    return run_suite(suite);
+}

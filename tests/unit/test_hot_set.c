@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/hot_set.h"
+
+#include "tests/unit/fixture.h"
+
+#define MEMBERS 8u
+
+/* What a member has to do, and what serving it does to the set. */
+static struct {
+    struct fipc_end end;
+    unsigned work; /* left to do */
+    unsigned served;
+    uint32_t removes; /* while it is served, plus one; 0: nobody */
+    uint32_t adds;    /* likewise */
+    bool waits_for_room;
+} members[MEMBERS];
+
+static struct fipc_hot_set set;
+
+static unsigned serve(void *owner, uint32_t member, uint64_t now_ns)
+{
+    unsigned done = members[member].work > 0 ? 1 : 0;
+
+    ck_assert_ptr_eq(owner, members);
+    members[member].served++;
+    members[member].work -= done;
+    if (members[member].removes > 0)
+        fipc_hot_set_remove(&set, members[member].removes - 1);
+    if (members[member].adds > 0)
+        fipc_hot_set_add(&set, members[member].adds - 1, now_ns);
+    return done;
+}
+
+static bool has_work(void *owner, uint32_t member)
+{
+    ck_assert_ptr_eq(owner, members);
+    return members[member].work > 0;
+}
+
+static struct fipc_end *end(void *owner, uint32_t member, uint32_t *ret_asleep)
+{
+    ck_assert_ptr_eq(owner, members);
+    *ret_asleep =
+        FIPC_END_ASLEEP_FD | (members[member].waits_for_room ? FIPC_END_ROOM : UINT32_C(0));
+    return &members[member].end;
+}
+
+static const struct fipc_hot_set_ops ops = {.serve = serve, .has_work = has_work, .end = end};
+
+static void make_set(void)
+{
+    memset(members, 0, sizeof(members));
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        fipc_end_init(&members[i].end);
+        fipc_end_set(&members[i].end, FIPC_END_ASLEEP_FD);
+    }
+    ck_assert_int_eq(fipc_hot_set_init(&set, MEMBERS, &ops, members), 0);
+}
+
+static void free_set(void)
+{
+    fipc_hot_set_deinit(&set);
+    fipc_hot_set_deinit(&set); /* twice is safe */
+}
+
+static uint32_t word_of(uint32_t member) { return atomic_load(&members[member].end.word); }
+
+START_TEST(member_is_awake_from_the_moment_it_is_hot)
+{
+    fipc_hot_set_add(&set, 3, 1);
+    ck_assert_uint_eq(word_of(3), FIPC_END_AWAKE);
+    ck_assert_uint_eq(word_of(2), FIPC_END_ASLEEP_FD);
+    fipc_hot_set_add(&set, 3, 2);
+    ck_assert_uint_eq(set.count, 1);
+}
+END_TEST
+
+START_TEST(each_hot_member_is_served_once_a_round)
+{
+    for (uint32_t i = 0; i < MEMBERS; i += 2) {
+        members[i].work = i;
+        fipc_hot_set_add(&set, i, 1);
+    }
+    ck_assert_uint_eq(fipc_hot_set_serve(&set, 2), 3); /* member 0 had nothing to do */
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        ck_assert_uint_eq(members[i].served, i % 2 == 0 ? 1 : 0);
+}
+END_TEST
+
+/* Whoever is removed by whomever: nobody who stays is left out. */
+START_TEST(member_removed_while_others_are_served_leaves_nobody_out)
+{
+    uint32_t removing = (uint32_t)_i / MEMBERS, removed = (uint32_t)_i % MEMBERS;
+
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        fipc_hot_set_add(&set, i, 1);
+    members[removing].removes = removed + 1;
+    (void)fipc_hot_set_serve(&set, 2);
+    ck_assert_uint_eq(set.count, MEMBERS - 1);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        if (i != removed)
+            ck_assert_uint_ge(members[i].served, 1);
+    }
+    fipc_hot_set_remove(&set, removed); /* not hot any more: nothing happens */
+    ck_assert_uint_eq(set.count, MEMBERS - 1);
+}
+END_TEST
+
+START_TEST(member_added_while_others_are_served_waits_for_the_next_round)
+{
+    fipc_hot_set_add(&set, 0, 1);
+    members[0].adds = 5 + 1;
+    (void)fipc_hot_set_serve(&set, 2);
+    ck_assert_uint_eq(members[5].served, 0);
+    (void)fipc_hot_set_serve(&set, 3);
+    ck_assert_uint_eq(members[5].served, 1);
+}
+END_TEST
+
+START_TEST(cooling_arms_who_had_no_work_and_keeps_the_others)
+{
+    for (uint32_t i = 0; i < 3; i++)
+        fipc_hot_set_add(&set, i, 10);
+    members[1].work = 1;
+    members[2].waits_for_room = true;
+    (void)fipc_hot_set_serve(&set, 20); /* member 1 had work at 20 */
+    fipc_hot_set_cool(&set, 15);
+    ck_assert_uint_eq(set.count, 1);
+    ck_assert_uint_eq(word_of(0), FIPC_END_ASLEEP_FD);
+    ck_assert_uint_eq(word_of(1), FIPC_END_AWAKE);
+    ck_assert_uint_eq(word_of(2), FIPC_END_ASLEEP_FD | FIPC_END_ROOM);
+}
+END_TEST
+
+START_TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
+{
+    fipc_hot_set_add(&set, 4, 10);
+    members[4].work = 1;
+    fipc_hot_set_cool(&set, UINT64_MAX);
+    ck_assert_uint_eq(set.count, 1);
+    ck_assert_uint_eq(word_of(4), FIPC_END_AWAKE);
+    ck_assert_uint_eq(fipc_hot_set_serve(&set, 11), 1);
+    fipc_hot_set_cool(&set, UINT64_MAX);
+    ck_assert_uint_eq(set.count, 0);
+    ck_assert_uint_eq(word_of(4), FIPC_END_ASLEEP_FD);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("hot_set");
+    TCase *tcase = add_case(suite, "hot_set");
+
+    tcase_add_checked_fixture(tcase, make_set, free_set);
+    tcase_add_test(tcase, member_is_awake_from_the_moment_it_is_hot);
+    tcase_add_test(tcase, each_hot_member_is_served_once_a_round);
+    tcase_add_loop_test(tcase, member_removed_while_others_are_served_leaves_nobody_out, 0,
+                        (int)(MEMBERS * MEMBERS));
+    tcase_add_test(tcase, member_added_while_others_are_served_waits_for_the_next_round);
+    tcase_add_test(tcase, cooling_arms_who_had_no_work_and_keeps_the_others);
+    tcase_add_test(tcase, member_found_with_work_at_the_last_look_stays_hot_and_awake);
+    return run_suite(suite);
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets over a real socket pair: whole, with exactly the fds that were sent, and the news of the
+ * peer's end. */
+#include "common/lane.h"
+
+#include "common/fd.h"
+#include "tests/unit/fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static int lane[2] = {-1, -1};
+static int things[4]; /* to be sent */
+static struct fipc_lane_fds received;
+static unsigned char buffer[FIPC_PACKET_BYTES_MAX];
+static size_t size;
+static char byte[1];
+
+static void open_lane(void)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
+    for (int i = 0; i < COUNT_OF(things); i++)
+        things[i] = memfd_create("thing", 0);
+    received.count = 0;
+    size = 7;
+}
+
+static void close_lane(void)
+{
+    fipc_lane_fds_close(&received);
+    for (int i = 0; i < COUNT_OF(things); i++)
+        things[i] = fd_close(things[i]);
+    lane[0] = fd_close(lane[0]);
+    lane[1] = fd_close(lane[1]);
+}
+
+static const struct fipc_control refused = {
+    .type = FIPC_CONTROL_REFUSED,
+    .refused = {FIPC_REASON_QUOTA, 500},
+};
+
+static int send_refused(size_t n_fds) { return fipc_lane_send(lane[0], &refused, things, n_fds); }
+
+static int receive(void)
+{
+    return fipc_lane_receive(lane[1], buffer, sizeof(buffer), &size, &received);
+}
+
+/* Bytes and fds as a stranger would send them. */
+static void send_raw(char *bytes, size_t n_bytes, const int *fds, size_t n_fds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(FIPC_LANE_FDS_MAX * sizeof(int))];
+    } ancillary = {0};
+    struct iovec part = {.iov_base = bytes, .iov_len = n_bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (n_fds > 0) {
+        message.msg_control = ancillary.bytes;
+        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+        ancillary.header.cmsg_level = SOL_SOCKET;
+        ancillary.header.cmsg_type = SCM_RIGHTS;
+        ancillary.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(&ancillary.header), fds, n_fds * sizeof(int));
+    }
+    ck_assert_int_eq(sendmsg(lane[0], &message, MSG_DONTWAIT), (ssize_t)n_bytes);
+}
+
+/* The packet that send_refused() sent, with its fds. */
+static void expect_refused_packet(size_t n_fds)
+{
+    struct fipc_control control;
+
+    ck_assert_int_eq(receive(), 0);
+    ck_assert_int_eq(fipc_control_decode(buffer, size, &control), 0);
+    ck_assert_int_eq(control.type, FIPC_CONTROL_REFUSED);
+    ck_assert_uint_eq(control.refused.retry_ms, 500);
+    ck_assert_uint_eq(received.count, n_fds);
+}
+
+static ino_t inode_of(int fd)
+{
+    struct stat status;
+
+    ck_assert_int_eq(fstat(fd, &status), 0);
+    return status.st_ino;
+}
+
+/* ---- packets ---- */
+
+START_TEST(packet_arrives_with_its_fds)
+{
+    ck_assert_int_eq(send_refused((size_t)_i), 0);
+
+    expect_refused_packet((size_t)_i);
+    for (size_t i = 0; i < received.count; i++)
+        ck_assert_uint_eq(inode_of(received.fds[i]), inode_of(things[i]));
+}
+END_TEST
+
+START_TEST(received_fds_are_closed_on_exec)
+{
+    ck_assert_int_eq(send_refused(1), 0);
+    expect_refused_packet(1);
+    ck_assert_int_eq(fcntl(received.fds[0], F_GETFD), FD_CLOEXEC);
+}
+END_TEST
+
+START_TEST(fds_are_closed_together)
+{
+    int first;
+
+    ck_assert_int_eq(send_refused(4), 0);
+    expect_refused_packet(4);
+    first = received.fds[0];
+
+    fipc_lane_fds_close(&received);
+    ck_assert_uint_eq(received.count, 0);
+    ck_assert_int_eq(fcntl(first, F_GETFD), -1);
+    fipc_lane_fds_close(&received);
+}
+END_TEST
+
+START_TEST(packets_keep_their_bounds_and_order)
+{
+    for (size_t n_fds = 0; n_fds <= 4; n_fds++)
+        ck_assert_int_eq(send_refused(n_fds), 0);
+    for (size_t n_fds = 0; n_fds <= 4; n_fds++) {
+        expect_refused_packet(n_fds);
+        fipc_lane_fds_close(&received);
+    }
+}
+END_TEST
+
+START_TEST(empty_lane_gives_nothing)
+{
+    ck_assert_int_eq(receive(), -EAGAIN);
+    ck_assert_uint_eq(size, 7);
+    ck_assert_uint_eq(received.count, 0);
+}
+END_TEST
+
+START_TEST(packet_that_cannot_be_encoded_is_not_sent)
+{
+    static unsigned char data[FIPC_PACKET_BYTES_MAX];
+    struct fipc_control control = {
+        .type = FIPC_CONTROL_ONESHOT_REPLY,
+        .oneshot_reply = {.data_bytes = sizeof(data)},
+        .data = data,
+    };
+
+    ck_assert_int_eq(fipc_lane_send(lane[0], &control, things, 1), -EMSGSIZE);
+    ck_assert_int_eq(receive(), -EAGAIN);
+}
+END_TEST
+
+START_TEST(packet_larger_than_the_lane_takes_is_refused)
+{
+    static unsigned char data[FIPC_ONESHOT_REPLY_BYTES_MAX];
+    struct fipc_control control = {
+        .type = FIPC_CONTROL_ONESHOT_REPLY,
+        .oneshot_reply = {.data_bytes = sizeof(data)},
+        .data = data,
+    };
+    int little = 4096;
+
+    ck_assert_int_eq(fipc_lane_send(lane[0], &control, NULL, 0), 0);
+    ck_assert_int_eq(setsockopt(lane[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+    ck_assert_int_eq(receive(), 0);
+    ck_assert_int_eq(fipc_lane_send(lane[0], &control, NULL, 0), -EMSGSIZE);
+}
+END_TEST
+
+START_TEST(full_lane_is_not_waited_for)
+{
+    int r;
+
+    while ((r = send_refused(0)) == 0)
+        continue;
+    ck_assert_int_eq(r, -EAGAIN);
+}
+END_TEST
+
+START_TEST(bad_fd_is_reported)
+{
+    ck_assert_int_eq(fipc_lane_send(-1, &refused, NULL, 0), -EBADF);
+    ck_assert_int_eq(fipc_lane_send(lane[0], &refused, (int[]){-1}, 1), -EBADF);
+    ck_assert_int_eq(fipc_lane_receive(-1, buffer, sizeof(buffer), &size, &received), -EBADF);
+    ck_assert_uint_eq(received.count, 0);
+}
+END_TEST
+
+/* ---- what strangers send ---- */
+
+START_TEST(packet_of_exactly_the_buffer_is_taken)
+{
+    ck_assert_int_eq(send_refused(0), 0);
+    ck_assert_int_eq(fipc_lane_receive(lane[1], buffer, 24, &size, &received), 0);
+    ck_assert_uint_eq(size, 24);
+}
+END_TEST
+
+START_TEST(packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over)
+{
+    ck_assert_int_eq(send_refused(2), 0);
+
+    ck_assert_int_eq(fipc_lane_receive(lane[1], buffer, 23, &size, &received), -EMSGSIZE);
+    ck_assert_uint_eq(size, 7);
+    ck_assert_uint_eq(received.count, 2);
+    fipc_lane_fds_close(&received);
+    ck_assert_int_eq(receive(), -EAGAIN);
+}
+END_TEST
+
+START_TEST(as_many_fds_as_can_come_are_handed_over)
+{
+    int many[FIPC_LANE_FDS_MAX];
+
+    for (int i = 0; i < COUNT_OF(many); i++)
+        many[i] = things[0];
+    send_raw(byte, 1, many, FIPC_LANE_FDS_MAX);
+
+    ck_assert_int_eq(receive(), 0);
+    ck_assert_uint_eq(received.count, FIPC_LANE_FDS_MAX);
+}
+END_TEST
+
+START_TEST(fds_lost_for_lack_of_numbers_are_noticed)
+{
+    struct rlimit limit, saved;
+    int lowest_free = dup(0);
+
+    ck_assert_int_eq(send_refused(4), 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    (void)fd_close(lowest_free);
+    limit = (struct rlimit){.rlim_cur = (rlim_t)lowest_free + 2, .rlim_max = saved.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+
+    ck_assert_int_eq(receive(), -EBADMSG);
+    ck_assert_uint_eq(size, 7);
+    ck_assert_uint_eq(received.count, 2); /* ours to close */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+}
+END_TEST
+
+START_TEST(empty_packet_counts_as_the_end_and_its_fds_are_handed_over)
+{
+    send_raw(byte, 0, things, 3);
+
+    ck_assert_int_eq(receive(), -EPIPE);
+    ck_assert_uint_eq(received.count, 3);
+}
+END_TEST
+
+START_TEST(fds_of_an_earlier_packet_are_not_counted_again)
+{
+    ck_assert_int_eq(send_refused(2), 0);
+    ck_assert_int_eq(send_refused(0), 0);
+    expect_refused_packet(2);
+    fipc_lane_fds_close(&received);
+    received.count = 99;
+    expect_refused_packet(0);
+}
+END_TEST
+
+/* ---- the peer's end ---- */
+
+START_TEST(hang_up_is_told_after_what_was_sent_before)
+{
+    ck_assert_int_eq(send_refused(1), 0);
+    lane[0] = fd_close(lane[0]);
+
+    expect_refused_packet(1);
+    fipc_lane_fds_close(&received);
+    ck_assert_int_eq(receive(), -EPIPE);
+    ck_assert_int_eq(receive(), -EPIPE);
+}
+END_TEST
+
+/* As when a broker refuses a client before it reads its HELLO: the kernel says ECONNRESET first. */
+START_TEST(peer_that_left_something_unread_is_heard_all_the_same)
+{
+    ck_assert_int_eq(send_refused(1), 0);
+    ck_assert_int_eq(send(lane[1], "x", 1, 0), 1);
+    lane[0] = fd_close(lane[0]);
+
+    expect_refused_packet(1);
+    fipc_lane_fds_close(&received);
+    ck_assert_int_eq(receive(), -EPIPE);
+}
+END_TEST
+
+START_TEST(sending_to_who_is_gone_says_so_and_raises_no_signal)
+{
+    lane[1] = fd_close(lane[1]);
+    ck_assert_int_eq(send_refused(1), -EPIPE);
+    ck_assert_int_eq(send_refused(0), -EPIPE);
+}
+END_TEST
+
+START_TEST(sending_to_who_left_something_unread_says_so)
+{
+    ck_assert_int_eq(send_refused(1), 0);
+    lane[1] = fd_close(lane[1]);
+    ck_assert_int_eq(send_refused(0), -EPIPE);
+    ck_assert_int_eq(send_refused(0), -EPIPE);
+}
+END_TEST
+
+START_TEST(lane_that_was_never_connected_counts_as_gone)
+{
+    lane[0] = fd_close(lane[0]);
+    lane[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(send_refused(0), -EPIPE);
+    ck_assert_int_eq(fipc_lane_receive(lane[0], buffer, sizeof(buffer), &size, &received), -EPIPE);
+}
+END_TEST
+
+START_TEST(hang_up_is_seen_without_reading)
+{
+    ck_assert(!fipc_lane_is_hung_up(lane[1]));
+    ck_assert_int_eq(send_refused(0), 0);
+    ck_assert(!fipc_lane_is_hung_up(lane[1]));
+
+    lane[0] = fd_close(lane[0]);
+    ck_assert(fipc_lane_is_hung_up(lane[1]));
+    expect_refused_packet(0);
+    ck_assert(fipc_lane_is_hung_up(lane[1]));
+}
+END_TEST
+
+START_TEST(half_closed_lane_is_hung_up)
+{
+    ck_assert_int_eq(shutdown(lane[0], SHUT_WR), 0);
+    ck_assert(fipc_lane_is_hung_up(lane[1]));
+}
+END_TEST
+
+START_TEST(death_of_the_peers_process_hangs_up)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        (void)fd_close(lane[1]);
+        _exit(send_refused(1) == 0 ? 0 : 1);
+    }
+    lane[0] = fd_close(lane[0]);
+    ck_assert_int_eq(wait_for_exit(child), 0);
+
+    ck_assert(fipc_lane_is_hung_up(lane[1]));
+    expect_refused_packet(1);
+}
+END_TEST
+
+START_TEST(what_is_no_lane_is_hung_up) { ck_assert(fipc_lane_is_hung_up(1000000)); }
+END_TEST
+
+static void add_receiving(Suite *suite)
+{
+    TCase *strangers = add_case(suite, "strangers");
+    TCase *ending = add_case(suite, "ending");
+
+    tcase_add_checked_fixture(strangers, open_lane, close_lane);
+    tcase_add_test(strangers, packet_of_exactly_the_buffer_is_taken);
+    tcase_add_test(strangers, packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over);
+    tcase_add_test(strangers, as_many_fds_as_can_come_are_handed_over);
+    tcase_add_test(strangers, fds_lost_for_lack_of_numbers_are_noticed);
+    tcase_add_test(strangers, empty_packet_counts_as_the_end_and_its_fds_are_handed_over);
+    tcase_add_test(strangers, fds_of_an_earlier_packet_are_not_counted_again);
+
+    tcase_add_checked_fixture(ending, open_lane, close_lane);
+    tcase_add_test(ending, hang_up_is_told_after_what_was_sent_before);
+    tcase_add_test(ending, peer_that_left_something_unread_is_heard_all_the_same);
+    tcase_add_test(ending, sending_to_who_is_gone_says_so_and_raises_no_signal);
+    tcase_add_test(ending, sending_to_who_left_something_unread_says_so);
+    tcase_add_test(ending, lane_that_was_never_connected_counts_as_gone);
+    tcase_add_test(ending, hang_up_is_seen_without_reading);
+    tcase_add_test(ending, half_closed_lane_is_hung_up);
+    tcase_add_test(ending, death_of_the_peers_process_hangs_up);
+    tcase_add_test(ending, what_is_no_lane_is_hung_up);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("lane");
+    TCase *packets = add_case(suite, "packets");
+
+    tcase_add_checked_fixture(packets, open_lane, close_lane);
+    tcase_add_loop_test(packets, packet_arrives_with_its_fds, 0, COUNT_OF(things) + 1);
+    tcase_add_test(packets, received_fds_are_closed_on_exec);
+    tcase_add_test(packets, fds_are_closed_together);
+    tcase_add_test(packets, packets_keep_their_bounds_and_order);
+    tcase_add_test(packets, empty_lane_gives_nothing);
+    tcase_add_test(packets, packet_that_cannot_be_encoded_is_not_sent);
+    tcase_add_test(packets, packet_larger_than_the_lane_takes_is_refused);
+    tcase_add_test(packets, full_lane_is_not_waited_for);
+    tcase_add_test(packets, bad_fd_is_reported);
+    add_receiving(suite);
+    return run_suite(suite);
+}

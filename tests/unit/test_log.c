@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* What the broker writes to stderr: levels, what is made of a peer's bytes, and how much of what
+ * peers cause. */
+#include "daemon/log.h"
+
+#include "common/clock.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINES_PER_WINDOW 10
+#define WINDOW_S 10
+
+/* ---- a clock that the test can move; everything else of this program sees it too ---- */
+
+static time_t moved_s;
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, now);
+
+    if (r == 0)
+        now->tv_sec += moved_s;
+    return r;
+}
+
+/* ---- stderr is a file in memory ---- */
+
+static int real_stderr = -1;
+
+static void catch_stderr(void)
+{
+    int fd = memfd_create("stderr", MFD_CLOEXEC);
+
+    ck_assert_int_ge(fd, 0);
+    real_stderr = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
+    (void)close(fd);
+}
+
+static void release_stderr(void)
+{
+    (void)dup2(real_stderr, STDERR_FILENO);
+    (void)close(real_stderr);
+}
+
+/* All that was written so far. */
+static const char *written(void)
+{
+    static char text[65536];
+    ssize_t size = pread(STDERR_FILENO, text, sizeof(text) - 1, 0);
+
+    ck_assert_int_ge(size, 0);
+    text[size] = '\0';
+    return text;
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at += strlen(part))
+        count++;
+    return count;
+}
+
+static size_t lines_written(void) { return count_of(written(), "\n"); }
+
+/* ---- lines ---- */
+
+START_TEST(line_says_who_speaks_how_bad_it_is_and_what_happened)
+{
+    log_event(LOG_WARNING, LOG_EVENT_LIFECYCLE, NULL, "%s number %d", "event", 1);
+    ck_assert_str_eq(written(), "fipcd: warning: event number 1\n");
+}
+END_TEST
+
+START_TEST(line_names_its_slot_and_peer)
+{
+    const struct log_subject subject = {.slot = 3, .uid = 1000, .pid = 42};
+
+    log_event(LOG_ERR, LOG_EVENT_CLOSED, &subject, "closed");
+    ck_assert_str_eq(written(), "fipcd: error: slot 3 (uid 1000, pid 42): closed\n");
+}
+END_TEST
+
+START_TEST(line_names_a_peer_without_a_slot)
+{
+    const struct log_subject subject = {.slot = -1, .uid = 4294967294U, .pid = 1};
+
+    log_event(LOG_INFO, LOG_EVENT_REFUSED, &subject, "refused");
+    ck_assert_str_eq(written(), "fipcd: info: client (uid 4294967294, pid 1): refused\n");
+}
+END_TEST
+
+START_TEST(line_that_is_too_long_is_cut_and_still_one_line)
+{
+    char text[5000];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "%s", text);
+
+    ck_assert_uint_eq(lines_written(), 1);
+    ck_assert_uint_gt(strlen(written()), 900);
+    ck_assert_int_eq(written()[strlen(written()) - 1], '\n');
+}
+END_TEST
+
+START_TEST(what_is_less_important_than_the_level_is_not_written)
+{
+    static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+    log_set_level(levels[_i]);
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        log_event(levels[i], LOG_EVENT_LIFECYCLE, NULL, "event");
+
+    ck_assert_int_eq(log_level(), levels[_i]);
+    ck_assert_uint_eq(lines_written(), (size_t)_i + 1);
+}
+END_TEST
+
+/* ---- the rate limit ---- */
+
+static void log_closed(int count)
+{
+    for (int i = 0; i < count; i++)
+        log_event(LOG_WARNING, LOG_EVENT_CLOSED, NULL, "closed");
+}
+
+START_TEST(peers_cause_no_more_than_ten_lines_of_a_kind)
+{
+    log_closed(LINES_PER_WINDOW);
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
+    log_closed(1000);
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
+}
+END_TEST
+
+START_TEST(one_kind_does_not_silence_another)
+{
+    log_closed(1000);
+    log_event(LOG_WARNING, LOG_EVENT_REFUSED, NULL, "refused");
+    log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL, "short");
+
+    ck_assert_ptr_nonnull(strstr(written(), "refused"));
+    ck_assert_ptr_nonnull(strstr(written(), "short"));
+}
+END_TEST
+
+START_TEST(what_peers_cannot_cause_is_not_limited)
+{
+    for (int i = 0; i < 100; i++)
+        log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "event");
+    ck_assert_uint_eq(lines_written(), 100);
+}
+END_TEST
+
+START_TEST(debugging_is_not_limited_and_takes_nobodys_place)
+{
+    log_set_level(LOG_DEBUG);
+    for (int i = 0; i < 100; i++)
+        log_event(LOG_DEBUG, LOG_EVENT_CLOSED, NULL, "gone");
+    log_closed(LINES_PER_WINDOW);
+
+    ck_assert_uint_eq(count_of(written(), "gone"), 100);
+    ck_assert_uint_eq(count_of(written(), "closed"), LINES_PER_WINDOW);
+}
+END_TEST
+
+START_TEST(what_the_level_hides_takes_nobodys_place)
+{
+    for (int i = 0; i < 100; i++)
+        log_event(LOG_DEBUG, LOG_EVENT_CLOSED, NULL, "gone");
+    log_closed(1);
+    ck_assert_uint_eq(lines_written(), 1);
+}
+END_TEST
+
+START_TEST(next_window_tells_how_much_was_left_out)
+{
+    log_closed(LINES_PER_WINDOW + 7);
+    moved_s += WINDOW_S;
+    log_closed(1);
+
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW + 2);
+    ck_assert_uint_eq(count_of(written(), "7 more events"), 1);
+}
+END_TEST
+
+START_TEST(next_window_says_nothing_where_nothing_was_left_out)
+{
+    log_closed(LINES_PER_WINDOW);
+    moved_s += WINDOW_S;
+    log_closed(1);
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW + 1);
+}
+END_TEST
+
+START_TEST(window_does_not_end_early)
+{
+    log_closed(LINES_PER_WINDOW + 1);
+    moved_s += WINDOW_S - 1;
+    log_closed(1);
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
+}
+END_TEST
+
+/* ---- a peer's bytes ---- */
+
+static const struct {
+    const char *bytes;
+    size_t size;
+    const char *text;
+} escapes[] = {
+    {"", 0, ""},
+    {"fipc.echo", 9, "fipc.echo"},
+    {" !~", 3, " !~"},
+    {"a\nb", 3, "a\\x0ab"},
+    {"\x1b[31m", 5, "\\x1b[31m"},
+    {"\0", 1, "\\x00"},
+    {"\x7f\x80\xff", 3, "\\x7f\\x80\\xff"},
+    {"\\x41", 4, "\\x5cx41"},
+    {"\xc3\xbc", 2, "\\xc3\\xbc"},
+};
+
+START_TEST(escape_leaves_printable_ascii_and_nothing_else)
+{
+    char buffer[64];
+
+    ck_assert_ptr_eq(log_escape(buffer, sizeof(buffer), escapes[_i].bytes, escapes[_i].size),
+                     buffer);
+    ck_assert_str_eq(buffer, escapes[_i].text);
+}
+END_TEST
+
+START_TEST(escape_never_writes_past_its_buffer)
+{
+    static const char bytes[] = "ab\ncd\xff\xff gh";
+    char buffer[64];
+    size_t size = (size_t)_i;
+    const char *text;
+
+    memset(buffer, '#', sizeof(buffer));
+    text = log_escape(buffer, size, bytes, sizeof(bytes) - 1);
+
+    ck_assert_uint_lt(strnlen(text, sizeof(buffer)), size);
+    for (size_t i = size; i < sizeof(buffer); i++)
+        ck_assert_int_eq(buffer[i], '#');
+    for (size_t i = 0; text[i] != '\0'; i++)
+        ck_assert(text[i] >= 0x20 && text[i] < 0x7f);
+    /* no half escape at the end */
+    ck_assert(strrchr(text, '\\') == NULL || strlen(strrchr(text, '\\')) >= 4);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("log");
+    TCase *lines = tcase_create("lines");
+    TCase *rate = tcase_create("rate limit");
+    TCase *escape = tcase_create("escape");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(lines, catch_stderr, release_stderr);
+    tcase_add_test(lines, line_says_who_speaks_how_bad_it_is_and_what_happened);
+    tcase_add_test(lines, line_names_its_slot_and_peer);
+    tcase_add_test(lines, line_names_a_peer_without_a_slot);
+    tcase_add_test(lines, line_that_is_too_long_is_cut_and_still_one_line);
+    tcase_add_loop_test(lines, what_is_less_important_than_the_level_is_not_written, 0, 4);
+    suite_add_tcase(suite, lines);
+
+    tcase_add_checked_fixture(rate, catch_stderr, release_stderr);
+    tcase_add_test(rate, peers_cause_no_more_than_ten_lines_of_a_kind);
+    tcase_add_test(rate, one_kind_does_not_silence_another);
+    tcase_add_test(rate, what_peers_cannot_cause_is_not_limited);
+    tcase_add_test(rate, debugging_is_not_limited_and_takes_nobodys_place);
+    tcase_add_test(rate, what_the_level_hides_takes_nobodys_place);
+    tcase_add_test(rate, next_window_tells_how_much_was_left_out);
+    tcase_add_test(rate, next_window_says_nothing_where_nothing_was_left_out);
+    tcase_add_test(rate, window_does_not_end_early);
+    suite_add_tcase(suite, rate);
+
+    tcase_add_loop_test(escape, escape_leaves_printable_ascii_and_nothing_else, 0,
+                        (int)(sizeof(escapes) / sizeof(escapes[0])));
+    tcase_add_loop_test(escape, escape_never_writes_past_its_buffer, 1, 48);
+    suite_add_tcase(suite, escape);
+
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of slots: who gets which seat, and what a stale reference finds. */
+#include "daemon/slot.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CAPACITY 8
+#define LIMIT 4
+
+static const struct peer nobody = {.uid = 65534, .gid = 65533, .pid = 65532};
+static struct slot_table table;
+
+static void make_table(void) { ck_assert_int_eq(slot_table_init(&table, CAPACITY, LIMIT), 0); }
+
+static void drop_table(void)
+{
+    slot_table_deinit(&table);
+    slot_table_deinit(&table); /* safe twice */
+}
+
+static struct slot *take(void)
+{
+    struct slot *slot = slot_take(&table, -1, &nobody, 1);
+
+    ck_assert_ptr_nonnull(slot);
+    return slot;
+}
+
+static void give_back(struct slot *slot)
+{
+    slot_set_state(&table, slot, SLOT_CLOSING);
+    slot_free(&table, slot);
+}
+
+/* Every slot is counted in exactly one state. */
+static void check_counts(void)
+{
+    uint32_t sum = 0;
+
+    for (int state = 0; state < SLOT_STATE_COUNT; state++) {
+        uint32_t count = 0;
+
+        for (uint32_t i = 0; i < CAPACITY; i++)
+            count += table.slots[i].state == (enum slot_state)state;
+        ck_assert_uint_eq(table.n_by_state[state], count);
+        sum += count;
+    }
+    ck_assert_uint_eq(sum, CAPACITY);
+    ck_assert_uint_eq(slot_n_taken(&table), CAPACITY - table.n_by_state[SLOT_FREE]);
+}
+
+/* ---- taking ---- */
+
+START_TEST(taken_slot_is_greeting_and_empty)
+{
+    const struct slot *slot = slot_take(&table, 77, &nobody, 12345);
+
+    ck_assert_ptr_nonnull(slot);
+    ck_assert_int_eq(slot->state, SLOT_GREETING);
+    ck_assert_int_eq(slot->lane_fd, 77);
+    ck_assert_int_eq(slot->bell_fd, -1);
+    ck_assert_uint_eq(slot->peer.uid, nobody.uid);
+    ck_assert_uint_eq(slot->peer.gid, nobody.gid);
+    ck_assert_int_eq(slot->peer.pid, nobody.pid);
+    ck_assert_uint_eq(slot->taken_ns, 12345);
+    ck_assert_ptr_null(slot->channel.region.base);
+    ck_assert_uint_eq(slot->live.first, HANDLER_NONE);
+    ck_assert_uint_eq(slot->unsent.first, HANDLER_NONE);
+    ck_assert_uint_eq(slot_n_live(slot), 0);
+    check_counts();
+}
+END_TEST
+
+START_TEST(first_takers_get_the_numbers_in_order)
+{
+    for (uint32_t i = 0; i < LIMIT; i++)
+        ck_assert_uint_eq(take()->index, i);
+    ck_assert_uint_eq(table.n_used, LIMIT);
+    ck_assert_uint_eq(table.n_taken, LIMIT);
+    check_counts();
+}
+END_TEST
+
+START_TEST(none_is_taken_beyond_the_limit)
+{
+    for (int i = 0; i < LIMIT; i++)
+        (void)take();
+
+    ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1));
+    ck_assert_uint_eq(table.n_taken, LIMIT); /* who got none is not counted */
+}
+END_TEST
+
+START_TEST(limit_can_be_raised_and_lowered_at_any_time)
+{
+    struct slot *slots[LIMIT + 1];
+
+    for (int i = 0; i < LIMIT; i++)
+        slots[i] = take();
+    table.limit = LIMIT + 1;
+    slots[LIMIT] = take();
+    table.limit = LIMIT - 1;
+
+    ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1));
+    give_back(slots[0]);
+    give_back(slots[1]);
+    ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1)); /* three are taken still */
+    give_back(slots[2]);
+    (void)take();
+    check_counts();
+}
+END_TEST
+
+START_TEST(free_slots_are_used_again_before_new_memory_is_touched)
+{
+    struct slot *a = take(), *b = take();
+
+    give_back(a);
+    give_back(b);
+
+    ck_assert_ptr_eq(take(), b);
+    ck_assert_ptr_eq(take(), a);
+    ck_assert_uint_eq(take()->index, 2);
+    check_counts();
+}
+END_TEST
+
+START_TEST(next_taker_gets_a_generation_of_its_own_and_nothing_else)
+{
+    struct slot *slot = take();
+    uint32_t generation = slot->generation;
+
+    slot->calls = 5;
+    slot->news = FIPC_NEWS_RECORDS;
+    slot->active_ns = 6;
+    slot->blocked_ns = 7;
+    give_back(slot);
+
+    ck_assert_ptr_eq(take(), slot);
+    ck_assert_uint_eq(slot->generation, generation + 1);
+    ck_assert_uint_eq(slot->calls, 0);
+    ck_assert_uint_eq(slot->news, FIPC_NEWS_NONE);
+    ck_assert_uint_eq(slot->active_ns, 0);
+    ck_assert_uint_eq(slot->blocked_ns, 0);
+}
+END_TEST
+
+/* ---- finding ---- */
+
+START_TEST(taken_slot_is_found_by_index_and_generation)
+{
+    struct slot *slot = take();
+
+    ck_assert_ptr_eq(slot_find(&table, slot->index, slot->generation), slot);
+}
+END_TEST
+
+START_TEST(stale_generation_finds_nothing)
+{
+    struct slot *slot = take();
+    uint32_t stale = slot->generation;
+
+    give_back(slot);
+    ck_assert_ptr_null(slot_find(&table, slot->index, stale)); /* free */
+    (void)take();
+    ck_assert_ptr_null(slot_find(&table, slot->index, stale)); /* somebody else's */
+    ck_assert_ptr_eq(slot_find(&table, slot->index, stale + 1), slot);
+    ck_assert_ptr_null(slot_find(&table, slot->index, stale + 2));
+}
+END_TEST
+
+START_TEST(slot_that_never_was_taken_is_not_found)
+{
+    ck_assert_ptr_null(slot_find(&table, 0, 0));
+    ck_assert_ptr_null(slot_find(&table, CAPACITY - 1, 0));
+    ck_assert_ptr_null(slot_find(&table, CAPACITY, 0));
+    ck_assert_ptr_null(slot_find(&table, SLOT_NONE, 0));
+}
+END_TEST
+
+/* ---- states ---- */
+
+static bool is_edge(enum slot_state from, enum slot_state to)
+{
+    switch (from) {
+    case SLOT_FREE:
+        return to == SLOT_GREETING;
+    case SLOT_GREETING:
+        return to == SLOT_OPEN || to == SLOT_ONESHOT || to == SLOT_CLOSING;
+    case SLOT_OPEN:
+    case SLOT_ONESHOT:
+        return to == SLOT_CLOSING;
+    default:
+        return to == SLOT_FREE;
+    }
+}
+
+#define PAIRS (SLOT_STATE_COUNT * SLOT_STATE_COUNT)
+#define PAIR_FROM(i) ((enum slot_state)((i) / SLOT_STATE_COUNT))
+#define PAIR_TO(i) ((enum slot_state)((i) % SLOT_STATE_COUNT))
+
+/* A slot in that state, whichever way it got there. */
+static struct slot *slot_in(enum slot_state state)
+{
+    struct slot *slot = &table.slots[0];
+
+    table.n_by_state[slot->state]--;
+    table.n_by_state[state]++;
+    slot->state = state;
+    return slot;
+}
+
+START_TEST(setter_moves_along_every_edge_and_counts)
+{
+    struct slot *slot;
+
+    if (!is_edge(PAIR_FROM(_i), PAIR_TO(_i)))
+        return;
+    slot = slot_in(PAIR_FROM(_i));
+
+    slot_set_state(&table, slot, PAIR_TO(_i));
+
+    ck_assert_int_eq(slot->state, PAIR_TO(_i));
+    check_counts();
+}
+END_TEST
+
+#ifndef NDEBUG
+START_TEST(setter_dies_where_there_is_no_edge)
+{
+    static const struct rlimit no_core = {0, 0};
+    int status;
+    pid_t pid;
+
+    if (is_edge(PAIR_FROM(_i), PAIR_TO(_i)))
+        return;
+
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)close(STDERR_FILENO); /* what assert() prints is expected */
+        slot_set_state(&table, slot_in(PAIR_FROM(_i)), PAIR_TO(_i));
+        _exit(0);
+    }
+
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_int_eq(WTERMSIG(status), SIGABRT);
+}
+END_TEST
+#endif
+
+START_TEST(kind_is_what_the_taker_turned_out_to_be)
+{
+    struct slot *session = take(), *oneshot = take();
+
+    ck_assert_str_eq(slot_kind_name(session), "greeting");
+    slot_set_state(&table, session, SLOT_OPEN);
+    session->channel.region.base = &table; /* any region */
+    slot_set_state(&table, oneshot, SLOT_ONESHOT);
+
+    ck_assert_str_eq(slot_kind_name(session), "session");
+    ck_assert_str_eq(slot_kind_name(oneshot), "oneshot");
+    ck_assert_str_eq(slot_state_name(SLOT_OPEN), "open");
+    session->channel.region.base = NULL;
+}
+END_TEST
+
+START_TEST(live_handlers_are_those_that_did_not_end)
+{
+    struct slot *slot = take();
+
+    slot->n_handlers[HANDLER_TAKEN] = 1;
+    slot->n_handlers[HANDLER_ROUTED] = 10;
+    slot->n_handlers[HANDLER_RUNNING] = 100;
+    slot->n_handlers[HANDLER_REPLYING] = 1000;
+
+    ck_assert_uint_eq(slot_n_live(slot), 1111);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("slot");
+    TCase *taking = tcase_create("taking");
+    TCase *finding = tcase_create("finding");
+    TCase *states = tcase_create("states");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(taking, make_table, drop_table);
+    tcase_add_test(taking, taken_slot_is_greeting_and_empty);
+    tcase_add_test(taking, first_takers_get_the_numbers_in_order);
+    tcase_add_test(taking, none_is_taken_beyond_the_limit);
+    tcase_add_test(taking, limit_can_be_raised_and_lowered_at_any_time);
+    tcase_add_test(taking, free_slots_are_used_again_before_new_memory_is_touched);
+    tcase_add_test(taking, next_taker_gets_a_generation_of_its_own_and_nothing_else);
+    suite_add_tcase(suite, taking);
+
+    tcase_add_checked_fixture(finding, make_table, drop_table);
+    tcase_add_test(finding, taken_slot_is_found_by_index_and_generation);
+    tcase_add_test(finding, stale_generation_finds_nothing);
+    tcase_add_test(finding, slot_that_never_was_taken_is_not_found);
+    suite_add_tcase(suite, finding);
+
+    tcase_add_checked_fixture(states, make_table, drop_table);
+    tcase_add_loop_test(states, setter_moves_along_every_edge_and_counts, 0, PAIRS);
+#ifndef NDEBUG
+    tcase_add_loop_test(states, setter_dies_where_there_is_no_edge, 0, PAIRS);
+#endif
+    tcase_add_test(states, kind_is_what_the_taker_turned_out_to_be);
+    tcase_add_test(states, live_handlers_are_those_that_did_not_end);
+    suite_add_tcase(suite, states);
+
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

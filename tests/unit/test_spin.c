@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking before sleeping: for how long, and when never. The tests own the clock where the module
+ * takes it. */
+#include "common/spin.h"
+
+#include "common/clock.h"
+#include "tests/unit/fixture.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#define PROBE_NS (2 * FIPC_NS_PER_US)
+#define LIMIT_NS (50 * FIPC_NS_PER_US)
+#define HOUR_NS (3600 * FIPC_NS_PER_S)
+
+static struct fipc_spin spin;
+
+static void make_spin(void) { fipc_spin_init(&spin, LIMIT_NS); }
+
+/* Turns of a round that began at @now_ns, @limit of them at most. */
+static unsigned count_turns(uint64_t now_ns, unsigned limit)
+{
+    unsigned n_turns = 0;
+
+    fipc_spin_begin(&spin, now_ns);
+    while (n_turns < limit && fipc_spin_again(&spin))
+        n_turns++;
+    return n_turns;
+}
+
+static int count_cpus(cpu_set_t *ret_allowed)
+{
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(*ret_allowed), ret_allowed), 0);
+    return CPU_COUNT(ret_allowed);
+}
+
+static void allow_first_cpu_only(const cpu_set_t *allowed)
+{
+    cpu_set_t first;
+    size_t cpu = 0;
+
+    while (!CPU_ISSET(cpu, allowed))
+        cpu++;
+    CPU_ZERO(&first);
+    CPU_SET(cpu, &first);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(first), &first), 0);
+}
+
+/* ---- the budget ---- */
+
+static const struct {
+    uint64_t limit_ns, budget_ns;
+    bool hit;
+    uint64_t learned_ns;
+} lessons[] = {
+    {LIMIT_NS, LIMIT_NS, true, LIMIT_NS},
+    {LIMIT_NS, LIMIT_NS, false, LIMIT_NS / 2},
+    {LIMIT_NS, 10000, true, 20000},
+    {LIMIT_NS, 25000, true, LIMIT_NS},
+    {LIMIT_NS, 25001, true, LIMIT_NS},
+    {LIMIT_NS, 40000, true, LIMIT_NS},
+    {LIMIT_NS, 2 * PROBE_NS + 2, false, PROBE_NS + 1},
+    {LIMIT_NS, 2 * PROBE_NS, false, PROBE_NS},
+    {LIMIT_NS, PROBE_NS, false, PROBE_NS},
+    {LIMIT_NS, PROBE_NS, true, 2 * PROBE_NS},
+    {PROBE_NS / 2, PROBE_NS / 2, false, PROBE_NS / 2},
+    {PROBE_NS / 2, PROBE_NS / 2, true, PROBE_NS / 2},
+    {0, 0, true, 0},
+    {0, 0, false, 0},
+};
+
+START_TEST(hit_doubles_and_miss_halves_the_budget_within_its_bounds)
+{
+    fipc_spin_init(&spin, lessons[_i].limit_ns);
+    ck_assert_uint_eq(spin.budget_ns, lessons[_i].limit_ns);
+    spin.budget_ns = lessons[_i].budget_ns;
+
+    fipc_spin_end(&spin, lessons[_i].hit);
+    ck_assert_uint_eq(spin.budget_ns, lessons[_i].learned_ns);
+}
+END_TEST
+
+START_TEST(misses_lead_to_the_probe_and_hits_back_to_the_limit)
+{
+    for (int i = 0; i < 10; i++)
+        fipc_spin_end(&spin, false);
+    ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
+    for (int i = 0; i < 10; i++)
+        fipc_spin_end(&spin, true);
+    ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
+}
+END_TEST
+
+/* ---- a round ---- */
+
+START_TEST(limit_of_zero_never_spins)
+{
+    fipc_spin_init(&spin, 0);
+    ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 0);
+}
+END_TEST
+
+START_TEST(round_ends_soon_after_its_budget)
+{
+    cpu_set_t allowed;
+
+    if (count_cpus(&allowed) == 1)
+        return;
+    ck_assert_uint_lt(count_turns(fipc_now_ns() - LIMIT_NS, 100), 100);
+}
+END_TEST
+
+static long count_switches(void)
+{
+    struct rusage usage;
+
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nivcsw;
+}
+
+START_TEST(round_goes_on_within_its_budget)
+{
+    long n_switches = count_switches();
+    cpu_set_t allowed;
+    unsigned n_turns;
+
+    if (count_cpus(&allowed) == 1)
+        return;
+    fipc_spin_init(&spin, HOUR_NS);
+    n_turns = count_turns(fipc_now_ns(), 1000);
+    if (count_switches() == n_switches) /* else somebody had use for this CPU */
+        ck_assert_uint_eq(n_turns, 1000);
+}
+END_TEST
+
+START_TEST(each_round_has_a_budget_of_its_own)
+{
+    cpu_set_t allowed;
+
+    if (count_cpus(&allowed) == 1)
+        return;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_lt(count_turns(fipc_now_ns() - LIMIT_NS, 100), 100);
+        fipc_spin_end(&spin, true);
+        ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 1);
+    }
+}
+END_TEST
+
+START_TEST(round_ends_at_an_involuntary_context_switch)
+{
+    cpu_set_t allowed;
+
+    if (count_cpus(&allowed) == 1)
+        return;
+    fipc_spin_init(&spin, HOUR_NS);
+    fipc_spin_begin(&spin, fipc_now_ns() - FIPC_NS_PER_MS); /* long enough ago to yield */
+    spin.involuntary_switches = INT32_MAX; /* so many there were at the last yield */
+    for (int i = 0; i < 100; i++)
+        if (!fipc_spin_again(&spin))
+            return;
+    ck_abort_msg("went on");
+}
+END_TEST
+
+/* ---- one CPU ---- */
+
+START_TEST(never_where_only_one_cpu_is_allowed)
+{
+    cpu_set_t allowed;
+
+    (void)count_cpus(&allowed);
+    allow_first_cpu_only(&allowed);
+    ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 0);
+}
+END_TEST
+
+START_TEST(allowed_cpus_are_looked_at_once_a_second)
+{
+    uint64_t now_ns = HOUR_NS;
+    cpu_set_t allowed;
+
+    if (count_cpus(&allowed) == 1)
+        return;
+    ck_assert_uint_eq(count_turns(now_ns, 1), 1);
+    allow_first_cpu_only(&allowed);
+    ck_assert_uint_eq(count_turns(now_ns + FIPC_NS_PER_S - 1, 1), 1);
+    ck_assert_uint_eq(count_turns(now_ns + FIPC_NS_PER_S, 1), 0);
+
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
+    ck_assert_uint_eq(count_turns(now_ns + 2 * FIPC_NS_PER_S - 1, 1), 0);
+    ck_assert_uint_eq(count_turns(now_ns + 2 * FIPC_NS_PER_S, 1), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spin");
+    TCase *budget = add_case(suite, "budget");
+    TCase *round = add_case(suite, "round");
+    TCase *one_cpu = add_case(suite, "one cpu");
+
+    tcase_add_checked_fixture(budget, make_spin, NULL);
+    tcase_add_loop_test(budget, hit_doubles_and_miss_halves_the_budget_within_its_bounds, 0,
+                        COUNT_OF(lessons));
+    tcase_add_test(budget, misses_lead_to_the_probe_and_hits_back_to_the_limit);
+
+    tcase_add_checked_fixture(round, make_spin, NULL);
+    tcase_add_test(round, limit_of_zero_never_spins);
+    tcase_add_test(round, round_ends_soon_after_its_budget);
+    tcase_add_test(round, round_goes_on_within_its_budget);
+    tcase_add_test(round, each_round_has_a_budget_of_its_own);
+    tcase_add_test(round, round_ends_at_an_involuntary_context_switch);
+
+    tcase_add_checked_fixture(one_cpu, make_spin, NULL);
+    tcase_add_test(one_cpu, never_where_only_one_cpu_is_allowed);
+    tcase_add_test(one_cpu, allowed_cpus_are_looked_at_once_a_second);
+    return run_suite(suite);
+}
