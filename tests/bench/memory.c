@@ -7,7 +7,7 @@
  * A page of a region that the broker touched is in its RSS too. The first sum counts it twice, and
  * is so an upper bound; the second counts it once.
  */
-#include "common/fd.h"
+#include "tests/bench/process_memory.h"
 
 #include <errno.h>
 #include <fipc/client.h>
@@ -35,14 +35,9 @@ struct broker {
     pid_t pid;
 };
 
-/* Of one process, in KiB. */
-struct memory {
-    unsigned long rss, anonymous, shared;
-};
-
 struct result {
     unsigned long sessions;
-    struct memory broker, client; /* what they grew by */
+    struct process_memory broker, client; /* what they grew by */
     unsigned long region_blocks;
 };
 
@@ -163,38 +158,20 @@ static void allow_many_fds(void)
 
 /* ---- memory ---- */
 
-static bool read_kib(const char *line, const char *key, unsigned long *ret_kib)
+static struct process_memory memory_of(pid_t pid)
 {
-    size_t length = strlen(key);
+    struct process_memory memory;
+    int r = process_memory_of(pid, &memory);
 
-    if (strncmp(line, key, length) != 0)
-        return false;
-    *ret_kib = strtoul(line + length, NULL, 10);
-    return true;
-}
-
-static struct memory memory_of(pid_t pid)
-{
-    struct memory memory = {0};
-    char path[PATH_BYTES], line[256];
-    FILE *status;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    status = fopen(path, "re");
-    if (status == NULL)
-        die(path);
-    while (fgets(line, sizeof(line), status) != NULL) {
-        if (!read_kib(line, "VmRSS:", &memory.rss) &&
-            !read_kib(line, "RssAnon:", &memory.anonymous))
-            (void)read_kib(line, "RssShmem:", &memory.shared);
-    }
-    (void)fclose(status);
+    if (r < 0)
+        die_of("/proc/PID/status", r);
     return memory;
 }
 
-static struct memory memory_growth(const struct memory *before, const struct memory *after)
+static struct process_memory memory_growth(const struct process_memory *before,
+                                           const struct process_memory *after)
 {
-    return (struct memory){
+    return (struct process_memory){
         .rss = after->rss - before->rss,
         .anonymous = after->anonymous - before->anonymous,
         .shared = after->shared - before->shared,
@@ -241,7 +218,7 @@ static unsigned long region_blocks(void)
 
 static void measure(unsigned long sessions, struct result *ret_result)
 {
-    struct memory broker_before, broker_after, client_before, client_after;
+    struct process_memory broker_before, broker_after, client_before, client_after;
     fipc_client **clients = calloc(sessions, sizeof(fipc_client *));
 
     if (clients == NULL)
@@ -273,7 +250,7 @@ struct cost {
 
 static struct cost cost_of(const struct result *result)
 {
-    const struct memory *grown = &result->broker;
+    const struct process_memory *grown = &result->broker;
     double sessions = (double)result->sessions;
 
     return (struct cost){

@@ -75,6 +75,47 @@ START_TEST(replies_that_a_dead_broker_had_written_still_count)
 }
 END_TEST
 
+/* Echoes a loan. */
+static int echo_loan(size_t size, uint64_t id)
+{
+    fipc_message *loan, *reply;
+    int r;
+
+    EXPECT(fipc_loan(client, "fipc.echo", size, &loan) == 0);
+    pattern_fill(fipc_loan_data(loan), size, id);
+    r = fipc_send(loan, 0, PATIENT_MS, &reply);
+    if (r < 0)
+        return r;
+    EXPECT(fipc_size(reply) == size && pattern_matches(fipc_data(reply), size, id));
+    fipc_free(reply);
+    return 0;
+}
+
+static void *call_a_deaf_broker(void *arg)
+{
+    int how = *(const int *)arg;
+
+    EXPECT((how == 0 ? echo(client, 5000, 1) : echo_loan(5000, 1)) == 0);
+    return NULL;
+}
+
+START_TEST(request_that_a_dead_broker_never_took_goes_to_the_next)
+{
+    pthread_t threads[4];
+
+    ck_assert_int_eq(echo(client, 1, 1), 0);
+    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
+    for (int i = 0; i < 4; i++)
+        threads[i] = thread_start(call_a_deaf_broker, &_i);
+    for (int i = 0; i < 20; i++) /* until they sleep; if one comes later, it is no test of this */
+        test_pause();
+    test_broker_kill(&broker);
+    test_broker_start(&broker, NULL);
+    for (int i = 0; i < 4; i++)
+        thread_join(threads[i]);
+}
+END_TEST
+
 static void kill_broker(void) { test_broker_kill(&broker); }
 
 static void stop_broker(void) { test_broker_stop(&broker); }
@@ -397,6 +438,7 @@ static void add_cases(Suite *suite)
     tcase_add_checked_fixture(death, set_up_client, tear_down_client);
     tcase_add_test(death, death_is_told_within_100_ms);
     tcase_add_test(death, replies_that_a_dead_broker_had_written_still_count);
+    tcase_add_loop_test(death, request_that_a_dead_broker_never_took_goes_to_the_next, 0, 2);
     tcase_add_loop_test(death, next_call_finds_the_next_broker, 0, COUNT_OF(ends));
     tcase_add_loop_test(death, call_without_a_broker_is_refused_at_its_deadline, 0, COUNT_OF(ends));
     tcase_add_test(death, call_waits_for_the_next_broker);

@@ -72,6 +72,16 @@ START_TEST(loan_that_others_overtake_is_sent_whole)
 }
 END_TEST
 
+START_TEST(open_loan_stops_nobody)
+{
+    fipc_message *loan = borrow(100, 5);
+
+    for (uint64_t i = 0; i < 300; i++) /* four rings full */
+        ck_assert_int_eq(echo(client, 1000, i), 0);
+    send_and_check(loan, 100, 5);
+}
+END_TEST
+
 START_TEST(open_loan_keeps_the_session)
 {
     fipc_message *loan = borrow(100, 1), *other = borrow(100, 2);
@@ -149,6 +159,7 @@ int main(void)
     tcase_add_test(loans, loan_that_is_freed_leaves_its_room);
     tcase_add_test(loans, loans_are_sent_in_any_order);
     tcase_add_loop_test(loans, loan_that_others_overtake_is_sent_whole, 0, COUNT_OF(sizes));
+    tcase_add_test(loans, open_loan_stops_nobody);
     tcase_add_test(loans, open_loan_keeps_the_session);
     tcase_add_test(loans, loan_to_nobody_is_told_when_it_is_sent);
     tcase_add_test(loans, loan_without_room_is_lent_from_the_heap);

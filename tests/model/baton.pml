@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that share a handle: one of them, the reader, holds the baton, reads the ring and sleeps on the end word; the
- * others sleep on words of their own. Nobody sleeps for ever whose reply is there, or who could have the room that is
- * there; there is one reader at most; and nobody goes round and round without anything to do.
+ * Threads that share a handle: one of them, the reader, holds the baton, reads the ring and
+ * sleeps on the end word; the others sleep on words of their own. Nobody sleeps for ever whose
+ * reply is there, or who could have the room that is there; there is one reader at most; and
+ * nobody goes round and round without anything to do.
  *
- * A thread is fipc_baton_wait() of client/baton.c with fipc_reader_read() of client/reader.c, over fipc_end_arm() and
- * fipc_end_disarm() of common/bell.c; the broker is fipc_channel_ring() of common/channel.c. A deadline may pass at any
- * moment of a sleep. Without POSTS three threads wait for replies. With POSTS thread 0 does, the other two wait for room
- * for a message without a reply; thread 0 may be answered only after they had their turn, so that no reply hides a lost
- * wake-up for room.
+ * A thread is fipc_baton_wait() of client/baton.c with fipc_reader_read() of client/reader.c,
+ * over fipc_end_arm() and fipc_end_disarm() of common/bell.c; the broker is fipc_channel_ring()
+ * of common/channel.c. A deadline may pass at any moment of a sleep. Without POSTS three threads
+ * wait for replies. With POSTS thread 0 does, the other two wait for room for a message without
+ * a reply; thread 0 may be answered only after they had their turn, so that no reply hides a
+ * lost wake-up for room.
  *
- * A thread that wants room while another one sleeps kicks the reader, as if the peer had rung, so that it arms again with
- * ROOM. For that the reader arms under the mutex: were it to choose its word under the mutex and to store it later, a
- * kick in between would find it awake and be lost (LATE_ARMING). And those who are told of room don't count as wanting
- * it, or else the reader, which looks at the room after each fence, could not sleep until they ran (STILL_WANTED).
+ * A thread that wants room while another one sleeps kicks the reader, as if the peer had rung,
+ * so that it arms again with ROOM. For that the reader arms under the mutex: were it to choose
+ * its word under the mutex and to store it later, a kick in between would find it awake and be
+ * lost (LATE_ARMING). And those who are told of room don't count as wanting it, or else the
+ * reader, which looks at the room after each fence, could not sleep until they ran
+ * (STILL_WANTED).
  *
- * Broken twins: NO_PASS_ON_TIMEOUT, PASS_ONLY_AFTER_READING, UNLOCKED_TEST, LATE_RESET, LATE_CLEARING, and with POSTS
- * also LATE_ARMING, NO_KICK, NO_NEWS_OF_ROOM, STILL_WANTED.
+ * Broken twins: NO_PASS_ON_TIMEOUT, PASS_ONLY_AFTER_READING, UNLOCKED_TEST, LATE_RESET,
+ * LATE_CLEARING, and with POSTS also LATE_ARMING, NO_KICK, NO_NEWS_OF_ROOM, STILL_WANTED.
  */
 #define THREADS 3
 #ifdef POSTS
@@ -42,7 +46,7 @@ mtype = { READ, KICK, SLEEP, LEAVE };
 bool in_futex_queue;   /* the kernel's: the reader sleeps on the end word */
 byte records[THREADS]; /* the reply ring: whose reply */
 
-/* Under the mutex. What a thread does while it holds it is one step, where the peer has no part in it. */
+/* Under the mutex. What a thread does with it is one step, unless the broker has a part in it. */
 bool locked;
 bool reading;
 bool asleep_for_room; /* the reader armed with ROOM */
@@ -223,7 +227,11 @@ inline wait_for_news()
     :: atomic { !room_is_wanted -> locked = false } /* spins */
         atomic { !locked -> locked = true }
     fi;
-    atomic { asleep = true; asleep_for_room = room_is_wanted; word = (asleep_for_room -> ASLEEP_ROOM : ASLEEP) }
+    atomic {
+        asleep = true;
+        asleep_for_room = room_is_wanted;
+        word = (asleep_for_room -> ASLEEP_ROOM : ASLEEP)
+    }
 #ifdef LATE_ARMING
     locked = false;
 #endif
@@ -319,7 +327,7 @@ to_sleep:
     fi
 }
 
-/* Replies come in any order; but between two that wait equally long, which is first makes no difference. */
+/* Replies come in any order; but which is first of two for equal threads makes no difference. */
 #define equal(thread) (impatient[thread - 1] == impatient[thread])
 #ifdef POSTS
 #define may_answer_0 (!answered[0] && (!reply_last || (gone[1] && gone[2])))

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The broker closes an idle slot while the client sends: each request is delivered or sent again elsewhere, never both,
- * never neither.
+ * The broker closes an idle slot while the client sends: each request is delivered or sent again
+ * elsewhere, never both, never neither.
  *
- * The broker is fipc_end_close() of common/bell.c with the last look that daemon/ takes after it; its farewell, GOODBYE
- * or the lane's hang-up, says that its head stays where it is. The client is fipc_channel_flush() followed by a look at
- * CLOSING. A call waits for its answer. A post does not: if CLOSING is not set, it is delivered as far as the client
- * knows. If CLOSING is set, the head decides, but only after the farewell: during the last look it still moves.
+ * The broker is fipc_end_close() of common/bell.c and a last look after it; its farewell, GOODBYE
+ * or the lane's hang-up, says that its head stays where it is. The client is fipc_channel_ring()
+ * and a look at CLOSING after it. A call waits for its answer. A post does not: if CLOSING is not
+ * set, it is delivered as far as the client knows. If CLOSING is set, the head decides, but only
+ * after the farewell: during the last look it still moves.
  *
- * A client that keeps each record, posts too, until the head passed it needs neither CLOSING nor the last look nor their
- * fences, only the farewell: that is KEEPS_RECORDS.
+ * With KEEPS_RECORDS the client keeps each record, a post's too, until the head passed it, or sends
+ * it again after the farewell. Then the farewell is enough: CLOSING, the last look and their fences
+ * are not needed (FAREWELL_ONLY). That is outcome_of() of client/reader.c with daemon/slot_close.c,
+ * which takes no last look.
  *
- * Broken twins: NO_CLOSING_FENCE, NO_PUBLISHER_FENCE, NO_LAST_LOOK, NO_LOOK_AT_CLOSING, NO_WAIT_FOR_FAREWELL,
- * TAKES_AFTER_FAREWELL.
+ * Broken twins: NO_CLOSING_FENCE, NO_PUBLISHER_FENCE, NO_LAST_LOOK, NO_LOOK_AT_CLOSING,
+ * NO_WAIT_FOR_FAREWELL, TAKES_AFTER_FAREWELL; the last one of FAREWELL_ONLY, too.
  */
+#ifdef FAREWELL_ONLY
+#define KEEPS_RECORDS
+#define NO_CLOSING_FENCE
+#define NO_PUBLISHER_FENCE
+#define NO_LAST_LOOK
+#define NO_LOOK_AT_CLOSING
+#endif
+
 #define REQUESTS 3
 
 #define CPUS 2

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared memory as CPUs with store buffers show it (total store order, as on x86): a store waits in its CPU's buffer,
- * oldest first, and reaches memory at any later moment; a load looks at memory at once, and so overtakes the CPU's own
- * earlier stores. That is the one reordering which a release store and an acquire load leave open on every CPU, and
- * against which common/bell.c has its seq_cst fences.
+ * Shared memory as CPUs with store buffers show it (total store order, as on x86): a store waits
+ * in its CPU's buffer, oldest first, and reaches memory at any later moment; a load looks at
+ * memory at once, and so overtakes the CPU's own earlier stores. That is the reordering which
+ * release stores and acquire loads leave open, and against which common/bell.c has its seq_cst
+ * fences. What weaker CPUs reorder besides is up to release and acquire, and not checked here.
  *
  * A model defines CPUS and WORDS, then includes this file first.
  */
-#define STORES 2 /* room in a buffer: enough for two stores in a row, each of which the next load may overtake */
+#define STORES 2 /* room in a buffer: for two stores in a row, which the next load overtakes */
 
 byte memory[WORDS];
 chan stores[CPUS] = [STORES] of { byte, byte }; /* word, value */
@@ -31,7 +32,7 @@ inline store(cpu, address, content)
     stores[cpu]!address, content
 }
 
-/* A CPU sees its own waiting stores; no model needs that, since each end keeps its own positions to itself. */
+/* A CPU sees its own waiting stores; no model needs that: an end keeps its positions to itself. */
 inline load(cpu, address, loaded)
 {
     atomic { assert(!stores[cpu]??[eval(address), _]); loaded = memory[address] }
@@ -41,12 +42,6 @@ inline load(cpu, address, loaded)
 inline fence(cpu)
 {
     drained(cpu)
-}
-
-/* A store whose fence follows at once, with no load between: nobody can tell when it left the buffer. */
-inline store_and_fence(cpu, address, content)
-{
-    atomic { drained(cpu) -> memory[address] = content }
 }
 
 /* A locked instruction: drains the buffer, then reads and writes memory in one step. */

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whoever waits for room gets it: the consumer rings for a new head only if the ROOM flag is set and half the ring is
- * free. And two ends that fill each other's ring don't deadlock, as whoever waits for room also takes what comes in.
+ * Whoever waits for room gets it: the consumer rings for a new head only if the ROOM flag is set
+ * and half the ring is free. And two ends that fill each other's ring don't deadlock, as whoever
+ * waits for room also takes what comes in.
  *
- * An end is fipc_producer_has_room(), fipc_consumer_left_room() and fipc_channel_flush() with fipc_end_arm() and
- * fipc_end_disarm() around its sleep, of common/ring.c, common/channel.c and common/bell.c. The ring has four units;
- * records take one or two, and one of them needs three, since it does not fit before the wrap.
+ * An end is fipc_producer_has_room(), fipc_consumer_left_room() and fipc_channel_ring() with
+ * fipc_end_arm() and fipc_end_disarm() around its sleep, of common/ring.c, common/channel.c and
+ * common/bell.c. The ring has four units; records take one or two, and one of them needs three,
+ * since it does not fit before the wrap.
  *
- * Without BOTH_WAYS only end 0 sends. With BROKER_ANSWERS_FIRST end 1 takes nothing while it waits for room, as
- * daemon/dispatch.c does: one end that always takes, the client's, is enough. Broken twins: NO_HEAD_FENCE, NO_ARM_FENCE, NO_SECOND_LOOK_AT_ROOM, NO_ROOM_FLAG,
+ * Without BOTH_WAYS only end 0 sends. With BROKER_ANSWERS_FIRST end 1 takes nothing while it
+ * waits for room, as daemon/dispatch.c does: one end that always takes, the client's, is enough.
+ * Broken twins: NO_HEAD_FENCE, NO_ARM_FENCE, NO_SECOND_LOOK_AT_ROOM, NO_ROOM_FLAG,
  * RING_ON_CROSSING_HALF, and with BOTH_WAYS also NO_TAKING.
  */
 #define CAPACITY 4

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No wake-up is lost: what was published is taken, although nobody rings an end that is awake. And an end that stops
- * sleeping knows whether a bell is on its way to it.
+ * No wake-up is lost: what was published is taken, although nobody rings an end that is awake.
+ * And an end that stops sleeping knows whether a bell is on its way to it.
  *
- * The consumer is fipc_end_arm(), fipc_end_sleep() and fipc_end_disarm(), a publisher is fipc_channel_flush() with its
- * fipc_end_rouse(), all of common/bell.c and common/channel.c. Two publishers share the consumer's end word: the peer
- * may ring for records in one thread and for room in another. The consumer sleeps on the futex or on its fds, as it
- * likes, again and again, and sometimes leaves before it is rung.
+ * The consumer is fipc_end_arm(), fipc_end_sleep() and fipc_end_disarm(), a publisher is
+ * fipc_channel_ring() with its fipc_end_rouse(), all of common/bell.c and common/channel.c. Two
+ * publishers share the consumer's end word: the peer may ring for records in one thread and for
+ * room in another. The consumer sleeps on the futex or on its fds, as it likes, again and again,
+ * and sometimes leaves before it is rung.
  *
- * Broken twins: NO_PUBLISHER_FENCE, NO_CONSUMER_FENCE, NO_SECOND_LOOK, RING_BEFORE_CLEARING, RING_WHERE_SEEN,
- * CLEAR_BY_STORE, RESET_BY_STORE, LATE_DRAIN.
+ * Broken twins: NO_PUBLISHER_FENCE, NO_CONSUMER_FENCE, NO_SECOND_LOOK, RING_BEFORE_CLEARING,
+ * RING_WHERE_SEEN, CLEAR_BY_STORE, RESET_BY_STORE, LATE_DRAIN.
  */
 #define PUBLISHERS 2
-#define MESSAGES 2 /* of each publisher */
+#define MESSAGES 2  /* of each publisher */
 #define DEADLINES 1 /* so often the consumer leaves unrung */
 
 #define CPUS 3
@@ -26,7 +27,7 @@
 #define ASLEEP_FD 2
 
 bool in_futex_queue; /* the kernel's: the consumer sleeps there until somebody takes it out */
-bool bell_waiting;   /* the kernel's: an eventfd's edge or a lane's byte; remembered until it is consumed */
+bool bell_waiting;   /* the kernel's: an eventfd's edge or a lane's byte, until it is consumed */
 bool claimed;        /* not of the code: somebody cleared the word and will ring for this sleep */
 
 inline ring(how)

@@ -20,6 +20,8 @@
 /* More than one user's slots. */
 #define SLOTS_PER_UID 1024
 #define SURPLUS 2000
+/* Of those who wait at most so many get a slot in one turn of the broker's loop. */
+#define SEATS_PER_TURN 32
 #define SESSION_KIB_MAX 14.0
 
 static struct test_broker broker;
@@ -359,6 +361,30 @@ START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
 }
 END_TEST
 
+/* One-shots leave their slot at once, so that one slot is enough for all; in between the loop
+ * serves others. */
+START_TEST(waiting_room_is_emptied_over_many_turns)
+{
+    const int surplus = 1000;
+    struct test_witness witness;
+    long long turns;
+
+    crowd_broker_start(&broker, "{\"slots\": {\"count\": 2, \"per_uid\": 2}}");
+    clients = crowd_clients_new(n_clients = 1 + surplus);
+    test_witness_open(&witness, &broker);
+    (void)hold_all_slots(2);
+    for (int i = 1; i <= surplus; i++)
+        ck_assert_int_eq(crowd_send_oneshot(&clients[i], &broker, i), 0);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == surplus);
+    turns = test_witness_number(&witness, "loop.turns");
+    raw_close(&clients[0]);
+    for (int i = 1; i <= surplus; i++)
+        ck_assert_int_eq(crowd_receive_oneshot(&clients[i], i), 0);
+    ck_assert_int_ge(test_witness_number(&witness, "loop.turns") - turns, surplus / SEATS_PER_TURN);
+    test_witness_close(&witness);
+}
+END_TEST
+
 /* One look at a client that tries again, as long as it is told to, when there is no place left to
  * wait. Return: whether it was served, and left. */
 static bool try_to_be_served(int number, uint64_t *due_ns)
@@ -434,6 +460,7 @@ static Suite *make_suite(void)
     tcase_add_test(crowd, sessions_held_at_the_same_time_are_all_served);
     tcase_add_test(crowd, session_costs_little_memory);
     tcase_add_test(crowd, clients_beyond_the_limit_are_served_in_the_order_in_which_they_came);
+    tcase_add_test(crowd, waiting_room_is_emptied_over_many_turns);
     tcase_add_test(crowd, clients_beyond_the_waiting_room_are_served_when_they_try_again);
     suite_add_tcase(suite, crowd);
     return suite;

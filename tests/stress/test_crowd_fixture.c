@@ -2,6 +2,7 @@
 #include "tests/stress/test_crowd_fixture.h"
 
 #include "common/fd.h"
+#include "tests/bench/process_memory.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -85,18 +86,10 @@ int crowd_count_mappings(const struct test_broker *broker)
 
 long crowd_rss_kib(const struct test_broker *broker)
 {
-    static const char key[] = "VmRSS:";
-    FILE *file = open_proc(broker, "status");
-    char line[256];
-    long kib = -1;
+    struct process_memory memory;
 
-    while (kib < 0 && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, key, sizeof(key) - 1) == 0)
-            kib = strtol(line + sizeof(key) - 1, NULL, 10);
-    }
-    (void)fclose(file);
-    ck_assert_int_gt(kib, 0);
-    return kib;
+    ck_assert_int_eq(process_memory_of(broker->pid, &memory), 0);
+    return (long)memory.rss;
 }
 
 long long crowd_number(const struct test_broker *broker, const char *path)
