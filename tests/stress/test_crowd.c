@@ -361,16 +361,16 @@ START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
 }
 END_TEST
 
-/* One-shots leave their slot at once, so that one slot is enough for all; in between the loop
- * serves others. */
+/* One-shots leave their slot at once, so that one slot is enough for all. In between the loop does
+ * other things; who comes meanwhile is the last. */
 START_TEST(waiting_room_is_emptied_over_many_turns)
 {
-    const int surplus = 1000;
+    const int surplus = 1000, newcomer = 1 + surplus;
     struct test_witness witness;
     long long turns;
 
     crowd_broker_start(&broker, "{\"slots\": {\"count\": 2, \"per_uid\": 2}}");
-    clients = crowd_clients_new(n_clients = 1 + surplus);
+    clients = crowd_clients_new(n_clients = newcomer + 1);
     test_witness_open(&witness, &broker);
     (void)hold_all_slots(2);
     for (int i = 1; i <= surplus; i++)
@@ -378,6 +378,10 @@ START_TEST(waiting_room_is_emptied_over_many_turns)
     TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == surplus);
     turns = test_witness_number(&witness, "loop.turns");
     raw_close(&clients[0]);
+    ck_assert_int_eq(crowd_send_oneshot(&clients[newcomer], &broker, newcomer), 0);
+    ck_assert_int_eq(crowd_receive_oneshot(&clients[newcomer], newcomer), 0);
+    for (int i = 1; i <= surplus; i++)
+        ck_assert(crowd_has_answer(&clients[i]));
     for (int i = 1; i <= surplus; i++)
         ck_assert_int_eq(crowd_receive_oneshot(&clients[i], i), 0);
     ck_assert_int_ge(test_witness_number(&witness, "loop.turns") - turns, surplus / SEATS_PER_TURN);

@@ -152,6 +152,8 @@ static const struct header_case good_headers[] = {
     {96, FIPC_KIND_REQUEST, CAPACITY - 96, CAPACITY},
     {CAPACITY / 2, FIPC_KIND_REQUEST, 0, CAPACITY / 2},
     {CAPACITY / 2, FIPC_KIND_SKIP, CAPACITY / 2, CAPACITY / 2},
+    {CAPACITY / 2 + 32, FIPC_KIND_SKIP, 32, CAPACITY / 2 + 32}, /* over a loan, for instance */
+    {CAPACITY, FIPC_KIND_SKIP, 0, CAPACITY},
     {CAPACITY / 2 - 31, UINT16_MAX, CAPACITY / 2, CAPACITY},
 };
 
@@ -293,11 +295,65 @@ START_TEST(head_of_a_ring_never_filled_may_not_pass_its_tail)
 }
 END_TEST
 
+START_TEST(bad_head_is_found_while_a_loan_is_stepped_over)
+{
+    struct fipc_loan loan;
+
+    ck_assert_int_eq(fipc_producer_reserve(&ring.producer, 1000, &loan), 0);
+    pattern_fill(loan.payload, 1000, 1);
+    ck_assert_int_eq(send_record(&ring, 2, PAYLOAD_MAX), 0);
+    ck_assert_int_eq(send_record(&ring, 3, 960), 0);
+    store_head(ring.producer.tail + 32);
+
+    expect_sending_refused();
+    ck_assert(pattern_matches(loan.payload, loan.size, 1));
+    fipc_producer_abort(&ring.producer, &loan);
+    expect_sending_refused();
+}
+END_TEST
+
+/* ---- what became of a record ---- */
+
+START_TEST(record_was_taken_once_the_head_passed_its_end)
+{
+    ring_pair_restart(&ring, starts[_i]);
+    for (uint64_t id = 0; id < 200; id++) {
+        uint64_t positions[3];
+
+        for (size_t i = 0; i < 3; i++) {
+            EXPECT(send_record(&ring, id + i, 100 * i) == 0);
+            positions[i] = ring.producer.tail;
+        }
+        for (size_t taken = 0; taken < 3; taken++) {
+            for (size_t i = 0; i < 3; i++)
+                EXPECT(fipc_producer_was_taken(&ring.producer, positions[i]) == (i < taken));
+            expect_record(&ring, id + taken, 100 * taken);
+        }
+        for (size_t i = 0; i < 3; i++)
+            EXPECT(fipc_producer_was_taken(&ring.producer, positions[i]));
+    }
+}
+END_TEST
+
+START_TEST(head_that_cannot_be_counts_as_taken)
+{
+    fill_ring(starts[_i]);
+    for (int i = 0; i < COUNT_OF(bad_heads); i++) {
+        if (bad_heads[i] % (int64_t)FIPC_RECORD_ALIGN != 0)
+            continue; /* inside the ring: some records were passed, some not */
+        store_head(ring.producer.head + (uint64_t)bad_heads[i]);
+        ck_assert(fipc_producer_was_taken(&ring.producer, ring.producer.tail));
+        ck_assert(fipc_producer_was_taken(&ring.producer, ring.producer.tail - CAPACITY / 2));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ring_corrupt");
     TCase *consumer = add_case(suite, "consumer");
     TCase *producer = add_case(suite, "producer");
+    TCase *taken = add_case(suite, "taken");
 
     tcase_add_checked_fixture(consumer, make_ring, drop_ring);
     tcase_add_loop_test(consumer, tail_that_cannot_be_is_refused, 0, COUNT_OF(bad_tails));
@@ -313,5 +369,10 @@ int main(void)
     tcase_add_loop_test(producer, head_that_cannot_be_is_refused, 0, COUNT_OF(bad_heads));
     tcase_add_test(producer, head_at_the_tail_is_no_error);
     tcase_add_test(producer, head_of_a_ring_never_filled_may_not_pass_its_tail);
+    tcase_add_test(producer, bad_head_is_found_while_a_loan_is_stepped_over);
+
+    tcase_add_checked_fixture(taken, make_ring, drop_ring);
+    tcase_add_loop_test(taken, record_was_taken_once_the_head_passed_its_end, 0, COUNT_OF(starts));
+    tcase_add_loop_test(taken, head_that_cannot_be_counts_as_taken, 0, COUNT_OF(starts));
     return run_suite(suite);
 }

@@ -165,6 +165,77 @@ START_TEST(overtaken_loan_takes_room_from_every_lap_until_it_ends)
 }
 END_TEST
 
+START_TEST(records_of_any_size_go_round_beside_an_open_loan)
+{
+    uint64_t random = (uint64_t)_i;
+    struct fipc_loan loan;
+
+    ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN - CAPACITY);
+    ck_assert_int_eq(open_loan(&loan, 1, 700), 0);
+    for (uint64_t id = 10; id < 300; id++) {
+        size_t size = random_below(&random, PAYLOAD_MAX + 1);
+
+        if (send_record(&ring, id, size) == 0)
+            expect_record(&ring, id, size);
+        else /* neither here nor after the loan */
+            EXPECT(span_of(size) > (CAPACITY - span_of(700)) / 2);
+    }
+    ck_assert(pattern_matches(loan.payload, 700, 1));
+    fipc_producer_abort(&ring.producer, &loan);
+}
+END_TEST
+
+START_TEST(full_ring_with_an_open_loan_says_so)
+{
+    struct fipc_loan loan, refused;
+
+    ck_assert_int_eq(open_loan(&loan, 1, PAYLOAD_MAX), 0);
+    (void)fill_up(100);
+    ck_assert_int_eq(fipc_producer_has_room(&ring.producer, 0), 0);
+    ck_assert_int_eq(fipc_producer_reserve(&ring.producer, 0, &refused), -EAGAIN);
+    ck_assert(pattern_matches(loan.payload, PAYLOAD_MAX, 1));
+    fipc_producer_abort(&ring.producer, &loan);
+}
+END_TEST
+
+/* Sends records of the largest sizes that go somewhere, and takes them. */
+static void send_whatever_fits(void)
+{
+    struct fipc_header header;
+    const void *payload;
+
+    for (int n = 0; n < 40; n++) {
+        size_t size = PAYLOAD_MAX / 2;
+
+        while (size > 0 && send_record(&ring, 60, size) < 0)
+            size -= 32;
+    }
+    while (take_past_skips(&ring, &header, &payload) == 0)
+        fipc_consumer_release(&ring.consumer);
+}
+
+/* No header of a skip may lie inside what it steps over. */
+START_TEST(several_loans_side_by_side_are_stepped_over_together)
+{
+    for (size_t gap = 0; gap < 512; gap += FIPC_RECORD_ALIGN) {
+        struct fipc_loan loans[3];
+
+        ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+        for (uint64_t id = 0; id < 3; id++) {
+            EXPECT(open_loan(&loans[id], id, 900) == 0);
+            if (gap > 0)
+                EXPECT(send_record(&ring, 50, gap - HEADER) == 0);
+        }
+        for (int lap = 0; lap < 3; lap++)
+            send_whatever_fits();
+        for (uint64_t id = 0; id < 3; id++) {
+            EXPECT(pattern_matches(loans[id].payload, 900, id));
+            fipc_producer_abort(&ring.producer, &loans[id]);
+        }
+    }
+}
+END_TEST
+
 /* ---- several loans ---- */
 
 #define N_LOANS 4
@@ -321,6 +392,10 @@ int main(void)
     tcase_add_loop_test(pinned, nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it,
                         0, N_PLACES);
     tcase_add_test(pinned, overtaken_loan_takes_room_from_every_lap_until_it_ends);
+
+    tcase_add_loop_test(pinned, records_of_any_size_go_round_beside_an_open_loan, 0, N_PLACES);
+    tcase_add_test(pinned, full_ring_with_an_open_loan_says_so);
+    tcase_add_loop_test(pinned, several_loans_side_by_side_are_stepped_over_together, 0, N_PLACES);
 
     tcase_add_checked_fixture(several, make_ring, drop_ring);
     tcase_add_loop_test(several, loans_end_in_any_order, 0, N_ORDERS);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* A client that waits for room is woken as soon as there is some, whoever reads for it; a broker
+ * under the test's control makes the room. */
+#include "tests/integration/client_fixture.h"
+#include "tests/integration/fake_broker.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#define ROUNDS 15
+#define TRIES 3
+
+/*
+ * A reader that was not woken looks by itself after 50 ms, so that waking it cannot be told from
+ * one round. Half of the rounds are this fast only if it is woken; a busy machine has three tries.
+ */
+#define FAST_NS (8 * FIPC_NS_PER_MS)
+
+static const unsigned char data[2000];
+
+static struct fake_broker fake;
+static pthread_t answering;
+
+static void *answer_first(void *arg)
+{
+    fake_accept(&fake);
+    fake_welcome(&fake);
+    fake_receive_request(&fake);
+    fake_answer(&fake);
+    return arg;
+}
+
+/* A session on which one call was made: from here on the test is the broker. */
+static void set_up(void)
+{
+    fipc_options options = {.size = sizeof(options), .socket = fake.address.sun_path};
+
+    note_holdings();
+    fake_init(&fake, 1);
+    answering = thread_start(answer_first, NULL);
+    ck_assert_int_eq(fipc_connect(&client, &options), 0);
+    ck_assert_int_eq(echo(client, 10, 1), 0);
+    thread_join(answering);
+}
+
+static void tear_down(void)
+{
+    close_client();
+    fake_deinit(&fake);
+    expect_same_holdings();
+}
+
+static int send_and_leave(unsigned flags)
+{
+    return fipc_call(client, "fipc.echo", data, sizeof(data), flags, 0, NULL);
+}
+
+static void fill_ring(void)
+{
+    int r;
+
+    do
+        r = send_and_leave(FIPC_NO_WAIT);
+    while (r == -ETIMEDOUT);
+    ck_assert_int_eq(r, -EAGAIN);
+}
+
+static void *call_without_room(void *arg)
+{
+    EXPECT(fipc_call(client, "fipc.echo", "last", 4, 0, PATIENT_MS, NULL) == 0);
+    return arg;
+}
+
+static uint32_t end_word(void)
+{
+    return atomic_load(&fipc_region_control(&fake.channel.region)->client.word);
+}
+
+static bool sleeps_for_room(void) { return end_word() == (FIPC_END_ASLEEP_FUTEX | FIPC_END_ROOM); }
+
+static bool is_last(void) { return fake.payload_bytes == 4; }
+
+/* Takes all that fills the ring, and answers the call that had to wait. */
+static void make_room(void)
+{
+    do
+        ck_assert(fake_receive(&fake));
+    while (!is_last());
+    fake_answer(&fake);
+}
+
+/* Return: how long it took from when there was a call without room until it was served */
+static uint64_t one_round(void)
+{
+    pthread_t thread;
+    uint64_t start_ns;
+
+    fill_ring();
+    start_ns = fipc_now_ns();
+    thread = thread_start(call_without_room, NULL);
+    TEST_WAIT_FOR(sleeps_for_room());
+    make_room();
+    thread_join(thread);
+    return fipc_now_ns() - start_ns;
+}
+
+static bool most_rounds_are_fast(void)
+{
+    int n_fast = 0;
+
+    for (int i = 0; i < ROUNDS; i++)
+        n_fast += one_round() < FAST_NS;
+    return n_fast > ROUNDS / 2;
+}
+
+START_TEST(who_waits_for_room_is_woken)
+{
+    int tries = 1;
+
+    while (!most_rounds_are_fast())
+        ck_assert_int_lt(tries++, TRIES);
+}
+END_TEST
+
+static void *read_for_all(void *arg)
+{
+    EXPECT(fipc_call(client, "fipc.echo", "read", 4, 0, PATIENT_MS, NULL) == 0);
+    return arg;
+}
+
+START_TEST(who_waits_for_room_is_woken_by_who_reads)
+{
+    pthread_t reader = thread_start(read_for_all, NULL);
+    struct fipc_header question;
+    int tries = 1;
+
+    fake_receive_request(&fake);
+    question = fake.header;
+    TEST_WAIT_FOR(end_word() == FIPC_END_ASLEEP_FUTEX);
+    while (!most_rounds_are_fast())
+        ck_assert_int_lt(tries++, TRIES);
+    fake.header = question;
+    fake_answer(&fake);
+    thread_join(reader);
+}
+END_TEST
+
+START_TEST(reply_that_nobody_rang_for_counts_after_death)
+{
+    pthread_t thread = thread_start(call_without_room, NULL);
+    struct fipc_header reply = {.kind = FIPC_KIND_REPLY};
+
+    fake_receive_request(&fake);
+    reply.id = fake.header.id;
+    TEST_WAIT_FOR(end_word() == FIPC_END_ASLEEP_FUTEX);
+    ck_assert_int_eq(shutdown(fake.lane_fd, SHUT_RDWR), 0);
+    ck_assert_int_eq(fipc_producer_send(&fake.channel.out, &reply, NULL, 0), 0);
+    thread_join(thread);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("client room");
+    TCase *room = tcase_create("room");
+
+    tcase_set_timeout(room, 60);
+    tcase_add_checked_fixture(room, set_up, tear_down);
+    tcase_add_test(room, who_waits_for_room_is_woken);
+    tcase_add_test(room, who_waits_for_room_is_woken_by_who_reads);
+    tcase_add_test(room, reply_that_nobody_rang_for_counts_after_death);
+    suite_add_tcase(suite, room);
+    return run_suite(suite);
+}
