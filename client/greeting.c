@@ -59,7 +59,8 @@ static int lane_connect(struct fipc_greeting *greeting)
     do {
         limit_connect(fd, greeting->connect_deadline_ns);
         r = connect(fd, (const struct sockaddr *)greeting->address, sizeof(*greeting->address));
-    } while (r < 0 && errno == EINTR);
+        /* signals may come faster than the shortest wait of the kernel ends */
+    } while (r < 0 && errno == EINTR && fipc_now_ns() < greeting->connect_deadline_ns);
     if (r < 0) {
         switch (errno) {
         case ENOENT:
@@ -67,6 +68,7 @@ static int lane_connect(struct fipc_greeting *greeting)
         case ECONNREFUSED:
             return -EAGAIN;
         case EAGAIN:
+        case EINTR:
             return -ECONNREFUSED;
         case EPROTOTYPE: /* a socket, but not a broker's */
             return -EPROTO;

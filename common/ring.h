@@ -78,9 +78,9 @@ void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positio
  * @ret_loan:  the room; stays where it is until commit or abort, since the producer may refer to it
  *
  * Never blocks, makes no system call. Several loans may be open: an older one that is overtaken
- * leaves a skip record in its place, which is published at once, and is copied when it is
- * committed. Until it ends its span is no room for others, so that -EAGAIN may last until then,
- * however much the consumer takes. Threads: the producer's only, or under its lock.
+ * leaves a skip record in its place, which is published at once, and is stepped over until it ends.
+ * Until then -EAGAIN may last, however much the consumer takes, for a record over a third of what
+ * the open loans leave. Threads: the producer's only, or under its lock.
  *
  * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the peer corrupted the ring
  * (close the channel)

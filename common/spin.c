@@ -5,10 +5,13 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 #define PROBE_NS (2 * FIPC_NS_PER_US)
-#define YIELD_AFTER_NS (5 * FIPC_NS_PER_US)
-#define CPUS_CHECK_NS FIPC_NS_PER_S
+#define YIELD_AFTER_NS (1 * FIPC_NS_PER_US)
+/* A single miss says little: after so many the probe, and every so often a full look. */
+#define MISSES_MAX 8
+#define FULL_LOOK_EVERY 16
 #define TURNS_PER_CLOCK_LOOK 8
 
 static void cpu_relax(void)
@@ -22,13 +25,6 @@ static void cpu_relax(void)
 #endif
 }
 
-static bool only_one_cpu(void)
-{
-    cpu_set_t allowed;
-
-    return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) == 1;
-}
-
 static long involuntary_switches(void)
 {
     struct rusage usage;
@@ -38,17 +34,15 @@ static long involuntary_switches(void)
 
 void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns)
 {
-    *spin = (struct fipc_spin){.limit_ns = limit_ns, .budget_ns = limit_ns};
+    uint64_t useful_ns = get_nprocs() > 1 ? limit_ns : 0;
+
+    *spin = (struct fipc_spin){.limit_ns = useful_ns, .budget_ns = useful_ns};
 }
 
 void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
 {
-    if (now_ns - spin->cpus_checked_ns >= CPUS_CHECK_NS) {
-        spin->alone = only_one_cpu();
-        spin->cpus_checked_ns = now_ns;
-    }
     spin->started_ns = now_ns;
-    spin->end_ns = now_ns + (spin->alone ? 0 : spin->budget_ns);
+    spin->end_ns = now_ns + spin->budget_ns;
     spin->involuntary_switches = -1;
     spin->turns = 0;
 }
@@ -82,11 +76,10 @@ bool fipc_spin_again(struct fipc_spin *spin)
 
 void fipc_spin_end(struct fipc_spin *spin, bool hit)
 {
-    uint64_t probe = spin->limit_ns < PROBE_NS ? spin->limit_ns : PROBE_NS;
+    uint64_t probe_ns = spin->limit_ns < PROBE_NS ? spin->limit_ns : PROBE_NS;
 
-    if (hit)
-        spin->budget_ns =
-            spin->budget_ns * 2 < spin->limit_ns ? spin->budget_ns * 2 : spin->limit_ns;
-    else
-        spin->budget_ns = spin->budget_ns / 2 > probe ? spin->budget_ns / 2 : probe;
+    spin->misses = hit ? 0 : spin->misses + 1;
+    spin->budget_ns = spin->misses < MISSES_MAX || spin->misses % FULL_LOOK_EVERY == 0
+                          ? spin->limit_ns
+                          : probe_ns;
 }

@@ -4,10 +4,11 @@
 
 /*
  * Looking for a little while before going to sleep, since waking a sleeping CPU costs a hundred
- * times a message. Only as long as it recently paid off: a hit doubles the budget up to the limit,
- * a miss halves it down to a small probe. Never where only one CPU is allowed; yields after a few
- * microseconds; ends at an involuntary context switch, which says that somebody else has use for
- * this CPU.
+ * times a message. Only as long as it recently paid off: after some misses in a row only a small
+ * probe is left, but for a full look now and then, which finds out when messages come closer
+ * together again. Never on a machine with one CPU; yields after a microsecond, so that a peer on
+ * the same CPU gets it; ends at an involuntary context switch, which says that somebody else has
+ * use for this CPU.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,7 @@
 struct fipc_spin {
     uint64_t limit_ns; /* 0: never spins */
     uint64_t budget_ns;
-    uint64_t cpus_checked_ns;
-    bool alone; /* only one CPU is allowed */
+    unsigned misses; /* in a row */
     /* of the round that runs: */
     uint64_t started_ns;
     uint64_t end_ns;

@@ -150,13 +150,18 @@ static int take_one(struct broker *broker, struct slot *slot)
 
 static void ring(struct broker *broker, struct slot *slot)
 {
-    int r = fipc_channel_ring(&slot->channel, slot->news);
+    int r = slot->is_bell_due ? fipc_bell_ring(&slot->channel.bell)
+                              : fipc_channel_ring(&slot->channel, slot->news);
 
+    slot->news = FIPC_NEWS_NONE;
+    slot->is_bell_due = false;
     if (r == -EBADMSG)
         slot_close(broker, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)
         slot_close(broker, slot, FIPC_REASON_GONE);
-    slot->news = FIPC_NEWS_NONE;
+    else if (r < 0)
+        slot->is_bell_due =
+            true; /* short of memory: the sleep was claimed, nobody else will ring */
 }
 
 unsigned dispatch_serve(struct broker *broker, struct slot *slot)
@@ -183,7 +188,7 @@ unsigned dispatch_serve(struct broker *broker, struct slot *slot)
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
         slot->blocked_ns = broker->loop.now_ns;
-    if (slot->news != FIPC_NEWS_NONE)
+    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         ring(broker, slot);
     return work;
 }
@@ -203,7 +208,7 @@ static bool unsent_fits(const struct broker *broker, struct slot *slot)
 
 bool dispatch_has_work(struct broker *broker, struct slot *slot)
 {
-    if (slot->news != FIPC_NEWS_NONE)
+    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         return true;
     if (slot->unsent.first != HANDLER_NONE)
         return unsent_fits(broker, slot);

@@ -264,9 +264,9 @@ void greeting_receive(struct broker *broker, struct slot *slot)
         slot_close(broker, slot, FIPC_REASON_STOPPING);
         return;
     }
-    if (slot->is_welcome_due) {
+    if (slot->is_welcome_due) { /* it hung up, or sent more before it was welcomed */
         slot_close(broker, slot,
-                   FIPC_REASON_UNEXPECTED); /* it sent more before it was welcomed, or hung up */
+                   fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
     }
     r = hello_receive(broker, slot, packet, sizeof(packet), &hello, &reason);

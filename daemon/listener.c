@@ -103,15 +103,6 @@ static void listener_retry(struct ev_loop *ev, ev_timer *timer, int revents)
     ev_io_start(ev, &broker->listener.ready);
 }
 
-/* Has the kernel refuse fds that are sent to us, on accepted sockets too. Return: whether it does,
- * since Linux 6.16. */
-static bool refuse_fds(int fd)
-{
-    const int no = 0;
-
-    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
-}
-
 /* As many fds as the system lets us have, since each client takes two. Return: how many that is. */
 static int raise_fds_limit(void)
 {
@@ -198,6 +189,15 @@ static int set_access(const struct config *config, const char *path)
     return chmod(path, config->control.mode) < 0 ? -errno : 0;
 }
 
+/* Has the kernel refuse fds that are sent to us, on accepted sockets too. Return: whether it does,
+ * since Linux 6.16. */
+static bool refuse_fds(int fd)
+{
+    const int no = 0;
+
+    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
+}
+
 /* Between bind and listen nobody can connect, so that mode and group are in force from the first
  * connection on. */
 static int bind_and_listen(const struct config *config, struct listener *listener)
@@ -214,6 +214,7 @@ static int bind_and_listen(const struct config *config, struct listener *listene
         bind(listener->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     r = set_access(config, listener->path);
+    listener->refuses_fds = refuse_fds(listener->fd);
     if (r == 0 && listen(listener->fd, (int)config->control.backlog) < 0)
         r = -errno;
     if (r < 0)
@@ -275,7 +276,7 @@ static int listener_open_path(const struct config *config, struct listener *list
 static int listener_start(struct broker *broker)
 {
     struct listener *listener = &broker->listener;
-    bool threaded = !refuse_fds(listener->fd);
+    bool threaded = !listener->refuses_fds;
     int r;
 
     listener->fds_limit = raise_fds_limit();

@@ -4,6 +4,7 @@
 
 /* The control socket: who connects gets a slot. */
 #include <ev.h>
+#include <stdbool.h>
 
 struct broker;
 
@@ -12,8 +13,9 @@ struct listener {
     int lock_fd; /* held while the socket is ours; beside it in the file system */
     char *path;
     ev_io ready;
-    ev_timer retry; /* active while accepting is paused: fds or memory ran out */
-    double pause_s; /* how long it pauses; 0: the last attempt succeeded */
+    ev_timer retry;   /* active while accepting is paused: fds or memory ran out */
+    double pause_s;   /* how long it pauses; 0: the last attempt succeeded */
+    bool refuses_fds; /* the kernel does it: no fd of a peer can reach us */
     int fds_limit;
     int fds_reserved; /* of these: so many are left free when accepting pauses */
 };

@@ -56,6 +56,7 @@ struct slot {
     int bell_fd; /* the eventfd that the client rings; -1 without a channel */
     struct fipc_channel channel;
     unsigned news;              /* enum fipc_news: published for the client, not rung yet */
+    bool is_bell_due;           /* the last bell could not be rung: try again next turn */
     uint64_t calls;             /* requests taken */
     struct handler_list live;   /* its handlers, but for those in unsent */
     struct handler_list unsent; /* its handlers whose reply waits for room */

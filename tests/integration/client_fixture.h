@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <fipc/client.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 
 /* More than any call here takes, on any machine. */
 #define PATIENT_MS 20000
@@ -136,6 +138,29 @@ static inline pthread_t thread_start(void *(*run)(void *), void *arg)
 static inline void thread_join(pthread_t thread)
 {
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+/* ---- signals ---- */
+
+static inline void ignore_it(int signal_number) { (void)signal_number; }
+
+static inline void handle(int signal_number, void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: EINTR everywhere */
+
+    ck_assert_int_eq(sigaction(signal_number, &action, NULL), 0);
+}
+
+/* Has a signal come every so often; 0: no more. */
+static inline void set_storm(int interval_us)
+{
+    const struct itimerval interval = {
+        .it_interval = {.tv_usec = interval_us},
+        .it_value = {.tv_usec = interval_us},
+    };
+
+    handle(SIGALRM, ignore_it);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
 }
 
 #endif

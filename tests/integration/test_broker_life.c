@@ -167,7 +167,7 @@ static uint64_t open_delay(const char *ms)
     ck_assert_int_eq(raw_open_name(&client, "fipc.delay", &delay), 0);
     ck_assert_int_eq(raw_send_request(&client, delay, ms, strlen(ms), &id), 0);
     test_witness_open(&witness, &broker);
-    TEST_WAIT_FOR(test_witness_number(&witness, "handlers.live") == 2);
+    TEST_WAIT_FOR(test_witness_slot_number(&witness, client.welcome.slot, "calls") == 1);
     test_witness_close(&witness);
     return id;
 }
@@ -279,8 +279,8 @@ START_TEST(nobody_gets_in_while_it_drains)
     static const struct fipc_hello hello = {.flags = 0};
     struct raw_client late = RAW_CLIENT_EMPTY;
 
-    start();
-    (void)open_delay("1000");
+    start_with_config(very_patient);
+    (void)open_delay("20000");
     connect_only(&late);
     stop(SIGTERM);
     TEST_WAIT_FOR(has_stopped_listening());
@@ -290,6 +290,7 @@ START_TEST(nobody_gets_in_while_it_drains)
     ck_assert_int_eq(raw_receive_welcome(&late), -ECONNREFUSED);
     ck_assert_uint_eq(late.packet.refused.reason, FIPC_REASON_STOPPING);
     raw_close(&late);
+    stop(SIGTERM);
     check_ended();
 }
 END_TEST
@@ -303,8 +304,8 @@ START_TEST(no_oneshot_begins_while_it_drains)
     };
     struct raw_client late = RAW_CLIENT_EMPTY;
 
-    start();
-    (void)open_delay("1000");
+    start_with_config(very_patient);
+    (void)open_delay("20000");
     connect_only(&late);
     stop(SIGTERM);
     TEST_WAIT_FOR(has_stopped_listening());
@@ -314,6 +315,7 @@ START_TEST(no_oneshot_begins_while_it_drains)
     ck_assert_int_eq(late.packet.type, FIPC_CONTROL_REFUSED);
     ck_assert_uint_eq(late.packet.refused.reason, FIPC_REASON_STOPPING);
     raw_close(&late);
+    stop(SIGTERM);
     check_ended();
 }
 END_TEST
@@ -321,22 +323,23 @@ END_TEST
 /* The head tells what was delivered: who sent it sends it again, elsewhere. */
 START_TEST(request_sent_while_it_drains_is_not_taken)
 {
-    uint64_t first, second, head;
-    enum fipc_reason reason;
-    uint32_t delay;
+    uint64_t id, head;
+    uint32_t ping;
 
-    start();
-    first = open_delay("500");
-    ck_assert_int_eq(raw_open_name(&client, "fipc.delay", &delay), 0);
+    start_with_config(very_patient);
+    (void)open_delay("20000");
+    ck_assert_int_eq(raw_open_name(&client, "fipc.ping", &ping), 0);
     stop(SIGTERM);
     TEST_WAIT_FOR(has_stopped_listening());
     head = client.channel.out.tail;
-    ck_assert_int_eq(raw_send_request(&client, delay, "1", 1, &second), 0);
+    ck_assert_int_eq(raw_send_request(&client, ping, NULL, 0, &id), 0);
+    /* it looked, and sleeps again */
+    TEST_WAIT_FOR(atomic_load(&client.channel.peer->word) == FIPC_END_ASLEEP_FD);
+    stop(SIGTERM);
 
     ck_assert_int_eq(raw_receive_record(&client), 0);
-    ck_assert_int_eq(client.header.kind, FIPC_KIND_REPLY);
-    ck_assert_uint_eq(client.header.id, first);
-    ck_assert_int_eq(raw_receive_goodbye(&client, &reason), 0);
+    ck_assert_int_eq(client.header.kind, FIPC_KIND_CONTROL); /* GOODBYE, and no reply before it */
+    ck_assert_int_eq(raw_wait_hang_up(&client), 0);
     ck_assert_uint_eq(atomic_load(&client.channel.out.shared->head), head);
     check_ended();
 }

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/time.h>
 
 /* ---- the broker dies ---- */
 
@@ -326,26 +325,6 @@ START_TEST(exec_closes_all_fds)
 END_TEST
 
 /* ---- signals ---- */
-
-static void ignore_it(int signal_number) { (void)signal_number; }
-
-static void handle(int signal_number, void (*handler)(int))
-{
-    const struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: EINTR everywhere */
-
-    ck_assert_int_eq(sigaction(signal_number, &action, NULL), 0);
-}
-
-static void set_storm(int interval_us)
-{
-    const struct itimerval interval = {
-        .it_interval = {.tv_usec = interval_us},
-        .it_value = {.tv_usec = interval_us},
-    };
-
-    handle(SIGALRM, ignore_it);
-    ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
-}
 
 START_TEST(calls_do_not_notice_a_storm_of_signals)
 {

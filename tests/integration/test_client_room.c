@@ -16,7 +16,9 @@
  */
 #define FAST_NS (8 * FIPC_NS_PER_MS)
 
+/* What fills the ring, and what has to wait then. */
 static const unsigned char data[2000];
+static const unsigned char last[sizeof(data) + 1];
 
 static struct fake_broker fake;
 static pthread_t answering;
@@ -67,7 +69,7 @@ static void fill_ring(void)
 
 static void *call_without_room(void *arg)
 {
-    EXPECT(fipc_call(client, "fipc.echo", "last", 4, 0, PATIENT_MS, NULL) == 0);
+    EXPECT(fipc_call(client, "fipc.echo", last, sizeof(last), 0, PATIENT_MS, NULL) == 0);
     return arg;
 }
 
@@ -78,7 +80,7 @@ static uint32_t end_word(void)
 
 static bool sleeps_for_room(void) { return end_word() == (FIPC_END_ASLEEP_FUTEX | FIPC_END_ROOM); }
 
-static bool is_last(void) { return fake.payload_bytes == 4; }
+static bool is_last(void) { return fake.payload_bytes == sizeof(last); }
 
 /* Takes all that fills the ring, and answers the call that had to wait. */
 static void make_room(void)
@@ -153,8 +155,8 @@ START_TEST(reply_that_nobody_rang_for_counts_after_death)
     fake_receive_request(&fake);
     reply.id = fake.header.id;
     TEST_WAIT_FOR(end_word() == FIPC_END_ASLEEP_FUTEX);
-    ck_assert_int_eq(shutdown(fake.lane_fd, SHUT_RDWR), 0);
     ck_assert_int_eq(fipc_producer_send(&fake.channel.out, &reply, NULL, 0), 0);
+    ck_assert_int_eq(shutdown(fake.lane_fd, SHUT_RDWR), 0);
     thread_join(thread);
 }
 END_TEST

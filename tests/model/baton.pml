@@ -19,6 +19,9 @@
  * reader, which looks at the room after each fence, could not sleep until they ran
  * (STILL_WANTED).
  *
+ * With IMPATIENT everything may happen that may happen, but nobody waits long enough to be stuck:
+ * good for finding endless runs.
+ *
  * Broken twins: NO_PASS_ON_TIMEOUT, PASS_ONLY_AFTER_READING, UNLOCKED_TEST, LATE_RESET,
  * LATE_CLEARING, and with POSTS also LATE_ARMING, NO_KICK, NO_NEWS_OF_ROOM, STILL_WANTED.
  */
@@ -381,6 +384,15 @@ end:
 init
 {
     atomic {
+#ifdef POSTS
+        wants_room[1] = true;
+        wants_room[2] = true;
+#endif
+#ifdef IMPATIENT
+        impatient[0] = true;
+        impatient[1] = true;
+        impatient[2] = true;
+#else
         if
         :: skip
         :: impatient[0] = true
@@ -391,12 +403,11 @@ init
 #endif
         fi;
 #ifdef POSTS
-        wants_room[1] = true;
-        wants_room[2] = true;
         if
         :: reply_last = true
         :: reply_last = false
         fi;
+#endif
 #endif
         run broker();
         run thread(0);

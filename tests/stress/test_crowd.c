@@ -378,11 +378,12 @@ START_TEST(waiting_room_is_emptied_over_many_turns)
     TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == surplus);
     turns = test_witness_number(&witness, "loop.turns");
     raw_close(&clients[0]);
+    ck_assert_int_eq(crowd_receive_oneshot(&clients[1], 1), 0);
     ck_assert_int_eq(crowd_send_oneshot(&clients[newcomer], &broker, newcomer), 0);
     ck_assert_int_eq(crowd_receive_oneshot(&clients[newcomer], newcomer), 0);
-    for (int i = 1; i <= surplus; i++)
+    for (int i = 2; i <= surplus; i++)
         ck_assert(crowd_has_answer(&clients[i]));
-    for (int i = 1; i <= surplus; i++)
+    for (int i = 2; i <= surplus; i++)
         ck_assert_int_eq(crowd_receive_oneshot(&clients[i], i), 0);
     ck_assert_int_ge(test_witness_number(&witness, "loop.turns") - turns, surplus / SEATS_PER_TURN);
     test_witness_close(&witness);

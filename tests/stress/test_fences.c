@@ -47,11 +47,12 @@ static void empty_ring(void)
 /* Full; and the consumer has taken one half, which it will release. */
 static void fill_ring(void)
 {
+    static const unsigned char half[PAYLOAD_MAX];
     struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
     const void *payload;
 
     empty_ring();
-    while (fipc_producer_send(&ring.producer, &header, ring.memory, PAYLOAD_MAX) == 0)
+    while (fipc_producer_send(&ring.producer, &header, half, sizeof(half)) == 0)
         continue;
     (void)fipc_consumer_take(&ring.consumer, &header, &payload);
 }

@@ -27,8 +27,8 @@ struct progress {
 
 struct test_page {
     struct progress progress[2]; /* by enum fipc_side */
+    _Atomic bool stop;
     struct outcome outcomes[2];
-    _Alignas(64) _Atomic bool stop;
 };
 
 struct end {

@@ -48,46 +48,46 @@ static void allow_first_cpu_only(const cpu_set_t *allowed)
 
 /* ---- the budget ---- */
 
-static const struct {
-    uint64_t limit_ns, budget_ns;
-    bool hit;
-    uint64_t learned_ns;
-} lessons[] = {
-    {LIMIT_NS, LIMIT_NS, true, LIMIT_NS},
-    {LIMIT_NS, LIMIT_NS, false, LIMIT_NS / 2},
-    {LIMIT_NS, 10000, true, 20000},
-    {LIMIT_NS, 25000, true, LIMIT_NS},
-    {LIMIT_NS, 25001, true, LIMIT_NS},
-    {LIMIT_NS, 40000, true, LIMIT_NS},
-    {LIMIT_NS, 2 * PROBE_NS + 2, false, PROBE_NS + 1},
-    {LIMIT_NS, 2 * PROBE_NS, false, PROBE_NS},
-    {LIMIT_NS, PROBE_NS, false, PROBE_NS},
-    {LIMIT_NS, PROBE_NS, true, 2 * PROBE_NS},
-    {PROBE_NS / 2, PROBE_NS / 2, false, PROBE_NS / 2},
-    {PROBE_NS / 2, PROBE_NS / 2, true, PROBE_NS / 2},
-    {0, 0, true, 0},
-    {0, 0, false, 0},
-};
-
-START_TEST(hit_doubles_and_miss_halves_the_budget_within_its_bounds)
+static void miss(int count)
 {
-    fipc_spin_init(&spin, lessons[_i].limit_ns);
-    ck_assert_uint_eq(spin.budget_ns, lessons[_i].limit_ns);
-    spin.budget_ns = lessons[_i].budget_ns;
+    for (int i = 0; i < count; i++)
+        fipc_spin_end(&spin, false);
+}
 
-    fipc_spin_end(&spin, lessons[_i].hit);
-    ck_assert_uint_eq(spin.budget_ns, lessons[_i].learned_ns);
+START_TEST(few_misses_change_nothing)
+{
+    miss(7);
+    ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
 }
 END_TEST
 
-START_TEST(misses_lead_to_the_probe_and_hits_back_to_the_limit)
+START_TEST(misses_in_a_row_lead_to_the_probe_and_one_hit_back)
 {
-    for (int i = 0; i < 10; i++)
-        fipc_spin_end(&spin, false);
+    miss(8);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
-    for (int i = 0; i < 10; i++)
-        fipc_spin_end(&spin, true);
+    fipc_spin_end(&spin, true);
     ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
+    miss(7);
+    ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
+}
+END_TEST
+
+START_TEST(full_look_comes_now_and_then)
+{
+    miss(15);
+    ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
+    miss(1);
+    ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
+    miss(1);
+    ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
+}
+END_TEST
+
+START_TEST(probe_is_no_longer_than_the_limit)
+{
+    fipc_spin_init(&spin, PROBE_NS / 2);
+    miss(8);
+    ck_assert_uint_eq(spin.budget_ns, PROBE_NS / 2);
 }
 END_TEST
 
@@ -163,33 +163,16 @@ START_TEST(round_ends_at_an_involuntary_context_switch)
 }
 END_TEST
 
-/* ---- one CPU ---- */
-
-START_TEST(never_where_only_one_cpu_is_allowed)
+START_TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
 {
-    cpu_set_t allowed;
-
-    (void)count_cpus(&allowed);
-    allow_first_cpu_only(&allowed);
-    ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 0);
-}
-END_TEST
-
-START_TEST(allowed_cpus_are_looked_at_once_a_second)
-{
-    uint64_t now_ns = HOUR_NS;
     cpu_set_t allowed;
 
     if (count_cpus(&allowed) == 1)
         return;
-    ck_assert_uint_eq(count_turns(now_ns, 1), 1);
     allow_first_cpu_only(&allowed);
-    ck_assert_uint_eq(count_turns(now_ns + FIPC_NS_PER_S - 1, 1), 1);
-    ck_assert_uint_eq(count_turns(now_ns + FIPC_NS_PER_S, 1), 0);
-
+    fipc_spin_init(&spin, LIMIT_NS);
+    ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 1);
     ck_assert_int_eq(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
-    ck_assert_uint_eq(count_turns(now_ns + 2 * FIPC_NS_PER_S - 1, 1), 0);
-    ck_assert_uint_eq(count_turns(now_ns + 2 * FIPC_NS_PER_S, 1), 1);
 }
 END_TEST
 
@@ -198,12 +181,12 @@ int main(void)
     Suite *suite = suite_create("spin");
     TCase *budget = add_case(suite, "budget");
     TCase *round = add_case(suite, "round");
-    TCase *one_cpu = add_case(suite, "one cpu");
 
     tcase_add_checked_fixture(budget, make_spin, NULL);
-    tcase_add_loop_test(budget, hit_doubles_and_miss_halves_the_budget_within_its_bounds, 0,
-                        COUNT_OF(lessons));
-    tcase_add_test(budget, misses_lead_to_the_probe_and_hits_back_to_the_limit);
+    tcase_add_test(budget, few_misses_change_nothing);
+    tcase_add_test(budget, misses_in_a_row_lead_to_the_probe_and_one_hit_back);
+    tcase_add_test(budget, full_look_comes_now_and_then);
+    tcase_add_test(budget, probe_is_no_longer_than_the_limit);
 
     tcase_add_checked_fixture(round, make_spin, NULL);
     tcase_add_test(round, limit_of_zero_never_spins);
@@ -211,9 +194,6 @@ int main(void)
     tcase_add_test(round, round_goes_on_within_its_budget);
     tcase_add_test(round, each_round_has_a_budget_of_its_own);
     tcase_add_test(round, round_ends_at_an_involuntary_context_switch);
-
-    tcase_add_checked_fixture(one_cpu, make_spin, NULL);
-    tcase_add_test(one_cpu, never_where_only_one_cpu_is_allowed);
-    tcase_add_test(one_cpu, allowed_cpus_are_looked_at_once_a_second);
+    tcase_add_test(round, cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers);
     return run_suite(suite);
 }
