@@ -9,7 +9,6 @@
 #include "common/futex.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -85,7 +84,8 @@ int fipc_end_rouse(struct fipc_end *peer, unsigned news)
 
 void fipc_end_wake(struct fipc_end *peer)
 {
-    fipc_futex_wake(&peer->word, INT_MAX, FIPC_FUTEX_SHARED);
+    /* one: it has one sleeper; a hostile end can have thousands, and waking them takes our time */
+    fipc_futex_wake(&peer->word, 1, FIPC_FUTEX_SHARED);
 }
 
 void fipc_end_close(struct fipc_end *own)

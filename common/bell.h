@@ -5,9 +5,10 @@
 /*
  * How one end of a channel sleeps and how the other wakes it, without losing a wake-up.
  *
- * to sleep:     fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again;
- * sleep only if nothing came. On leaving, fipc_end_disarm(). to publish:   store the tail (or the
- * head); fipc_end_rouse(); if it says so, ring ONCE.
+ * To sleep: fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again, and
+ * sleep only if nothing came. On leaving, fipc_end_disarm().
+ *
+ * To publish: store the tail (or the head), then fipc_end_rouse(); if it says so, ring ONCE.
  *
  * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings,
  * never counts bells.
@@ -75,7 +76,7 @@ int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns);
  */
 int fipc_end_rouse(struct fipc_end *peer, unsigned news);
 
-/* Wakes an end that sleeps on its word, after fipc_end_rouse() claimed it. */
+/* Wakes the one thread of an end that sleeps on its word, after fipc_end_rouse() claimed it. */
 void fipc_end_wake(struct fipc_end *peer);
 
 /* Announces that this end takes no more records; fences, so that the last look comes after it. */

@@ -148,20 +148,31 @@ static int take_one(struct broker *broker, struct slot *slot)
     return 1;
 }
 
+/* Rings for what was published. A bell that could not be rung is due before: its sleep was claimed,
+ * so that nobody else rings for it. */
+static int ring_bells(struct slot *slot)
+{
+    int r;
+
+    if (slot->is_bell_due) {
+        r = fipc_bell_ring(&slot->channel.bell);
+        if (r < 0)
+            return r;
+    }
+    r = fipc_channel_ring(&slot->channel, slot->news);
+    slot->news = FIPC_NEWS_NONE;
+    slot->is_bell_due = r < 0;
+    return r;
+}
+
 static void ring(struct broker *broker, struct slot *slot)
 {
-    int r = slot->is_bell_due ? fipc_bell_ring(&slot->channel.bell)
-                              : fipc_channel_ring(&slot->channel, slot->news);
+    int r = ring_bells(slot);
 
-    slot->news = FIPC_NEWS_NONE;
-    slot->is_bell_due = false;
     if (r == -EBADMSG)
         slot_close(broker, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)
         slot_close(broker, slot, FIPC_REASON_GONE);
-    else if (r < 0)
-        slot->is_bell_due =
-            true; /* short of memory: the sleep was claimed, nobody else will ring */
 }
 
 unsigned dispatch_serve(struct broker *broker, struct slot *slot)

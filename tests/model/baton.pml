@@ -330,7 +330,7 @@ to_sleep:
     fi
 }
 
-/* Replies come in any order; but which is first of two for equal threads makes no difference. */
+/* Replies come in any order. Of two equal threads the first is answered first: no difference. */
 #define equal(thread) (impatient[thread - 1] == impatient[thread])
 #ifdef POSTS
 #define may_answer_0 (!answered[0] && (!reply_last || (gone[1] && gone[2])))

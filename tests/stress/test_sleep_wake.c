@@ -5,7 +5,7 @@
 #include "tests/stress/two_ends.h"
 #include "tests/unit/fixture.h"
 
-#define GIVE_UP_NS (100 * FIPC_NS_PER_S)
+#define GIVE_UP_NS (200 * FIPC_NS_PER_S)
 
 static const struct traffic traffics[] = {
     {"ping-pong on futexes", 300000, true, 4096, 2016, SLEEP_ON_FUTEX, SLEEP_ON_FUTEX, GIVE_UP_NS},
@@ -39,7 +39,7 @@ int main(void)
     Suite *suite = suite_create("sleep_wake");
     TCase *tcase = add_case(suite, "two processes");
 
-    tcase_set_timeout(tcase, 110);
+    tcase_set_timeout(tcase, 210);
     tcase_add_loop_test(tcase, no_wake_up_is_lost_and_every_record_arrives_as_it_was_sent, 0,
                         COUNT_OF(traffics));
     return run_suite(suite);

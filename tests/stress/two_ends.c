@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 
 #define SLEEP_NS (100 * FIPC_NS_PER_MS)
-#define USUAL_LOOKS_MAX 1000
+#define LOOKS_MAX 3000
+#define USUAL_LOOKS_MAX 200
 
 /* Beside the region, in memory of the test: what an end has published and then looked whether to
  * ring for. */
@@ -247,17 +248,30 @@ static uint32_t choose_word(struct end *end)
     return ways == SLEEP_ON_FUTEX ? FIPC_END_ASLEEP_FUTEX : FIPC_END_ASLEEP_FD;
 }
 
-/* Looks as often as chance says, about as long as news usually takes: two ends meet where one goes
- * to sleep just when the other publishes. Return: whether news came. */
+/*
+ * Two ends meet where one goes to sleep just when the other publishes. So an end looks about as
+ * long as news usually takes while both are awake. Mostly it looks longer: if both slept all the
+ * time, they would rarely meet, and a wake-up takes a hundred times as long as a record.
+ */
+static uint64_t choose_looks(struct end *end)
+{
+    if (random_below(&end->random, 4) != 0)
+        return LOOKS_MAX;
+    return random_below(&end->random, 2 * end->usual_looks + 2);
+}
+
+/* Return: whether news came. */
 static bool look_for_a_while(struct end *end, bool waits_for_room)
 {
-    uint64_t limit = random_below(&end->random, 2 * end->usual_looks + 2);
+    uint64_t limit = choose_looks(end);
 
-    for (uint64_t n = 0; n < limit; n++)
-        if (sees_news(end, waits_for_room)) {
+    for (uint64_t n = 0; n < limit; n++) {
+        if (!sees_news(end, waits_for_room))
+            continue;
+        if (n < USUAL_LOOKS_MAX)
             end->usual_looks = (7 * end->usual_looks + n) / 8;
-            return true;
-        }
+        return true;
+    }
     if (end->usual_looks < USUAL_LOOKS_MAX)
         end->usual_looks++;
     return false;

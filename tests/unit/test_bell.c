@@ -241,6 +241,52 @@ START_TEST(wake_reaches_a_sleeper_in_another_process)
 }
 END_TEST
 
+struct sleeper {
+    pthread_t thread;
+    _Atomic pid_t tid;
+    _Atomic bool awake;
+};
+
+static void *sleep_on_end(void *argument)
+{
+    struct sleeper *sleeper = argument;
+
+    sleeper->tid = gettid();
+    (void)fipc_end_sleep(&end, FUTEX, FIPC_NEVER);
+    sleeper->awake = true;
+    return NULL;
+}
+
+static void start_sleeper(struct sleeper *sleeper)
+{
+    *sleeper = (struct sleeper){.awake = false};
+    ck_assert_int_eq(pthread_create(&sleeper->thread, NULL, sleep_on_end, sleeper), 0);
+    while (sleeper->tid == 0)
+        (void)sched_yield();
+    wait_until_blocked(getpid(), sleeper->tid, SYS_futex, (unsigned long)&end.word);
+}
+
+/* A hostile end may put very many there. */
+START_TEST(wake_wakes_one_sleeper_of_many)
+{
+    struct sleeper sleepers[2], *last;
+
+    fipc_end_arm(&end, FUTEX);
+    start_sleeper(&sleepers[0]);
+    start_sleeper(&sleepers[1]);
+
+    fipc_end_wake(&end);
+    while (!sleepers[0].awake && !sleepers[1].awake)
+        (void)sched_yield();
+    last = sleepers[0].awake ? &sleepers[1] : &sleepers[0];
+    wait_until_blocked(getpid(), last->tid, SYS_futex, (unsigned long)&end.word);
+
+    fipc_end_wake(&end);
+    ck_assert_int_eq(pthread_join(sleepers[0].thread, NULL), 0);
+    ck_assert_int_eq(pthread_join(sleepers[1].thread, NULL), 0);
+}
+END_TEST
+
 START_TEST(closing_is_seen_by_the_peer)
 {
     fipc_end_close(&end);
@@ -360,6 +406,7 @@ static void add_ends(Suite *suite)
     tcase_add_test(sleeping, sleep_ends_at_once_when_rung_before_it_began);
     tcase_add_test(sleeping, sleep_ends_at_its_deadline);
     tcase_add_test(sleeping, wake_reaches_a_sleeper_in_another_process);
+    tcase_add_test(sleeping, wake_wakes_one_sleeper_of_many);
     tcase_add_test(sleeping, closing_is_seen_by_the_peer);
 }
 

@@ -70,9 +70,19 @@ static const int64_t bad_tails[] = {
     16,
     31,
     33,
+    48,
     (int64_t)CAPACITY - 1,
     (int64_t)CAPACITY - 31,
 };
+
+/* Wherever the consumer looked, it would find a good header. */
+static void fill_with_good_headers(void)
+{
+    struct fipc_header header = {.size = HEADER, .kind = FIPC_KIND_REQUEST};
+
+    for (uint32_t place = 0; place < CAPACITY; place += HEADER)
+        memcpy(ring.memory + place, &header, sizeof(header));
+}
 
 START_TEST(tail_that_cannot_be_is_refused)
 {
@@ -80,6 +90,7 @@ START_TEST(tail_that_cannot_be_is_refused)
         ring_pair_restart(&ring, starts[i]);
         ck_assert_int_eq(send_record(&ring, 1, 100), 0);
         expect_record(&ring, 1, 100);
+        fill_with_good_headers();
 
         store_tail(ring.consumer.head + (uint64_t)bad_tails[_i]);
         expect_take_refused();
@@ -264,6 +275,7 @@ static const int64_t bad_heads[] = {
     8,
     31,
     33,
+    48,
     (int64_t)CAPACITY - 1,
 };
 
