@@ -168,11 +168,10 @@ static int error_of_reason(uint32_t reason)
     }
 }
 
-/* Return: 0 it is what was hoped for; -EAGAIN try again after @ret_retry_ms; why not */
+/* Return: 0 it is what was hoped for; else why not: for now, where @ret_retry_ms is not 0 */
 static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
     const struct fipc_farewell *refused = &greeting->answer.refused;
-    int r;
 
     switch (greeting->answer.type) {
     case FIPC_CONTROL_WELCOME:
@@ -180,11 +179,8 @@ static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retr
     case FIPC_CONTROL_ONESHOT_REPLY:
         return is_oneshot(greeting) && greeting->fds.count == 0 ? 0 : -EPROTO;
     case FIPC_CONTROL_REFUSED:
-        r = error_of_reason(refused->reason);
-        if (r != -ECONNREFUSED || refused->retry_ms == 0)
-            return r;
         *ret_retry_ms = refused->retry_ms < RETRY_MAX_MS ? refused->retry_ms : RETRY_MAX_MS;
-        return -EAGAIN;
+        return error_of_reason(refused->reason);
     default:
         return -EPROTO;
     }
@@ -225,38 +221,41 @@ static uint64_t pause_ns(unsigned tries, uint32_t retry_ms)
     return retry_ms * FIPC_NS_PER_MS + PAUSE_MIN_NS + random % (longest_ns - PAUSE_MIN_NS + 1);
 }
 
-/* Return: 0 it is time for another try, the last one at the deadline; -ECONNREFUSED it is over */
-static int pause_until_retry(uint64_t deadline_ns, uint64_t span_ns)
+/* Return: whether it is time for another try, the last one at the deadline */
+static bool pause_until_retry(uint64_t deadline_ns, uint64_t span_ns)
 {
     uint64_t now_ns = fipc_now_ns();
     uint64_t end_ns = fipc_deadline_after(now_ns, span_ns);
     struct timespec end;
 
     if (now_ns >= deadline_ns)
-        return -ECONNREFUSED;
+        return false;
     if (end_ns > deadline_ns)
         end_ns = deadline_ns;
     end.tv_sec = (time_t)(end_ns / FIPC_NS_PER_S);
     end.tv_nsec = (long)(end_ns % FIPC_NS_PER_S);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) {
     }
-    return 0;
+    return true;
 }
 
 int fipc_greet(struct fipc_greeting *greeting)
 {
+    int told = -ECONNREFUSED; /* what a broker said last, for the deadline */
+
     greeting->lane_fd = -1;
     greeting->fds.count = 0;
     for (unsigned tries = 1;; tries++) {
         uint32_t retry_ms = 0;
         int r = greet_once(greeting, &retry_ms);
 
-        if (r != -EAGAIN)
-            return r;
+        if (retry_ms > 0)
+            told = r;
+        else if (r != -EAGAIN)
+            return r == -ECONNREFUSED ? told : r;
         fipc_greeting_end(greeting);
-        r = pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms));
-        if (r < 0)
-            return r;
+        if (!pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms)))
+            return told;
     }
 }
 

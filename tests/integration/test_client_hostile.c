@@ -41,11 +41,15 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    {FIPC_REASON_QUOTA, 0, -EDQUOT},      {FIPC_REASON_QUOTA, 50, -EDQUOT},
-    {FIPC_REASON_VERSION, 0, -EPROTO},    {FIPC_REASON_MALFORMED, 0, -EPROTO},
-    {FIPC_REASON_UNEXPECTED, 0, -EPROTO}, {FIPC_REASON_FDS, 0, -EPROTO},
-    {FIPC_REASON_RING_BYTES, 0, -EINVAL}, {FIPC_REASON_NO_SLOT, 0, -ECONNREFUSED},
-    {FIPC_REASON_COUNT, 0, -EPROTO},      {FIPC_REASON_STOPPING, 0, -ECONNREFUSED},
+    {FIPC_REASON_QUOTA, 0, -EDQUOT},
+    {FIPC_REASON_VERSION, 0, -EPROTO},
+    {FIPC_REASON_MALFORMED, 0, -EPROTO},
+    {FIPC_REASON_UNEXPECTED, 0, -EPROTO},
+    {FIPC_REASON_FDS, 0, -EPROTO},
+    {FIPC_REASON_RING_BYTES, 0, -EINVAL},
+    {FIPC_REASON_NO_SLOT, 0, -ECONNREFUSED},
+    {FIPC_REASON_COUNT, 0, -EPROTO},
+    {FIPC_REASON_STOPPING, 0, -ECONNREFUSED},
 };
 
 static void *refuse_once(void *arg)
@@ -70,7 +74,8 @@ START_TEST(refusal_is_an_error_at_once)
 END_TEST
 
 static const enum fipc_reason passing_reasons[] = {FIPC_REASON_NO_SLOT, FIPC_REASON_SHORT,
-                                                   FIPC_REASON_STOPPING, FIPC_REASON_RESTARTING};
+                                                   FIPC_REASON_QUOTA, FIPC_REASON_STOPPING,
+                                                   FIPC_REASON_RESTARTING};
 
 static void *refuse_then_serve(void *arg)
 {
@@ -86,6 +91,24 @@ static void *refuse_then_serve(void *arg)
     fake_serve(&fake);
     return NULL;
 }
+
+static void *refuse_with_patience(void *arg)
+{
+    fake_accept(&fake);
+    fake_refuse(&fake, FIPC_REASON_QUOTA, 1000);
+    return arg;
+}
+
+START_TEST(patience_ends_at_the_deadline_with_the_reason)
+{
+    pthread_t thread = thread_start(refuse_with_patience, NULL);
+
+    /* the last try, at the deadline, finds nobody who answers */
+    ck_assert_int_eq(connect_to_fake(300), -EDQUOT);
+    ck_assert_ptr_null(client);
+    thread_join(thread);
+}
+END_TEST
 
 START_TEST(broker_that_asks_for_patience_is_asked_again)
 {
@@ -572,6 +595,7 @@ int main(void)
     tcase_set_timeout(greetings, 60);
     tcase_add_checked_fixture(greetings, set_up, tear_down);
     tcase_add_loop_test(greetings, refusal_is_an_error_at_once, 0, COUNT_OF(refusals));
+    tcase_add_test(greetings, patience_ends_at_the_deadline_with_the_reason);
     tcase_add_loop_test(greetings, broker_that_asks_for_patience_is_asked_again, 0,
                         COUNT_OF(passing_reasons));
     tcase_add_test(greetings, broker_that_hangs_up_before_welcome_is_asked_again);
