@@ -97,6 +97,8 @@ static void discard_hello(struct broker *broker, int lane_fd)
     char byte;
     size_t size;
 
+    if (!listener_has_room_for_packet(broker))
+        return;
     (void)fipc_lane_receive(lane_fd, &byte, sizeof(byte), &size, &fds);
     closer_close_all(&broker->closer, &fds);
 }

@@ -29,6 +29,7 @@ static void *closer_run(void *argument)
         (void)pthread_mutex_unlock(&closer->lock);
         (void)fd_close(fd);
         (void)pthread_mutex_lock(&closer->lock);
+        closer->n_open--;
     }
     (void)pthread_mutex_unlock(&closer->lock);
     return NULL;
@@ -101,6 +102,7 @@ void closer_close(struct closer *closer, int fd)
     assert(closer->count < closer->capacity); /* there are no more fds than that */
     closer->fds[(closer->first + closer->count) % closer->capacity] = fd;
     closer->count++;
+    closer->n_open++;
     (void)pthread_cond_signal(&closer->more);
     (void)pthread_mutex_unlock(&closer->lock);
 }
@@ -109,4 +111,16 @@ void closer_close_all(struct closer *closer, struct fipc_lane_fds *fds)
 {
     while (fds->count > 0)
         closer_close(closer, fds->fds[--fds->count]);
+}
+
+size_t closer_n_open(struct closer *closer)
+{
+    size_t n_open;
+
+    if (!closer->threaded)
+        return 0;
+    (void)pthread_mutex_lock(&closer->lock);
+    n_open = closer->n_open;
+    (void)pthread_mutex_unlock(&closer->lock);
+    return n_open;
 }

@@ -23,6 +23,7 @@ struct closer {
     int *fds; /* a queue; as many places as this process may have fds */
     size_t capacity;
     size_t first, count;
+    size_t n_open; /* those in the queue, and the one that is being closed */
     bool ending;
 };
 
@@ -35,5 +36,8 @@ void closer_deinit(struct closer *closer);
 /* @fd is consumed. -1 is a no-op. Never blocks. */
 void closer_close(struct closer *closer, int fd);
 void closer_close_all(struct closer *closer, struct fipc_lane_fds *fds);
+
+/* How many fds are not closed yet. */
+size_t closer_n_open(struct closer *closer);
 
 #endif

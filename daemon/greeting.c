@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/greeting.h"
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/lane.h"
 #include "daemon/answer.h"
@@ -158,6 +159,7 @@ static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
         if (r == -ETOOMANYREFS)
             return;
         greeting_forget(broker, slot);
+        slot->taken_ns = fipc_now_ns(); /* its time for a first request begins now */
         if (r < 0)
             slot_close(broker, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
     }
@@ -228,6 +230,10 @@ static int hello_receive(struct broker *broker, const struct slot *slot, void *p
     size_t size;
     int r;
 
+    if (!listener_has_room_for_packet(broker)) {
+        *ret_reason = FIPC_REASON_SHORT;
+        return -EMFILE;
+    }
     r = fipc_lane_receive(slot->lane_fd, packet, packet_size, &size, &fds);
     if (r == -EAGAIN)
         return r;

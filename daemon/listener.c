@@ -34,8 +34,14 @@
 #define PAUSE_MIN_S 0.05
 #define PAUSE_MAX_S 1.0
 
-/* What stays free when accepting pauses: for the channel of a client that was accepted already. */
+/* What stays free when accepting pauses, for what is open for a moment only: a region, a config
+ * file. */
 #define FDS_RESERVED 16
+/* More than all slots and the waiting room need. */
+#define FDS_MAX (1 << 20)
+#define FDS_LOOKED_AT 1024
+/* Of a client: its lane, and the bell that it has or may get. */
+#define FDS_PER_CLIENT 2
 
 /* ---- accepting ---- */
 
@@ -45,11 +51,12 @@ static void listener_pause(struct broker *broker, const char *why)
 {
     struct listener *listener = &broker->listener;
 
-    if (listener->pause_s == 0)
+    if (!listener->is_short)
         log_event(
             LOG_WARNING, LOG_EVENT_SHORT, NULL,
             "accepting pauses: %s; new clients wait. Raise LimitNOFILE=, or lower slots.count",
             why);
+    listener->is_short = true;
     listener->pause_s = listener->pause_s == 0 ? PAUSE_MIN_S : listener->pause_s * 2;
     if (listener->pause_s > PAUSE_MAX_S)
         listener->pause_s = PAUSE_MAX_S;
@@ -59,13 +66,19 @@ static void listener_pause(struct broker *broker, const char *why)
     ev_timer_start(broker->loop.ev, &listener->retry);
 }
 
-/* The kernel hands out the lowest free number: near the limit only the reserve is left. */
-static bool fds_are_short(const struct listener *listener)
+/* How many fds are free, and will be when all clients have what they may have. */
+static int64_t fds_left(struct broker *broker)
 {
-    int lowest = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+    const struct listener *listener = &broker->listener;
+    int64_t n_clients = (int64_t)slot_n_taken(&broker->slots) + broker->admission.n_waiting;
 
-    (void)fd_close(lowest);
-    return lowest < 0 || lowest + listener->fds_reserved >= listener->fds_limit;
+    return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
+           (int64_t)closer_n_open(&broker->closer);
+}
+
+bool listener_has_room_for_packet(struct broker *broker)
+{
+    return broker->listener.refuses_fds || fds_left(broker) >= FIPC_LANE_FDS_MAX;
 }
 
 static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
@@ -77,8 +90,9 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd;
 
-        if (fds_are_short(&broker->listener)) {
-            listener_pause(broker, "few file descriptors are left");
+        if (fds_left(broker) < broker->listener.fds_reserved + FDS_PER_CLIENT) {
+            if (i == 0) /* else nobody may be waiting any more */
+                listener_pause(broker, "few file descriptors are left");
             return;
         }
         fd = accept4(watcher->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -89,6 +103,7 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
             listener_pause(broker, strerror(errno));
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
+            broker->listener.is_short = false;
             return; /* EAGAIN: all are accepted */
         }
     }
@@ -103,7 +118,7 @@ static void listener_retry(struct ev_loop *ev, ev_timer *timer, int revents)
     ev_io_start(ev, &broker->listener.ready);
 }
 
-/* As many fds as the system lets us have, since each client takes two. Return: how many that is. */
+/* As many fds as the system lets us have, since each client takes two. Return: how many we use. */
 static int raise_fds_limit(void)
 {
     struct rlimit limit;
@@ -112,8 +127,8 @@ static int raise_fds_limit(void)
         return 1024;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
-        return INT_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > FDS_MAX)
+        return FDS_MAX;
     return (int)limit.rlim_cur;
 }
 
@@ -179,10 +194,12 @@ static int remove_stale(const struct sockaddr_un *address)
 static int set_access(const struct config *config, const char *path)
 {
     if (config->control.group != NULL) {
-        const struct group *group = getgrnam(config->control.group);
+        const struct group *group;
 
+        errno = 0;
+        group = getgrnam(config->control.group);
         if (group == NULL)
-            return -ESRCH;
+            return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
         if (chown(path, (uid_t)-1, group->gr_gid) < 0)
             return -errno;
     }
@@ -198,9 +215,9 @@ static bool refuse_fds(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
 }
 
-/* Between bind and listen nobody can connect, so that mode and group are in force from the first
- * connection on. */
-static int bind_and_listen(const struct config *config, struct listener *listener)
+/* Until listen(2) nobody can connect, so that mode and group are in force from the first connection
+ * on. */
+static int bind_socket(const struct config *config, struct listener *listener)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int r;
@@ -214,9 +231,6 @@ static int bind_and_listen(const struct config *config, struct listener *listene
         bind(listener->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return -errno;
     r = set_access(config, listener->path);
-    listener->refuses_fds = refuse_fds(listener->fd);
-    if (r == 0 && listen(listener->fd, (int)config->control.backlog) < 0)
-        r = -errno;
     if (r < 0)
         (void)unlink(listener->path);
     return r;
@@ -270,22 +284,61 @@ static int listener_open_path(const struct config *config, struct listener *list
     listener->lock_fd = lock_take(listener->path);
     if (listener->lock_fd < 0)
         return listener->lock_fd;
-    return bind_and_listen(config, listener);
+    return bind_socket(config, listener);
 }
 
+/* Those that somebody left open for us count too. */
+static int count_fds(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* With one client. */
+static int fds_to_start(const struct listener *listener)
+{
+    return listener->fds_own + listener->fds_reserved + FDS_PER_CLIENT;
+}
+
+/* Return: 0; -ERANGE there are not enough for a single client */
+static int share_out_fds(struct listener *listener)
+{
+    listener->fds_limit = raise_fds_limit();
+    /* where fds can reach us there must be room for all that one packet can carry */
+    listener->fds_reserved = FDS_RESERVED + (listener->refuses_fds ? 0 : FIPC_LANE_FDS_MAX);
+    listener->fds_own = count_fds();
+    return fds_to_start(listener) > listener->fds_limit ? -ERANGE : 0;
+}
+
+static void log_start_error(const struct listener *listener, int error)
+{
+    if (error == -ERANGE)
+        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
+                  "no client could be served with %d fds; raise LimitNOFILE= to %d at least",
+                  listener->fds_limit, fds_to_start(listener));
+    else
+        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "cannot start: %s", strerror(-error));
+}
+
+/* Listens, after all that can fail: who connects then is served. */
 static int listener_start(struct broker *broker)
 {
     struct listener *listener = &broker->listener;
-    bool threaded = !listener->refuses_fds;
     int r;
 
-    listener->fds_limit = raise_fds_limit();
-    /* where fds can reach us there must be room for all that one packet can carry, or some would be
-     * lost unnoticed */
-    listener->fds_reserved = FDS_RESERVED + (threaded ? FIPC_LANE_FDS_MAX : 0);
-    r = closer_init(&broker->closer, threaded, (size_t)listener->fds_limit);
-    if (r < 0)
+    listener->refuses_fds = refuse_fds(listener->fd);
+    r = share_out_fds(listener);
+    if (r == 0)
+        r = closer_init(&broker->closer, !listener->refuses_fds, (size_t)listener->fds_limit);
+    if (r == 0 && listen(listener->fd, (int)broker->config->control.backlog) < 0)
+        r = -errno;
+    if (r < 0) {
+        log_start_error(listener, r);
         return r;
+    }
     ev_init(&listener->retry, listener_retry);
     ev_io_init(&listener->ready, listener_ready, listener->fd, EV_READ);
     ev_io_start(broker->loop.ev, &listener->ready);

@@ -15,10 +15,14 @@
 #include "daemon/dispatch.h"
 #include "daemon/greeting.h"
 #include "daemon/log.h"
+#include "daemon/loop_memory.h"
 #include "daemon/slot_close.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 /* How long hot slots may keep the loop from timers and new connections. */
 #define TURN_NS (100 * FIPC_NS_PER_US)
@@ -28,6 +32,8 @@
 #define COOL_NS FIPC_NS_PER_MS
 #define ROUNDS_PER_CLOCK_LOOK 8
 #define EVENTS_PER_TURN 128
+/* At least as many as there are besides those of slots and handlers. */
+#define BROKER_TIMERS 1024
 
 /* epoll_data of an fd: the generation of its owner, what it is, and the owner's index. */
 #define EVENT_KIND_SHIFT 30
@@ -245,16 +251,41 @@ void loop_heat(struct broker *broker, const struct slot *slot)
 
 /* ---- life ---- */
 
+/* libev would call abort(3). Without its fd for signals the broker cannot start; a poll(2) without
+ * memory is tried again. */
+static void system_error(const char *what)
+{
+    static const struct timespec moment = {.tv_nsec = 10000000};
+
+    log_event(LOG_ERR, LOG_EVENT_SHORT, NULL, "%s: %s", what, strerror(errno));
+    if (errno != ENOMEM || strstr(what, "pipe") != NULL)
+        exit(EXIT_FAILURE);
+    (void)nanosleep(&moment, NULL);
+}
+
+static void nothing_was_sent(struct ev_loop *ev, ev_async *watcher, int revents)
+{
+    (void)ev;
+    (void)watcher;
+    (void)revents;
+}
+
 int loop_init(struct broker *broker)
 {
     struct loop *loop = &broker->loop;
     int r;
 
     loop->slot_fds = -1;
+    r = loop_memory_init((size_t)BROKER_TIMERS + broker->slots.capacity + broker->handlers.count);
+    if (r < 0)
+        return r;
+    ev_set_syserr_cb(system_error);
     loop->ev = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
     if (loop->ev == NULL)
         return -ENOMEM;
     ev_set_userdata(loop->ev, broker);
+    ev_async_init(&loop->signals, nothing_was_sent);
+    ev_async_start(loop->ev, &loop->signals);
     loop->slot_fds = epoll_create1(EPOLL_CLOEXEC);
     if (loop->slot_fds < 0)
         return -errno;
@@ -280,6 +311,7 @@ void loop_deinit(struct broker *broker)
     if (loop->ev != NULL)
         ev_loop_destroy(loop->ev);
     loop->ev = NULL;
+    loop_memory_deinit();
     fipc_hot_set_deinit(&loop->hot);
     loop->slot_fds = fd_close(loop->slot_fds);
 }

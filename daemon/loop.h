@@ -24,6 +24,7 @@ struct loop {
     ev_io slot_fds_ready;
     ev_prepare before_poll;
     ev_idle more_work; /* active: poll without blocking */
+    ev_async signals;  /* never sent: libev makes its fd for signals when the first one starts */
     struct fipc_hot_set hot;
     struct fipc_spin spin;
     bool spinning;

@@ -16,12 +16,23 @@ static void print_config_error(const char *line, void *userdata)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+/* What is wrong in a file was told already. Return: the exit status */
+static int config_failed(int error)
+{
+    if (error == -EINVAL)
+        return EXIT_CONFIG;
+    (void)fprintf(stderr, "fipcd: cannot start: %s\n", strerror(-error));
+    return EXIT_FAILURE;
+}
+
 static int check_config(const struct options *options)
 {
     struct config *config;
+    int r;
 
-    if (config_load(options->config, &config, print_config_error, NULL) < 0)
-        return EXIT_CONFIG;
+    r = config_load(options->config, &config, print_config_error, NULL);
+    if (r < 0)
+        return config_failed(r);
     config_free(config);
     (void)printf("%s: OK\n", options->config != NULL ? options->config : CONFIG_DEFAULT_PATH);
     return EXIT_SUCCESS;
@@ -121,6 +132,18 @@ static void watch_signals(struct running *running)
     ev_signal_start(ev, &running->hang_up);
 }
 
+/* @how: SIG_BLOCK before it starts, so that who is told to end meanwhile does so in order */
+static void mask_signals(int how)
+{
+    sigset_t watched;
+
+    (void)sigemptyset(&watched);
+    (void)sigaddset(&watched, SIGTERM);
+    (void)sigaddset(&watched, SIGINT);
+    (void)sigaddset(&watched, SIGHUP);
+    (void)sigprocmask(how, &watched, NULL);
+}
+
 static void ignore_signals(void)
 {
     (void)signal(SIGTERM, SIG_IGN);
@@ -131,7 +154,7 @@ static void ignore_signals(void)
 int main(int argc, char **argv)
 {
     struct options options;
-    struct running running = {.options = &options};
+    static struct running running; /* a close(2) that is stuck at the end keeps its thread */
     struct config *config;
     int r;
 
@@ -146,11 +169,14 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (r < 0)
-        return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+        return config_failed(r);
     log_set_level(config->log.level);
+    running.options = &options;
+    mask_signals(SIG_BLOCK);
     if (broker_init(&running.broker, config) < 0)
         return EXIT_FAILURE;
     watch_signals(&running);
+    mask_signals(SIG_UNBLOCK);
     broker_run(&running.broker);
     ignore_signals(); /* libev's own handlers would still use the loop */
     broker_deinit(&running.broker);

@@ -4,6 +4,7 @@
 #include "common/version.h"
 
 #include <argp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -78,9 +79,14 @@ void options_parse(struct options *ret_options, int argc, char **argv)
         .parser = parse_one,
         .doc = "The fipc message broker: programs on this host call one another through it.",
     };
+    error_t r;
 
     argp_program_version = "fipcd " FIPC_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     *ret_options = (struct options){.log_level = -1};
-    (void)argp_parse(&parser, argc, argv, 0, NULL, ret_options);
+    r = argp_parse(&parser, argc, argv, 0, NULL, ret_options);
+    if (r != 0) {
+        (void)fprintf(stderr, "fipcd: cannot start: %s\n", strerror(r));
+        exit(EXIT_FAILURE);
+    }
 }

@@ -7,6 +7,8 @@
 #include "daemon/builtin.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* A page takes the loop a fraction of a millisecond, and fits into the reply ring of a default
@@ -14,27 +16,55 @@
 #define SLOTS_PER_PAGE 64
 #define SLOTS_LOOKED_AT_PER_PAGE 8192
 
+/* Of the report that is being made: nothing was lost for want of memory. */
+static bool is_whole;
+
+static json_t *report_begin(void)
+{
+    is_whole = true;
+    return json_object();
+}
+
+/* Not json_dumps(3): it goes on when its buffer cannot grow, and leaves out what did not fit.
+ * Return: for free(3); NULL: no memory */
 static char *report_text(json_t *report)
 {
-    char *text = report == NULL ? NULL : json_dumps(report, JSON_COMPACT);
+    size_t size = is_whole ? json_dumpb(report, NULL, 0, JSON_COMPACT) : 0;
+    char *text = size > 0 ? malloc(size + 1) : NULL;
 
+    if (text != NULL && json_dumpb(report, text, size, JSON_COMPACT) != size) {
+        free(text);
+        text = NULL;
+    }
+    if (text != NULL)
+        text[size] = '\0';
     json_decref(report);
     return text;
 }
 
+static void set(json_t *object, const char *name, json_t *value)
+{
+    is_whole = json_object_set_new(object, name, value) == 0 && is_whole;
+}
+
+static void append(json_t *array, json_t *value)
+{
+    is_whole = json_array_append_new(array, value) == 0 && is_whole;
+}
+
 static void set_number(json_t *object, const char *name, uint64_t value)
 {
-    (void)json_object_set_new(object, name, json_integer((json_int_t)value));
+    set(object, name, json_integer((json_int_t)value));
 }
 
 static void set_text(json_t *object, const char *name, const char *value)
 {
-    (void)json_object_set_new(object, name, json_string(value));
+    set(object, name, json_string(value));
 }
 
 char *report_services(const struct broker *broker)
 {
-    json_t *report = json_object(), *services = json_array();
+    json_t *report = report_begin(), *services = json_array();
 
     (void)broker;
     for (uint32_t i = 0; i < builtin_count; i++) {
@@ -42,9 +72,9 @@ char *report_services(const struct broker *broker)
 
         set_text(service, "name", builtins[i].name);
         set_text(service, "kind", "built-in");
-        (void)json_array_append_new(services, service);
+        append(services, service);
     }
-    (void)json_object_set_new(report, "services", services);
+    set(report, "services", services);
     return report_text(report);
 }
 
@@ -71,8 +101,8 @@ static json_t *report_slot_table(const struct broker *broker)
         set_number(report, slot_state_name(state), slots->n_by_state[state]);
     set_number(report, "waiting", broker->admission.n_waiting);
     set_number(report, "taken_ever", slots->n_taken);
-    (void)json_object_set_new(report, "refused", by_reason(slots->n_refused));
-    (void)json_object_set_new(report, "closed", by_reason(slots->n_closed));
+    set(report, "refused", by_reason(slots->n_refused));
+    set(report, "closed", by_reason(slots->n_closed));
     return report;
 }
 
@@ -100,14 +130,14 @@ static json_t *report_loop(const struct loop *loop)
 
 char *report_stats(const struct broker *broker)
 {
-    json_t *report = json_object();
+    json_t *report = report_begin();
 
     set_text(report, "version", FIPC_VERSION);
     set_number(report, "pid", (uint64_t)getpid());
     set_number(report, "uptime_ms", (fipc_now_ns() - broker->started_ns) / FIPC_NS_PER_MS);
-    (void)json_object_set_new(report, "slots", report_slot_table(broker));
-    (void)json_object_set_new(report, "handlers", report_handler_table(&broker->handlers));
-    (void)json_object_set_new(report, "loop", report_loop(&broker->loop));
+    set(report, "slots", report_slot_table(broker));
+    set(report, "handlers", report_handler_table(&broker->handlers));
+    set(report, "loop", report_loop(&broker->loop));
     return report_text(report);
 }
 
@@ -126,23 +156,23 @@ static json_t *report_slot(const struct slot *slot)
     set_number(report, "calls", slot->calls);
     for (enum handler_state state = HANDLER_TAKEN; state <= HANDLER_REPLYING; state++)
         set_number(handlers, handler_state_name(state), slot->n_handlers[state]);
-    (void)json_object_set_new(report, "handlers", handlers);
+    set(report, "handlers", handlers);
     return report;
 }
 
 char *report_slots(const struct broker *broker, uint32_t first)
 {
-    json_t *report = json_object(), *page = json_array();
+    json_t *report = report_begin(), *page = json_array();
     uint32_t n_used = broker->slots.n_used, looked_at = 0, i;
 
     for (i = first; i < n_used && json_array_size(page) < SLOTS_PER_PAGE &&
                     looked_at < SLOTS_LOOKED_AT_PER_PAGE;
          i++, looked_at++) {
         if (broker->slots.slots[i].state != SLOT_FREE)
-            (void)json_array_append_new(page, report_slot(&broker->slots.slots[i]));
+            append(page, report_slot(&broker->slots.slots[i]));
     }
     set_number(report, "count", broker->slots.limit);
-    (void)json_object_set_new(report, "next", i < n_used ? json_integer(i) : json_null());
-    (void)json_object_set_new(report, "slots", page);
+    set(report, "next", i < n_used ? json_integer(i) : json_null());
+    set(report, "slots", page);
     return report_text(report);
 }

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fds that clients send to the broker, which takes none. DESIGN 4.3 "A peer's fd can block whoever
+ * closes it": the kernel refuses them where it can; elsewhere the closer thread closes them, and
+ * the lanes in which they may lie, and the loop never waits. DESIGN 5 "checked for MSG_CTRUNC".
+ */
+#include "tests/integration/fail_broker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* asm-generic/socket.h of Linux 6.16 */
+#endif
+
+#define CLIENTS_MAX 40
+/* How long close(2) of such a socket takes. */
+#define LINGER_S 1
+/* What a call of the witness may take meanwhile; DESIGN has none of 100 ms. */
+#define CALL_NS_MAX (100 * FIPC_NS_PER_MS)
+
+static struct test_broker broker;
+static struct fail_calls *calls;
+static struct test_witness witness;
+static struct raw_client clients[CLIENTS_MAX];
+static int listener_fd, slow_fd, reader_fd;
+
+static void setup(void)
+{
+    test_broker_init(&broker);
+    calls = fail_calls_open(&broker);
+    witness.client = RAW_CLIENT_EMPTY;
+    listener_fd = slow_fd = reader_fd = -1;
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        clients[i] = RAW_CLIENT_EMPTY;
+}
+
+static void close_slow(void)
+{
+    (void)close(reader_fd);
+    (void)close(slow_fd);
+    (void)close(listener_fd);
+    listener_fd = slow_fd = reader_fd = -1;
+}
+
+static void teardown(void)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        raw_close(&clients[i]);
+    close_slow();
+    test_witness_close(&witness);
+    calls = fail_calls_close(calls);
+    test_broker_deinit(&broker);
+}
+
+static void start(const char *config)
+{
+    char path[128];
+    const char *const arguments[] = {"--config", path, NULL};
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/fipcd.json", broker.folder);
+    file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(config, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    fail_broker_start(&broker, arguments);
+    test_witness_open(&witness, &broker);
+}
+
+/* As on Linux before 6.16. */
+static void start_on_old_kernel(const char *config)
+{
+    fail_always(calls, FAIL_PASSRIGHTS);
+    start(config);
+    ck_assert_uint_eq(calls->kinds[FAIL_PASSRIGHTS].failed, 1);
+}
+
+/* ---- what is sent ---- */
+
+static void encode_hello(struct fipc_control hello, unsigned char *packet, size_t packet_size,
+                         size_t *ret_size)
+{
+    hello.type = FIPC_CONTROL_HELLO;
+    ck_assert_int_eq(fipc_control_encode(&hello, packet, packet_size, ret_size), 0);
+}
+
+/* Sends HELLO with fds. Return: as raw_send_bytes() */
+static int send_hello_with(struct raw_client *client, const int *fds, size_t n_fds)
+{
+    const struct fipc_control hello = {.hello = {.wait_ms = UINT32_MAX}};
+    unsigned char packet[128];
+    size_t size;
+
+    encode_hello(hello, packet, sizeof(packet), &size);
+    return raw_send_bytes(client, packet, size, fds, n_fds);
+}
+
+static int send_byte_with(struct raw_client *client, int fd)
+{
+    return raw_send_bytes(client, "x", 1, &fd, 1);
+}
+
+/* A TCP connection to somebody who does not read, full, whose last close(2) waits for LINGER_S. */
+static void make_slow(void)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = LINGER_S};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    static const char data[65536];
+
+    listener_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(listener_fd, 0);
+    ck_assert_int_eq(bind(listener_fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(listener_fd, 1), 0);
+    ck_assert_int_eq(getsockname(listener_fd, (struct sockaddr *)&address, &size), 0);
+    slow_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(slow_fd, 0);
+    ck_assert_int_eq(connect(slow_fd, (struct sockaddr *)&address, size), 0);
+    reader_fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(reader_fd, 0);
+    ck_assert_int_eq(setsockopt(slow_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    while (send(slow_fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        ;
+    ck_assert_int_eq(errno, EAGAIN);
+}
+
+/* From now on the broker alone has it, or the lane. */
+static void forget_slow(void)
+{
+    (void)close(slow_fd);
+    slow_fd = -1;
+}
+
+/* It is served in time as long as the slow one can take to be closed. */
+static void check_loop_never_waits(void)
+{
+    uint64_t now_ns = fipc_now_ns(), end_ns = now_ns + (LINGER_S * 1000 + 200) * FIPC_NS_PER_MS;
+
+    while (now_ns < end_ns) {
+        uint64_t before_ns = now_ns;
+
+        test_witness_check(&witness);
+        now_ns = fipc_now_ns();
+        ck_assert_uint_lt(now_ns - before_ns, CALL_NS_MAX);
+        test_pause();
+    }
+}
+
+static void freeze(void)
+{
+    int status;
+
+    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(broker.pid, &status, WUNTRACED), broker.pid);
+}
+
+static void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
+
+static void connect_only(struct raw_client *client)
+{
+    ck_assert_int_eq(raw_connect(client, broker.socket), 0);
+}
+
+static void open_session(struct raw_client *client)
+{
+    ck_assert_int_eq(raw_open_session(client, broker.socket, 0, 0), 0);
+}
+
+/* ---- the states of a client ---- */
+
+/* Each makes clients[0] and leaves it where it could send fds. Two slots are enough for all. */
+static const char two_slots[] = "{\"slots\": {\"count\": 2, \"per_uid\": 2}}";
+
+static void before_accept(void)
+{
+    freeze();
+    connect_only(&clients[0]);
+}
+
+static void before_hello(void)
+{
+    connect_only(&clients[0]);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.greeting") == 1);
+}
+
+static void in_a_session(void) { open_session(&clients[0]); }
+
+static void in_a_oneshot(void)
+{
+    const struct fipc_control hello = {
+        .type = FIPC_CONTROL_HELLO,
+        .hello = {.flags = FIPC_HELLO_ONESHOT, .name_bytes = 10, .data_bytes = 3},
+        .name = "fipc.delay",
+        .data = "300",
+    };
+
+    connect_only(&clients[0]);
+    ck_assert_int_eq(raw_send_packet(&clients[0], &hello), 0);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.oneshot") == 1);
+}
+
+static void in_the_waiting_room(void)
+{
+    open_session(&clients[1]);
+    connect_only(&clients[0]);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == 1);
+}
+
+static void (*const states[])(void) = {
+    before_accept, before_hello, in_a_session, in_a_oneshot, in_the_waiting_room,
+};
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#define N_STATES COUNT(states)
+
+/* ---- the kernel refuses ---- */
+
+static bool kernel_refuses(void)
+{
+    const int no = 0;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    bool refuses = setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
+
+    (void)close(fd);
+    return refuses;
+}
+
+START_TEST(kernel_refuses_fds_in_every_state_4_3)
+{
+    if (!kernel_refuses()) {
+        (void)printf("SKIP: this kernel has no SO_PASSRIGHTS\n");
+        start(two_slots);
+        return;
+    }
+    start(two_slots);
+    states[_i]();
+    ck_assert_int_eq(send_byte_with(&clients[0], STDERR_FILENO), -EPERM);
+    if (states[_i] == before_accept)
+        thaw();
+    test_witness_check(&witness);
+    ck_assert_uint_eq(calls->fds_came, 0);
+}
+END_TEST
+
+/* ---- the closer thread ---- */
+
+/* Turns below N_STATES: the lane hangs up with the fd unread. Others: as long as it is open. */
+START_TEST(slow_fd_of_a_client_never_holds_the_loop_4_3)
+{
+    bool hangs_up = _i < N_STATES;
+    void (*state)(void) = states[_i % N_STATES];
+    int fds;
+
+    start_on_old_kernel(two_slots);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.taken") == 1);
+    make_slow();
+    state();
+    ck_assert_int_eq(send_byte_with(&clients[0], slow_fd), 0);
+    forget_slow();
+    if (hangs_up)
+        raw_close(&clients[0]);
+    if (state == before_accept)
+        thaw();
+    check_loop_never_waits();
+
+    raw_close(&clients[0]);
+    raw_close(&clients[1]);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.taken") == 1);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == 0);
+    fds = test_broker_count_fds(&broker);
+    open_session(&clients[2]);
+    raw_close(&clients[2]);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) <= fds);
+    ck_assert_uint_eq(calls->fds_lost, 0);
+}
+END_TEST
+
+START_TEST(hello_with_a_slow_fd_is_refused_at_once_4_3)
+{
+    start_on_old_kernel("{}");
+    make_slow();
+    connect_only(&clients[0]);
+    ck_assert_int_eq(send_hello_with(&clients[0], &slow_fd, 1), 0);
+    forget_slow();
+    check_loop_never_waits();
+
+    ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[0].packet.refused.reason, FIPC_REASON_FDS);
+    ck_assert_uint_eq(calls->fds_came, 1);
+}
+END_TEST
+
+/* Whoever is refused while it waits may have sent an fd with its HELLO, which is taken out. */
+START_TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
+{
+    start_on_old_kernel("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000},"
+                        " \"control\": {\"backlog\": 1}}");
+    make_slow();
+    freeze();
+    connect_only(&clients[0]);
+    connect_only(&clients[1]);
+    ck_assert_int_eq(send_hello_with(&clients[1], &slow_fd, 1), 0);
+    forget_slow();
+    thaw();
+    check_loop_never_waits();
+    ck_assert_int_eq(raw_receive_welcome(&clients[1]), -ECONNREFUSED);
+}
+END_TEST
+
+/* The broker ends although a close(2) does not. */
+START_TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
+{
+    start_on_old_kernel("{}");
+    make_slow();
+    connect_only(&clients[0]);
+    ck_assert_int_eq(send_hello_with(&clients[0], &slow_fd, 1), 0);
+    forget_slow();
+    ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
+    test_broker_stop(&broker);
+}
+END_TEST
+
+/* ---- many fds ---- */
+
+static const size_t fd_counts[] = {1, 2, 3, 64, 252, FIPC_LANE_FDS_MAX};
+
+static void fill(int fds[FIPC_LANE_FDS_MAX])
+{
+    for (int i = 0; i < FIPC_LANE_FDS_MAX; i++)
+        fds[i] = STDERR_FILENO;
+}
+
+START_TEST(all_fds_of_a_packet_are_closed_5)
+{
+    int fds[FIPC_LANE_FDS_MAX], before;
+
+    fill(fds);
+    start_on_old_kernel("{}");
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.taken") == 1);
+    open_session(&clients[1]); /* what was closed before is closed by now, or soon */
+    test_witness_check(&witness);
+    before = test_broker_count_fds(&broker);
+    for (int turn = 0; turn < 10; turn++) {
+        connect_only(&clients[0]);
+        ck_assert_int_eq(send_hello_with(&clients[0], fds, fd_counts[_i]), 0);
+        ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
+        ck_assert_uint_eq(clients[0].packet.refused.reason, FIPC_REASON_FDS);
+        raw_close(&clients[0]);
+    }
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) <= before);
+    ck_assert_uint_eq(calls->fds_came, 10 * fd_counts[_i]);
+    ck_assert_uint_eq(calls->fds_lost, 0);
+    test_witness_check(&witness);
+}
+END_TEST
+
+#define LIMIT 340
+
+static bool has_paused(void) { return test_broker_log_lines(&broker, "accepting pauses") > 0; }
+
+/* As many clients as get in. Even turns: as sessions. Odd ones: all are accepted before the first
+ * one sends HELLO and gets its bell. Return: how many sessions there are */
+static int crowd(bool at_once)
+{
+    const struct fipc_hello hello = {.wait_ms = UINT32_MAX};
+    int n_open = 0;
+
+    for (int i = 1; i < CLIENTS_MAX; i++) {
+        connect_only(&clients[i]);
+        if (at_once)
+            ck_assert_int_eq(raw_send_hello(&clients[i], &hello), 0);
+    }
+    TEST_WAIT_FOR(has_paused());
+    for (int i = 1; !at_once && i < CLIENTS_MAX; i++)
+        ck_assert_int_eq(raw_send_hello(&clients[i], &hello), 0);
+    test_witness_check(&witness);
+    for (int i = 1; i < CLIENTS_MAX; i++) {
+        struct pollfd lane = {.fd = clients[i].lane_fd, .events = POLLIN};
+
+        if (poll(&lane, 1, 0) == 0)
+            continue;
+        ck_assert_int_eq(raw_receive_welcome(&clients[i]), 0);
+        n_open++;
+    }
+    return n_open;
+}
+
+/* With all fds taken that are not kept free for this. DESIGN 4.3: MSG_CTRUNC is never our own
+ * shortage. */
+START_TEST(there_is_room_for_a_full_packet_when_fds_are_short_4_3)
+{
+    int fds[FIPC_LANE_FDS_MAX];
+
+    fill(fds);
+    fail_limit_fds(&broker, LIMIT, LIMIT);
+    start_on_old_kernel("{}");
+    connect_only(&clients[0]);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.greeting") == 1);
+    ck_assert_int_ge(crowd(_i % 2 == 0), 10);
+
+    ck_assert_int_eq(send_hello_with(&clients[0], fds, FIPC_LANE_FDS_MAX), 0);
+    ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[0].packet.refused.reason, FIPC_REASON_FDS);
+    ck_assert_uint_eq(calls->fds_came, FIPC_LANE_FDS_MAX);
+    ck_assert_uint_eq(calls->fds_lost, 0);
+    test_witness_check(&witness);
+    ck_assert_int_eq(test_broker_log_lines(&broker, "accepting pauses"), 1);
+}
+END_TEST
+
+/* The closer is held by the first fd, so that those behind it stay open: who comes then with a full
+ * packet finds no room, and is refused before it is read. */
+START_TEST(fds_that_wait_for_the_closer_take_no_room_of_others_4_3)
+{
+    int fds[FIPC_LANE_FDS_MAX];
+    int n_clients = 20;
+
+    fill(fds);
+    fail_limit_fds(&broker, 600, 600);
+    start_on_old_kernel("{}");
+    make_slow();
+    for (int i = 0; i < n_clients; i++)
+        connect_only(&clients[i]);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.greeting") == n_clients);
+    for (int i = 0; i < n_clients; i++) {
+        fds[0] = i == 0 ? slow_fd : STDERR_FILENO;
+        ck_assert_int_eq(send_hello_with(&clients[i], fds, FIPC_LANE_FDS_MAX), 0);
+    }
+    forget_slow();
+    check_loop_never_waits();
+
+    ck_assert_uint_eq(calls->fds_lost, 0);
+    for (int i = 0; i < n_clients; i++) {
+        ck_assert_int_eq(raw_receive_welcome(&clients[i]), -ECONNREFUSED);
+        ck_assert(clients[i].packet.refused.reason == FIPC_REASON_FDS ||
+                  clients[i].packet.refused.reason == FIPC_REASON_SHORT);
+        raw_close(&clients[i]);
+    }
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) < 30);
+    open_session(&clients[0]);
+}
+END_TEST
+
+static TCase *add(Suite *suite, const char *name)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("broker short fds");
+    TCase *refused = add(suite, "refused");
+    TCase *closer = add(suite, "closer");
+    TCase *many = add(suite, "many");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_loop_test(refused, kernel_refuses_fds_in_every_state_4_3, 0, N_STATES);
+
+    tcase_add_loop_test(closer, slow_fd_of_a_client_never_holds_the_loop_4_3, 0, 2 * N_STATES);
+    tcase_add_test(closer, hello_with_a_slow_fd_is_refused_at_once_4_3);
+    tcase_add_test(closer, slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3);
+    tcase_add_test(closer, slow_fd_does_not_keep_the_broker_from_ending_4_3);
+
+    tcase_add_loop_test(many, all_fds_of_a_packet_are_closed_5, 0, COUNT(fd_counts));
+    tcase_add_loop_test(many, there_is_room_for_a_full_packet_when_fds_are_short_4_3, 0, 2);
+    tcase_add_test(many, fds_that_wait_for_the_closer_take_no_room_of_others_4_3);
+
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
