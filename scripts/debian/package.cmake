@@ -4,7 +4,10 @@
 get_target_property(soversion fipc-client SOVERSION)
 set(library_package libfipc-client${soversion})
 
-foreach(script conffiles postinst prerm postrm)
+# Debian leaves these to the administrator; the test of the packages says when one is missing.
+set(control_files ${PROJECT_BINARY_DIR}/debian/conffiles)
+file(WRITE ${control_files} "${FIPC_CONFIG_DIR}/fipcd.json\n${FIPC_CONFIG_DIR}/fipcd.schema.json\n")
+foreach(script postinst prerm postrm)
     configure_file(${CMAKE_CURRENT_LIST_DIR}/${script} debian/${script} @ONLY)
     list(APPEND control_files ${PROJECT_BINARY_DIR}/debian/${script})
 endforeach()
