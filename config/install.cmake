@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+# Installs ${shipped} in ${directory}, unless a file of that name says something else there: it is
+# the administrator's. What is shipped can be compared with it in share/doc/fipc.
+cmake_path(ABSOLUTE_PATH directory BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
+cmake_path(GET shipped FILENAME name)
+set(installed "$ENV{DESTDIR}${directory}/${name}")
+set(is_changed FALSE)
+if(EXISTS "${installed}")
+    file(SHA256 "${installed}" sum_of_installed)
+    file(SHA256 "${shipped}" sum_of_shipped)
+    if(NOT sum_of_installed STREQUAL sum_of_shipped)
+        set(is_changed TRUE)
+    endif()
+endif()
+if(is_changed)
+    message(STATUS "Kept, for it was changed: ${installed}")
+    list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${directory}/${name}")
+else()
+    file(INSTALL DESTINATION "${directory}" TYPE FILE FILES "${shipped}")
+endif()

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of keys for readers of fipcd.json(5): a paragraph each, by section. */
+#include "daemon/config_man.h"
+
+#include "daemon/config_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What scdoc would take for markup stands for itself. */
+static void write_plain(const char *text, FILE *out)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if (strchr("*_\\", *c) != NULL)
+            (void)fputc('\\', out);
+        (void)fputc(*c, out);
+    }
+}
+
+static void write_key(const struct config_key *key, FILE *out)
+{
+    char text[CONFIG_TEXT_BYTES];
+
+    (void)fputc('*', out);
+    write_plain(key->path, out);
+    (void)fputs("*\n\t", out);
+    write_plain(key->help, out);
+    (void)fputs(".\n\n\tAllowed: ", out);
+    write_plain(config_key_allowed(key, text), out);
+    (void)fputs(". Default: ", out);
+    write_plain(config_key_default(key, text), out);
+    (void)fputs(".\n", out);
+}
+
+int config_write_man(FILE *out)
+{
+    const char *section = "";
+
+    for (size_t i = 0; i < config_n_keys; i++) {
+        if (i > 0)
+            (void)fputc('\n', out);
+        if (strcmp(section, config_keys[i].section) != 0)
+            (void)fprintf(out, "## %s\n\n", config_keys[i].section);
+        section = config_keys[i].section;
+        write_key(&config_keys[i], out);
+    }
+    /* Checked once, here: a stream remembers that it failed. */
+    return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+}
