@@ -2,6 +2,7 @@
 #include "daemon/options.h"
 
 #include "common/version.h"
+#include "daemon/config.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ enum {
 };
 
 static const struct argp_option table[] = {
-    {"config", KEY_CONFIG, "FILE", 0, "Read FILE instead of /etc/fipc/fipcd.json", 0},
+    {"config", KEY_CONFIG, "FILE", 0, "Read FILE instead of " CONFIG_DEFAULT_PATH, 0},
     {"socket", KEY_SOCKET, "PATH", 0, "Listen on PATH instead of the configured socket", 0},
     {"user", KEY_USER, NULL, 0, "Be a user's own broker, on $XDG_RUNTIME_DIR/fipc/control.sock", 0},
     {"check-config", KEY_CHECK_CONFIG, NULL, 0,
