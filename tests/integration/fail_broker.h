@@ -19,6 +19,9 @@ void fail_never(struct fail_calls *calls, enum fail_kind kind);
 void fail_broker_spawn(struct test_broker *broker, const char *const *arguments);
 void fail_broker_start(struct test_broker *broker, const char *const *arguments);
 
+/* Starts it with a config, given as text. */
+void fail_broker_start_with(struct test_broker *broker, const char *config);
+
 /* Brokers of this test that start from now on get these limits of RLIMIT_NOFILE. */
 void fail_limit_fds(const struct test_broker *broker, int soft, int hard);
 

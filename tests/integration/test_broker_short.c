@@ -53,16 +53,7 @@ static void start(void)
 
 static void start_with(const char *config)
 {
-    char path[128];
-    const char *const arguments[] = {"--config", path, NULL};
-    FILE *file;
-
-    (void)snprintf(path, sizeof(path), "%s/fipcd.json", broker.folder);
-    file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(config, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    fail_broker_start(&broker, arguments);
+    fail_broker_start_with(&broker, config);
     test_witness_open(&witness, &broker);
 }
 
