@@ -32,7 +32,7 @@ static int broker_make_parts(struct broker *broker)
     if (r == 0)
         r = admission_init(broker, broker->config->control.backlog);
     if (r < 0)
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "cannot start: %s", strerror(-r));
+        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "cannot start: %s", strerror(-r));
     return r;
 }
 
@@ -43,27 +43,30 @@ int broker_init(struct broker *broker, struct config *config)
     *broker = (struct broker){
         .config = config,
         .started_ns = fipc_now_ns(),
-        .listener = {.fd = -1, .lock_fd = -1},
+        .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .loop = {.slot_fds = -1},
     };
     r = broker_make_parts(broker);
     if (r == 0) {
         greeting_init(broker);
         ev_timer_init(&broker->drain, drain_over, config->timeouts.drain_ms / 1e3, 0);
+        notify_init(broker);
         r = listener_open(broker);
     }
     if (r < 0) {
         broker_deinit(broker);
         return r;
     }
-    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "version %s listens on %s, %u slots",
-              FIPC_VERSION, config->control.socket, config->slots.count);
+    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "version %s listens on %s, %u slots", FIPC_VERSION,
+              broker->listener.socket.path, config->slots.count);
+    notify_ready(broker);
     return 0;
 }
 
 void broker_deinit(struct broker *broker)
 {
     if (broker->loop.ev != NULL) {
+        notify_deinit(broker);
         listener_close(broker);
         admission_deinit(broker);
     }
@@ -93,7 +96,9 @@ static void warn_of_fixed_keys(const struct config *present, const struct config
 
 void broker_reconfigure(struct broker *broker, struct config *config)
 {
-    warn_of_fixed_keys(broker->config, config);
+    control_socket_compare(&broker->listener.socket, config);
+    if (!broker->listener.socket.is_inherited)
+        warn_of_fixed_keys(broker->config, config);
     config_free(broker->config);
     broker->config = config;
     broker->slots.limit = config->slots.count;
@@ -101,14 +106,13 @@ void broker_reconfigure(struct broker *broker, struct config *config)
     broker->loop.spinning = false;
     ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
     log_set_level(config->log.level);
-    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "config reloaded, %u slots",
-              config->slots.count);
+    log_event(LOG_INFO, LOG_EVENT_RELOADED, NULL, "config reloaded, %u slots", config->slots.count);
 }
 
 void broker_run(struct broker *broker)
 {
     (void)ev_run(broker->loop.ev, 0);
-    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "stopped");
+    log_event(LOG_INFO, LOG_EVENT_STOPPED, NULL, "stopped");
 }
 
 void broker_stop(struct broker *broker)
@@ -118,8 +122,9 @@ void broker_stop(struct broker *broker)
         return;
     }
     broker->stopping = true;
+    notify_stopping(broker);
     listener_close(broker);
-    log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "stopping: %u calls are open",
+    log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
               broker->handlers.n_live);
     ev_timer_start(broker->loop.ev, &broker->drain);
     if (broker->handlers.n_live == 0)

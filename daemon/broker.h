@@ -10,6 +10,7 @@
 #include "daemon/handler.h"
 #include "daemon/listener.h"
 #include "daemon/loop.h"
+#include "daemon/notify.h"
 #include "daemon/slot.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct broker {
     struct admission admission;
     struct greeting greeting;
     struct closer closer;
+    struct notify notify;
     struct slot_table slots;
     struct handler_table handlers;
     uint64_t started_ns;

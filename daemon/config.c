@@ -364,8 +364,8 @@ static int apply_all(struct loader *loader, const char *path, bool must_exist)
     return r;
 }
 
-int config_load(const char *path, struct config **ret_config, config_error_fn *report,
-                void *userdata)
+int config_load(const char *path, bool must_exist, struct config **ret_config,
+                config_error_fn *report, void *userdata)
 {
     struct loader loader = {
         .config = config_new(),
@@ -376,7 +376,7 @@ int config_load(const char *path, struct config **ret_config, config_error_fn *r
     int r = -ENOMEM;
 
     if (loader.config != NULL && loader.origins != NULL)
-        r = apply_all(&loader, path != NULL ? path : CONFIG_DEFAULT_PATH, path != NULL);
+        r = apply_all(&loader, path, must_exist);
     if (r == 0 && loader.found_error)
         r = -EINVAL;
     if (r == 0)

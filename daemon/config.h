@@ -4,6 +4,7 @@
 
 /* The broker's configuration. One table of keys, in config_table.c, says what there is; it feeds
  * parser, defaults, error texts, JSON Schema and the README's table. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -46,7 +47,8 @@ typedef void config_error_fn(const char *line, void *userdata);
 
 /**
  * config_load() - read a file and its drop-ins, check all of it, fill in defaults
- * @path:        NULL: CONFIG_DEFAULT_PATH, which may be missing; else a file that must exist
+ * @path:        of the file
+ * @must_exist:  false: without the file there are only the drop-ins and the defaults
  * @ret_config:  on success a whole new config; free it with config_free()
  * @report:      called once for every error found in any of the files
  *
@@ -59,8 +61,8 @@ typedef void config_error_fn(const char *line, void *userdata);
  *
  * Return: 0; -EINVAL errors were reported; -ENOMEM
  */
-int config_load(const char *path, struct config **ret_config, config_error_fn *report,
-                void *userdata);
+int config_load(const char *path, bool must_exist, struct config **ret_config,
+                config_error_fn *report, void *userdata);
 
 /* Takes NULL too. Return: NULL. */
 struct config *config_free(struct config *config);

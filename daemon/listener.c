@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The lock file beside the socket tells whether the socket's owner is alive: the kernel drops the
- * lock with the process. Whoever holds it may replace a stale socket; whoever does not leaves
- * everything as it is.
- */
 #include "daemon/listener.h"
 
 #include "common/clock.h"
@@ -14,17 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <libgen.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* asm-generic/socket.h of Linux 6.16 */
@@ -118,6 +105,17 @@ static void listener_retry(struct ev_loop *ev, ev_timer *timer, int revents)
     ev_io_start(ev, &broker->listener.ready);
 }
 
+/* ---- starting ---- */
+
+/* Has the kernel refuse fds that are sent to us, since Linux 6.16, on sockets that connect from now
+ * on. Return: whether it does. */
+static bool refuse_fds(int fd)
+{
+    const int no = 0;
+
+    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
+}
+
 /* As many fds as the system lets us have, since each client takes two. Return: how many we use. */
 static int raise_fds_limit(void)
 {
@@ -130,161 +128,6 @@ static int raise_fds_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > FDS_MAX)
         return FDS_MAX;
     return (int)limit.rlim_cur;
-}
-
-/* ---- the file ---- */
-
-/* Takes the lock beside the socket. Return: the fd that holds it; -EADDRINUSE another broker has it
- */
-static int lock_take(const char *socket_path)
-{
-    char path[PATH_MAX];
-    struct stat ours, named;
-    int fd, error;
-
-    (void)snprintf(path, sizeof(path), "%s.lock", socket_path);
-    for (;;) {
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-            return -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-            error = errno;
-            (void)fd_close(fd);
-            return error == EWOULDBLOCK ? -EADDRINUSE : -error;
-        }
-        /* its former holder may have removed the file between our open and our lock */
-        if (fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino &&
-            ours.st_dev == named.st_dev)
-            return fd;
-        (void)fd_close(fd);
-    }
-}
-
-static void lock_drop(struct listener *listener)
-{
-    char path[PATH_MAX];
-
-    if (listener->lock_fd < 0)
-        return;
-    (void)snprintf(path, sizeof(path), "%s.lock", listener->path);
-    (void)unlink(path);
-    listener->lock_fd = fd_close(listener->lock_fd);
-}
-
-/* Removes a socket that nobody listens on. Return: 0; -EADDRINUSE somebody does; -EEXIST it is not
- * a socket */
-static int remove_stale(const struct sockaddr_un *address)
-{
-    FIPC_CLEANUP(fd_closep) int fd = -1;
-    struct stat status;
-
-    if (lstat(address->sun_path, &status) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(status.st_mode))
-        return -EEXIST;
-    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-        errno != ECONNREFUSED)
-        return -EADDRINUSE;
-    return unlink(address->sun_path) < 0 ? -errno : 0;
-}
-
-static int set_access(const struct config *config, const char *path)
-{
-    if (config->control.group != NULL) {
-        const struct group *group;
-
-        errno = 0;
-        group = getgrnam(config->control.group);
-        if (group == NULL)
-            return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
-        if (chown(path, (uid_t)-1, group->gr_gid) < 0)
-            return -errno;
-    }
-    return chmod(path, config->control.mode) < 0 ? -errno : 0;
-}
-
-/* Has the kernel refuse fds that are sent to us, on accepted sockets too. Return: whether it does,
- * since Linux 6.16. */
-static bool refuse_fds(int fd)
-{
-    const int no = 0;
-
-    return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0;
-}
-
-/* Until listen(2) nobody can connect, so that mode and group are in force from the first connection
- * on. */
-static int bind_socket(const struct config *config, struct listener *listener)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int r;
-
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", listener->path);
-    r = remove_stale(&address);
-    if (r < 0)
-        return r;
-    listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener->fd < 0 ||
-        bind(listener->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
-    r = set_access(config, listener->path);
-    if (r < 0)
-        (void)unlink(listener->path);
-    return r;
-}
-
-/* The folder of the socket, one level: /run/fipc after a boot. */
-static int make_folder(const char *socket_path)
-{
-    char path[PATH_MAX];
-
-    (void)snprintf(path, sizeof(path), "%s", socket_path);
-    return mkdir(dirname(path), 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-static void log_open_error(const struct config *config, const char *path, int error)
-{
-    switch (error) {
-    case -EADDRINUSE:
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
-                  "%s: another broker serves this socket; stop it, or use --socket", path);
-        break;
-    case -EEXIST:
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
-                  "%s: is there already and is no socket; move it away", path);
-        break;
-    case -ESRCH:
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
-                  "%s: there is no group '%s'; create it, or change control.group", path,
-                  config->control.group);
-        break;
-    default:
-        log_event(
-            LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
-            "%s: cannot listen: %s; check that the folder exists and is writable for this user",
-            path, strerror(-error));
-    }
-}
-
-static int listener_open_path(const struct config *config, struct listener *listener)
-{
-    int r;
-
-    if (strlen(config->control.socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-        return -ENAMETOOLONG;
-    listener->path = strdup(config->control.socket);
-    if (listener->path == NULL)
-        return -ENOMEM;
-    r = make_folder(listener->path);
-    if (r < 0)
-        return r;
-    listener->lock_fd = lock_take(listener->path);
-    if (listener->lock_fd < 0)
-        return listener->lock_fd;
-    return bind_socket(config, listener);
 }
 
 /* Those that somebody left open for us count too. */
@@ -316,11 +159,11 @@ static int share_out_fds(struct listener *listener)
 static void log_start_error(const struct listener *listener, int error)
 {
     if (error == -ERANGE)
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL,
+        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
                   "no client could be served with %d fds; raise LimitNOFILE= to %d at least",
                   listener->fds_limit, fds_to_start(listener));
     else
-        log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "cannot start: %s", strerror(-error));
+        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "cannot start: %s", strerror(-error));
 }
 
 /* Listens, after all that can fail: who connects then is served. */
@@ -329,18 +172,20 @@ static int listener_start(struct broker *broker)
     struct listener *listener = &broker->listener;
     int r;
 
-    listener->refuses_fds = refuse_fds(listener->fd);
+    /* who connected to systemd's socket before may have sent some already */
+    listener->refuses_fds = refuse_fds(listener->socket.fd) && !listener->socket.is_inherited;
     r = share_out_fds(listener);
     if (r == 0)
         r = closer_init(&broker->closer, !listener->refuses_fds, (size_t)listener->fds_limit);
-    if (r == 0 && listen(listener->fd, (int)broker->config->control.backlog) < 0)
-        r = -errno;
+    if (r == 0)
+        r = control_socket_listen(&listener->socket, broker->config->control.backlog);
     if (r < 0) {
         log_start_error(listener, r);
         return r;
     }
+    control_socket_compare(&listener->socket, broker->config);
     ev_init(&listener->retry, listener_retry);
-    ev_io_init(&listener->ready, listener_ready, listener->fd, EV_READ);
+    ev_io_init(&listener->ready, listener_ready, listener->socket.fd, EV_READ);
     ev_io_start(broker->loop.ev, &listener->ready);
     return 0;
 }
@@ -350,30 +195,18 @@ int listener_open(struct broker *broker)
     struct listener *listener = &broker->listener;
     int r;
 
-    *listener = (struct listener){.fd = -1, .lock_fd = -1};
-    r = listener_open_path(broker->config, listener);
-    if (r < 0) {
-        log_open_error(broker->config, broker->config->control.socket, r);
-        listener->fd = fd_close(listener->fd);
-        lock_drop(listener);
-        free(listener->path);
-        listener->path = NULL;
-        return r;
-    }
-    return listener_start(broker);
+    *listener = (struct listener){.socket = CONTROL_SOCKET_EMPTY};
+    r = control_socket_open(broker->config, &listener->socket);
+    return r < 0 ? r : listener_start(broker);
 }
 
 void listener_close(struct broker *broker)
 {
     struct listener *listener = &broker->listener;
 
-    if (listener->path == NULL)
+    if (listener->socket.fd < 0)
         return;
     ev_io_stop(broker->loop.ev, &listener->ready);
     ev_timer_stop(broker->loop.ev, &listener->retry);
-    (void)unlink(listener->path);
-    listener->fd = fd_close(listener->fd);
-    lock_drop(listener);
-    free(listener->path);
-    listener->path = NULL;
+    control_socket_close(&listener->socket);
 }

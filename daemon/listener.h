@@ -3,15 +3,15 @@
 #define FIPC_DAEMON_LISTENER_H
 
 /* The control socket: who connects gets a slot. */
+#include "daemon/control_socket.h"
+
 #include <ev.h>
 #include <stdbool.h>
 
 struct broker;
 
 struct listener {
-    int fd;
-    int lock_fd; /* held while the socket is ours; beside it in the file system */
-    char *path;
+    struct control_socket socket;
     ev_io ready;
     ev_timer retry;   /* active while accepting is paused: fds or memory ran out */
     double pause_s;   /* how long it pauses; 0: the last attempt succeeded */
@@ -22,19 +22,14 @@ struct listener {
     int fds_reserved; /* and so many are left free when accepting pauses */
 };
 
-/**
- * listener_open() - bind the configured socket and listen
- *
- * A socket that a dead broker left behind is replaced; one that another broker holds is not. What
- * goes wrong is logged. Return: 0; a negative errno
- */
+/* Listens on the control socket. What goes wrong is logged. Return: 0; a negative errno */
 int listener_open(struct broker *broker);
 
 /* Whether fds are left for all that one packet can carry, where the kernel does not refuse them.
  * With fewer, some would be lost, and closed by the kernel while the loop waits. */
 bool listener_has_room_for_packet(struct broker *broker);
 
-/* Stops listening and removes the socket. Does nothing the second time. */
+/* Stops listening, and removes the socket unless it is systemd's. Does nothing the second time. */
 void listener_close(struct broker *broker);
 
 #endif

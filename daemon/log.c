@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A line is made in one buffer and written by one write(2), so that lines of several processes
- * don't mix. */
+ * don't mix. Entries of the journal have no prefix: their fields say the same. */
 #include "daemon/log.h"
 
 #include "common/clock.h"
+#include "daemon/journal.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,8 +26,16 @@ struct rate {
 
 static struct {
     int level;
+    bool to_journal;
+    unsigned n_lost; /* entries that nobody read, since the last one that was */
     struct rate rates[LOG_EVENT_COUNT];
 } state = {.level = LOG_INFO};
+
+bool log_init(void)
+{
+    state.to_journal = journal_is_stderr();
+    return state.to_journal;
+}
 
 void log_set_level(int level) { state.level = level; }
 
@@ -43,8 +53,7 @@ static const char *level_name(int level)
 
 static bool peers_can_cause(enum log_event event)
 {
-    return event == LOG_EVENT_REFUSED || event == LOG_EVENT_OPENED || event == LOG_EVENT_CLOSED ||
-           event == LOG_EVENT_SHORT;
+    return event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED || event == LOG_EVENT_SHORT;
 }
 
 static void write_line(int level, const char *text)
@@ -54,6 +63,31 @@ static void write_line(int level, const char *text)
 
     (void)!write(STDERR_FILENO, line,
                  (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
+}
+
+static int write_entry(int level, enum log_event event, const struct log_subject *subject,
+                       const char *text)
+{
+    char lost[64];
+
+    if (state.n_lost > 0) {
+        (void)snprintf(lost, sizeof(lost), "the journal was busy, %u entries are lost",
+                       state.n_lost);
+        if (journal_write(LOG_WARNING, LOG_EVENT_SHORT, NULL, lost) == 0)
+            state.n_lost = 0;
+    }
+    return journal_write(level, event, subject, text);
+}
+
+static void write_event(int level, enum log_event event, const struct log_subject *subject,
+                        const char *text)
+{
+    int r = state.to_journal ? write_entry(level, event, subject, text) : -ENOTCONN;
+
+    if (r == -EAGAIN)
+        state.n_lost++;
+    else if (r < 0)
+        write_line(level, text);
 }
 
 /* Whether one more line of this kind may be written now; tells how many were not, once that is
@@ -69,7 +103,7 @@ static bool rate_allows(int level, enum log_event event)
 
             (void)snprintf(text, sizeof(text), "%u more events like the one before were not logged",
                            rate->suppressed);
-            write_line(level, text);
+            write_event(level, event, NULL, text);
         }
         *rate = (struct rate){.started_ns = now_ns};
     }
@@ -103,7 +137,9 @@ void log_event(int level, enum log_event event, const struct log_subject *subjec
     va_start(arguments, format);
     (void)vsnprintf(text + used, sizeof(text) - (size_t)used, format, arguments);
     va_end(arguments);
-    write_line(level, text);
+    for (char *at = text; (at = strchr(at, '\n')) != NULL;)
+        *at = ' ';
+    write_event(level, event, subject, text);
 }
 
 const char *log_escape(char *buffer, size_t buffer_size, const void *bytes, size_t size)

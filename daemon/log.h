@@ -2,23 +2,27 @@
 #ifndef FIPC_DAEMON_LOG_H
 #define FIPC_DAEMON_LOG_H
 
-/* One line on stderr for each event, with its level; what peers can cause is limited in rate, per
- * kind of event. */
+/* One line on stderr for each event, with its level, or an entry in the journal if that is where
+ * stderr leads; what peers can cause is limited in rate, per kind of event. */
 #include "common/control.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <syslog.h>
 
 enum log_event {
-    LOG_EVENT_LIFECYCLE, /* started, ready, stopping, stopped, reloaded */
-    LOG_EVENT_CONFIG,
+    LOG_EVENT_STARTED,
+    LOG_EVENT_START_FAILED,
+    LOG_EVENT_RELOADED,
+    LOG_EVENT_STOPPING,
+    LOG_EVENT_STOPPED,
+    LOG_EVENT_CONFIG,  /* something in it is wrong, or not in force */
     LOG_EVENT_REFUSED, /* a client that got no slot */
-    LOG_EVENT_OPENED,
-    LOG_EVENT_CLOSED, /* a slot that did not end by the client's own will */
-    LOG_EVENT_SHORT,  /* memory or fds ran out */
-    LOG_EVENT_STATE,  /* a slot or a handler moved: debug only */
+    LOG_EVENT_CLOSED,  /* a slot that did not end by the client's own will */
+    LOG_EVENT_SHORT,   /* memory or fds ran out */
+    LOG_EVENT_STATE,   /* a slot or a handler moved: debug only */
     LOG_EVENT_COUNT,
 };
 
@@ -30,12 +34,15 @@ struct log_subject {
     enum fipc_reason reason;
 };
 
+/* Finds out where stderr leads. Return: whether it is the journal. */
+bool log_init(void);
+
 /* @level: of syslog(3); what is less important is not written. */
 void log_set_level(int level);
 int log_level(void);
 
 /**
- * log_event() - write one line
+ * log_event() - write one line, or one entry
  * @subject:  NULL: the broker itself
  * @format:   printf-like; bytes that came from a peer go through log_escape() first
  */

@@ -183,6 +183,7 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
     }
     /* after the hot slots, some of which may have ended; who gets one of them is hot */
     more_to_seat = admission_seat_waiting(broker);
+    notify_look_at_status(broker);
     if (loop->hot.count > 0 || more_to_seat) {
         ev_idle_start(ev, &loop->more_work);
     } else {

@@ -3,6 +3,8 @@
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
+#include "daemon/uid_map.h"
+#include "daemon/user_files.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,13 +18,52 @@ static void print_config_error(const char *line, void *userdata)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+static void log_config_error(const char *line, void *userdata)
+{
+    (void)userdata;
+    log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL, "%s", line);
+}
+
 /* What is wrong in a file was told already. Return: the exit status */
 static int config_failed(int error)
 {
-    if (error == -EINVAL)
+    switch (error) {
+    case -EINVAL:
         return EXIT_CONFIG;
-    (void)fprintf(stderr, "fipcd: cannot start: %s\n", strerror(-error));
-    return EXIT_FAILURE;
+    case -ENXIO:
+        (void)fputs("fipcd: --user: XDG_RUNTIME_DIR or HOME is not set; log in, or use --socket "
+                    "and --config\n",
+                    stderr);
+        return EXIT_USAGE;
+    default:
+        (void)fprintf(stderr, "fipcd: cannot start: %s\n", strerror(-error));
+        return EXIT_FAILURE;
+    }
+}
+
+/* Which file is read. Return: 0, *ret_path is for the caller to free; -ENXIO; -ENOMEM */
+static int config_path(const struct options *options, char **ret_path)
+{
+    if (options->config == NULL && options->user)
+        return user_config_path(ret_path);
+    *ret_path = strdup(options->config != NULL ? options->config : CONFIG_DEFAULT_PATH);
+    return *ret_path != NULL ? 0 : -ENOMEM;
+}
+
+static int read_config(const struct options *options, struct config **ret_config,
+                       config_error_fn *report)
+{
+    char *path;
+    int r;
+
+    r = config_path(options, &path);
+    if (r < 0)
+        return r;
+    r = config_load(path, options->config != NULL, ret_config, report, NULL);
+    if (r == 0 && options->check_config)
+        (void)printf("%s: OK\n", path);
+    free(path);
+    return r;
 }
 
 static int check_config(const struct options *options)
@@ -30,22 +71,11 @@ static int check_config(const struct options *options)
     struct config *config;
     int r;
 
-    r = config_load(options->config, &config, print_config_error, NULL);
+    r = read_config(options, &config, print_config_error);
     if (r < 0)
         return config_failed(r);
     config_free(config);
-    (void)printf("%s: OK\n", options->config != NULL ? options->config : CONFIG_DEFAULT_PATH);
     return EXIT_SUCCESS;
-}
-
-/* Where a user's own broker listens. Return: 0; -ENXIO there is no $XDG_RUNTIME_DIR; -ENOMEM */
-static int user_socket(char **ret_path)
-{
-    const char *folder = getenv("XDG_RUNTIME_DIR");
-
-    if (folder == NULL || folder[0] != '/')
-        return -ENXIO;
-    return asprintf(ret_path, "%s/fipc/control.sock", folder) < 0 ? -ENOMEM : 0;
 }
 
 /* --socket beats --user beats the config. */
@@ -59,7 +89,7 @@ static int override_config(struct config *config, const struct options *options)
     if (options->socket != NULL)
         r = (path = strdup(options->socket)) == NULL ? -ENOMEM : 0;
     else if (options->user)
-        r = user_socket(&path);
+        r = user_socket_path(&path);
     if (r < 0 || path == NULL)
         return r;
     free(config->control.socket);
@@ -80,7 +110,7 @@ static int load_config(const struct options *options, struct config **ret_config
     struct config *config;
     int r;
 
-    r = config_load(options->config, &config, report, NULL);
+    r = read_config(options, &config, report);
     if (r < 0)
         return r;
     r = override_config(config, options);
@@ -92,17 +122,27 @@ static int load_config(const struct options *options, struct config **ret_config
     return 0;
 }
 
+/* A broker of the whole host must be able to tell its users apart. */
+static bool uids_are_told_apart(const struct options *options)
+{
+    if (uid_map_is_whole())
+        return true;
+    if (options->user || options->socket != NULL) {
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
+                  "in this user namespace, users who are not mapped cannot be told apart");
+        return true;
+    }
+    log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
+              "in this user namespace, users who are not mapped cannot be told apart; run without "
+              "PrivateUsers= and containers, or as a broker of your own by --user or --socket");
+    return false;
+}
+
 static void stop_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
 {
     (void)watcher;
     (void)revents;
     broker_stop(ev_userdata(ev));
-}
-
-static void log_config_error(const char *line, void *userdata)
-{
-    (void)userdata;
-    log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL, "%s", line);
 }
 
 static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
@@ -112,11 +152,13 @@ static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
 
     (void)ev;
     (void)revents;
-    if (load_config(running->options, &config, log_config_error) < 0)
+    notify_reloading(&running->broker);
+    if (load_config(running->options, &config, log_config_error) == 0)
+        broker_reconfigure(&running->broker, config);
+    else
         log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL,
                   "the config was not reloaded; the old one stays in force");
-    else
-        broker_reconfigure(&running->broker, config);
+    notify_ready(&running->broker);
 }
 
 static void watch_signals(struct running *running)
@@ -156,6 +198,7 @@ int main(int argc, char **argv)
     struct options options;
     static struct running running; /* a close(2) that is stuck at the end keeps its thread */
     struct config *config;
+    bool to_journal;
     int r;
 
     options_parse(&options, argc, argv);
@@ -163,11 +206,10 @@ int main(int argc, char **argv)
         return check_config(&options);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe that nobody reads any more */
 
-    r = load_config(&options, &config, print_config_error);
-    if (r == -ENXIO) {
-        (void)fputs("fipcd: --user: XDG_RUNTIME_DIR is not set; log in, or use --socket\n", stderr);
-        return EXIT_USAGE;
-    }
+    to_journal = log_init();
+    if (!uids_are_told_apart(&options))
+        return EXIT_FAILURE;
+    r = load_config(&options, &config, to_journal ? log_config_error : print_config_error);
     if (r < 0)
         return config_failed(r);
     log_set_level(config->log.level);

@@ -104,21 +104,18 @@ START_TEST(given_file_must_exist)
 }
 END_TEST
 
-START_TEST(default_file_may_be_missing)
+START_TEST(optional_file_may_be_missing)
 {
-    default_path = main_path;
-
-    ck_assert_int_eq(load_path(NULL), 0);
+    ck_assert_int_eq(load_optional(), 0);
     ck_assert_uint_eq(config->slots.count, 4096);
 
     write_json("a.json", "{'slots': {'count': 3}}");
-    ck_assert_int_eq(load_path(NULL), 0);
+    ck_assert_int_eq(load_optional(), 0);
     ck_assert_uint_eq(config->slots.count, 3);
 
     write_json("a.json", "{'slots': {'count': 0}}");
-    ck_assert_int_eq(load_path(NULL), -EINVAL);
-    ck_assert_str_eq(errors, CONFIG_DEFAULT_PATH
-                     ":1: slots.count: must be a whole number from 1 to 65536, not 0\n");
+    ck_assert_int_eq(load_optional(), -EINVAL);
+    ck_assert_str_eq(errors, "F:1: slots.count: must be a whole number from 1 to 65536, not 0\n");
 }
 END_TEST
 
@@ -278,7 +275,7 @@ static void add_file_tests(Suite *suite)
     tcase_add_test(tcase, drop_ins_of_a_name_without_json);
     tcase_add_test(tcase, folder_of_drop_ins_that_is_none_is_reported);
     tcase_add_test(tcase, given_file_must_exist);
-    tcase_add_test(tcase, default_file_may_be_missing);
+    tcase_add_test(tcase, optional_file_may_be_missing);
     tcase_add_test(tcase, fifo_does_not_make_us_wait);
     tcase_add_test(tcase, device_and_socket_are_refused);
     tcase_add_test(tcase, unreadable_file_is_reported);

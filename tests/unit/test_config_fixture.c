@@ -18,7 +18,6 @@ unsigned n_errors;
 struct config *config;
 int fail_at = -1;
 bool has_failed;
-const char *default_path = CONFIG_DEFAULT_PATH;
 
 static char folder[sizeof("/tmp/fipc-test-config-XXXXXX")];
 
@@ -39,13 +38,11 @@ static bool fails_now(void)
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 char *__real_strdup(const char *text);
-int __real_open(const char *path, int flags, ...);
 int __real_scandir(const char *path, struct dirent ***entries, int (*filter)(const struct dirent *),
                    int (*compare)(const struct dirent **, const struct dirent **));
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 char *__wrap_strdup(const char *text);
-int __wrap_open(const char *path, int flags, mode_t mode);
 int __wrap_scandir(const char *path, struct dirent ***entries, int (*filter)(const struct dirent *),
                    int (*compare)(const struct dirent **, const struct dirent **));
 
@@ -54,11 +51,6 @@ void *__wrap_malloc(size_t size) { return fails_now() ? NULL : __real_malloc(siz
 void *__wrap_calloc(size_t n, size_t size) { return fails_now() ? NULL : __real_calloc(n, size); }
 
 char *__wrap_strdup(const char *text) { return fails_now() ? NULL : __real_strdup(text); }
-
-int __wrap_open(const char *path, int flags, mode_t mode)
-{
-    return __real_open(strcmp(path, CONFIG_DEFAULT_PATH) == 0 ? default_path : path, flags, mode);
-}
 
 int __wrap_scandir(const char *path, struct dirent ***entries, int (*filter)(const struct dirent *),
                    int (*compare)(const struct dirent **, const struct dirent **))
@@ -123,7 +115,7 @@ static void collect(const char *line, void *userdata)
     errors[used] = '\0';
 }
 
-int load_path(const char *path)
+static int load_file(const char *path, bool must_exist)
 {
     struct config *const untouched = (struct config *)errors;
     struct config *loaded = untouched;
@@ -133,7 +125,7 @@ int load_path(const char *path)
     n_errors = 0;
     has_failed = false;
     calls_left = fail_at;
-    r = config_load(path, &loaded, collect, errors);
+    r = config_load(path, must_exist, &loaded, collect, errors);
     calls_left = -1;
     ck_assert_int_eq(r == -EINVAL, n_errors > 0);
     config = config_free(config);
@@ -143,6 +135,10 @@ int load_path(const char *path)
         ck_assert_ptr_eq(loaded, untouched);
     return r;
 }
+
+int load_path(const char *path) { return load_file(path, true); }
+
+int load_optional(void) { return load_file(main_path, false); }
 
 int load(void) { return load_path(main_path); }
 

@@ -19,8 +19,6 @@ extern struct config *config; /* of the last load that succeeded */
 /* Which call of malloc, calloc, strdup and scandir in a load fails, from 0; -1: none. */
 extern int fail_at;
 extern bool has_failed;
-/* What open(2) opens for CONFIG_DEFAULT_PATH. */
-extern const char *default_path;
 
 /* Checked fixture. */
 void config_setup(void);
@@ -32,9 +30,11 @@ void make_folder(const char *name);
 void write_bytes(const char *name, const void *bytes, size_t size);
 void write_json(const char *name, const char *text);
 
-/* Load the named file, the main path, or a text as the main path. Return: as config_load(). */
+/* Load the named file, the main path, the same if it is there, or a text as the main path. Return:
+ * as config_load(). */
 int load_path(const char *path);
 int load(void);
+int load_optional(void);
 int load_json(const char *text);
 
 #endif

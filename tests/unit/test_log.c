@@ -76,7 +76,7 @@ static size_t lines_written(void) { return count_of(written(), "\n"); }
 
 START_TEST(line_says_who_speaks_how_bad_it_is_and_what_happened)
 {
-    log_event(LOG_WARNING, LOG_EVENT_LIFECYCLE, NULL, "%s number %d", "event", 1);
+    log_event(LOG_WARNING, LOG_EVENT_STARTED, NULL, "%s number %d", "event", 1);
     ck_assert_str_eq(written(), "fipcd: warning: event number 1\n");
 }
 END_TEST
@@ -105,7 +105,7 @@ START_TEST(line_that_is_too_long_is_cut_and_still_one_line)
 
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
-    log_event(LOG_ERR, LOG_EVENT_LIFECYCLE, NULL, "%s", text);
+    log_event(LOG_ERR, LOG_EVENT_STARTED, NULL, "%s", text);
 
     ck_assert_uint_eq(lines_written(), 1);
     ck_assert_uint_gt(strlen(written()), 900);
@@ -119,7 +119,7 @@ START_TEST(what_is_less_important_than_the_level_is_not_written)
 
     log_set_level(levels[_i]);
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-        log_event(levels[i], LOG_EVENT_LIFECYCLE, NULL, "event");
+        log_event(levels[i], LOG_EVENT_STARTED, NULL, "event");
 
     ck_assert_int_eq(log_level(), levels[_i]);
     ck_assert_uint_eq(lines_written(), (size_t)_i + 1);
@@ -157,7 +157,7 @@ END_TEST
 START_TEST(what_peers_cannot_cause_is_not_limited)
 {
     for (int i = 0; i < 100; i++)
-        log_event(LOG_INFO, LOG_EVENT_LIFECYCLE, NULL, "event");
+        log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "event");
     ck_assert_uint_eq(lines_written(), 100);
 }
 END_TEST

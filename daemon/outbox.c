@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/outbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION /* a line of log.c would say nothing */
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+
+#define TEXTS_MAX 64
+#define FIELDS_MAX 16
+#define LAST_TEXTS_S 1
+
+struct text {
+    enum outbox_to to;
+    char bytes[OUTBOX_TEXT_BYTES_MAX];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t posted;
+    pthread_cond_t sent;
+    struct text texts[TEXTS_MAX];
+    size_t first;
+    size_t count; /* the one that is being sent included */
+    bool has_thread;
+} outbox = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .posted = PTHREAD_COND_INITIALIZER,
+    .sent = PTHREAD_COND_INITIALIZER,
+};
+
+static void send_to_journal(char *text)
+{
+    struct iovec fields[FIELDS_MAX];
+    int count = 0;
+    char *rest = text;
+
+    for (char *line; count < FIELDS_MAX && (line = strsep(&rest, "\n")) != NULL;)
+        fields[count++] = (struct iovec){.iov_base = line, .iov_len = strlen(line)};
+    (void)sd_journal_sendv(fields, count);
+}
+
+static void *outbox_run(void *unused)
+{
+    (void)unused;
+    (void)pthread_mutex_lock(&outbox.lock);
+    for (;;) {
+        struct text *text = &outbox.texts[outbox.first];
+
+        while (outbox.count == 0)
+            (void)pthread_cond_wait(&outbox.posted, &outbox.lock);
+        (void)pthread_mutex_unlock(&outbox.lock);
+        if (text->to == OUTBOX_JOURNAL)
+            send_to_journal(text->bytes);
+        else
+            (void)sd_notify(false, text->bytes);
+        (void)pthread_mutex_lock(&outbox.lock);
+        outbox.first = (outbox.first + 1) % TEXTS_MAX;
+        outbox.count--;
+        (void)pthread_cond_signal(&outbox.sent);
+    }
+    return NULL;
+}
+
+static void wait_until_sent(void)
+{
+    struct timespec limit;
+    int r = 0;
+
+    (void)clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += LAST_TEXTS_S;
+    (void)pthread_mutex_lock(&outbox.lock);
+    while (outbox.count > 0 && r == 0)
+        r = pthread_cond_timedwait(&outbox.sent, &outbox.lock, &limit);
+    (void)pthread_mutex_unlock(&outbox.lock);
+}
+
+/* It ends with the process. Signals are the loop's. */
+static int start_thread(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    int r;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&thread, NULL, outbox_run, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0)
+        return -r;
+    (void)pthread_detach(thread);
+    (void)atexit(wait_until_sent);
+    return 0;
+}
+
+int outbox_post(enum outbox_to to, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    int r = 0;
+
+    assert(size <= OUTBOX_TEXT_BYTES_MAX);
+    if (!outbox.has_thread) {
+        r = start_thread();
+        if (r < 0)
+            return r;
+        outbox.has_thread = true;
+    }
+    (void)pthread_mutex_lock(&outbox.lock);
+    if (outbox.count == TEXTS_MAX) {
+        r = -EAGAIN;
+    } else {
+        struct text *last = &outbox.texts[(outbox.first + outbox.count) % TEXTS_MAX];
+
+        last->to = to;
+        memcpy(last->bytes, text, size);
+        outbox.count++;
+        (void)pthread_cond_signal(&outbox.posted);
+    }
+    (void)pthread_mutex_unlock(&outbox.lock);
+    return r;
+}

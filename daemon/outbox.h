@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_OUTBOX_H
+#define FIPC_DAEMON_OUTBOX_H
+
+/* What systemd is told: the state of the service, and entries of the journal. Both are sockets
+ * whose reader may be busy or stopped, so a thread of its own sends, and the loop never waits. */
+#include <stddef.h>
+
+#define OUTBOX_TEXT_BYTES_MAX 2048
+
+enum outbox_to {
+    OUTBOX_SERVICE_MANAGER, /* a text of sd_notify(3) */
+    OUTBOX_JOURNAL,         /* fields of sd_journal_sendv(3), one in a line */
+};
+
+/**
+ * outbox_post() - have a text sent, after all that were posted before
+ * @text:  "NAME=value" lines, fewer than OUTBOX_TEXT_BYTES_MAX bytes; copied
+ *
+ * The first call starts the thread. At the end of the process it has a second to send what is left.
+ * Threads: the loop's only.
+ *
+ * Return: 0; -EAGAIN the outbox is full, which means that nobody reads; another negative errno: no
+ * thread can be had
+ */
+int outbox_post(enum outbox_to to, const char *text);
+
+#endif
