@@ -10,6 +10,7 @@
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -39,24 +40,34 @@ static int send_query(int diag_fd, int listening_fd)
 }
 
 /* Return: the backlog; -ENOENT the answer does not tell */
-static int parse_answer(const struct nlmsghdr *header, size_t size)
+static int parse_attributes(const char *at, size_t left)
 {
-    const struct rtattr *attribute;
-    size_t left;
+    while (left >= sizeof(struct rtattr)) {
+        struct rtattr attribute;
+        struct unix_diag_rqlen lengths;
 
-    if (!NLMSG_OK(header, size) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-        header->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)))
-        return -ENOENT;
-    left = header->nlmsg_len - NLMSG_LENGTH(sizeof(struct unix_diag_msg));
-    attribute = (const void *)((const char *)NLMSG_DATA(header) +
-                               NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-        const struct unix_diag_rqlen *lengths = RTA_DATA(attribute);
-
-        if (attribute->rta_type == UNIX_DIAG_RQLEN && RTA_PAYLOAD(attribute) >= sizeof(*lengths))
-            return lengths->udiag_wqueue <= INT_MAX ? (int)lengths->udiag_wqueue : INT_MAX;
+        memcpy(&attribute, at, sizeof(attribute));
+        if (attribute.rta_len < sizeof(attribute) || RTA_ALIGN(attribute.rta_len) > left)
+            break;
+        if (attribute.rta_type == UNIX_DIAG_RQLEN &&
+            attribute.rta_len >= RTA_LENGTH(sizeof(lengths))) {
+            memcpy(&lengths, at + RTA_LENGTH(0), sizeof(lengths));
+            return lengths.udiag_wqueue <= INT_MAX ? (int)lengths.udiag_wqueue : INT_MAX;
+        }
+        at += RTA_ALIGN(attribute.rta_len);
+        left -= RTA_ALIGN(attribute.rta_len);
     }
     return -ENOENT;
+}
+
+static int parse_answer(const struct nlmsghdr *header, size_t size)
+{
+    const size_t begin = NLMSG_SPACE(sizeof(struct unix_diag_msg));
+
+    if (!NLMSG_OK(header, size) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        header->nlmsg_len < begin)
+        return -ENOENT;
+    return parse_attributes((const char *)header + begin, header->nlmsg_len - begin);
 }
 
 int backlog_granted(int listening_fd)

@@ -122,6 +122,7 @@ static int apply_key(struct loader *loader, struct place place, const char *sect
     }
     origin->file = place.file;
     origin->line = place.line;
+    loader->config->given |= config_key_bit(key->path);
     return r;
 }
 

@@ -13,6 +13,7 @@
 #endif
 
 struct config {
+    uint64_t given; /* by a file or an option: bits of config_key_bit() */
     struct {
         char *socket;
         uint32_t backlog;

@@ -80,6 +80,7 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
+static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= 64, "a bit for each");
 
 const struct config_key *config_key_find(const char *section, const char *name)
 {
@@ -99,6 +100,11 @@ const struct config_key *config_key_of_path(const char *path)
     }
     assert(false); /* the table names a path that it does not have */
     return NULL;
+}
+
+uint64_t config_key_bit(const char *path)
+{
+    return UINT64_C(1) << (config_key_of_path(path) - config_keys);
 }
 
 /* Appends like snprintf(3), cutting what does not fit. */

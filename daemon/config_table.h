@@ -65,6 +65,9 @@ const struct config_key *config_key_find(const char *section, const char *name);
 /* Return: the row of a path that the table itself names. */
 const struct config_key *config_key_of_path(const char *path);
 
+/* Stands for a path that the table itself names in a set of keys. */
+uint64_t config_key_bit(const char *path);
+
 /* What a value must be, for people: "a whole number from 1 to 65535". Return: @buffer. */
 const char *config_key_allowed(const struct config_key *key, char buffer[CONFIG_TEXT_BYTES]);
 

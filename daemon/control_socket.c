@@ -8,6 +8,7 @@
 
 #include "common/fd.h"
 #include "daemon/backlog.h"
+#include "daemon/config_table.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -223,17 +224,20 @@ static int inherit(struct control_socket *control, int fd)
     return 0;
 }
 
-static void warn_of_difference(const char *key, const char *fact, const char *directive)
+/* Says so if the config names the key. */
+static void warn_of_difference(const struct config *config, const char *key, const char *fact,
+                               const char *directive)
 {
-    log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
-              "%s is not in force: the socket comes from systemd, which made it with %s; change "
-              "%s= of fipcd.socket instead",
-              key, fact, directive);
+    if ((config->given & config_key_bit(key)) != 0)
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
+                  "%s is not in force: the socket comes from systemd, which made it with %s; "
+                  "change %s= of fipcd.socket instead",
+                  key, fact, directive);
 }
 
 static void compare_access(const struct control_socket *control, const struct config *config)
 {
-    const struct group *group;
+    const struct group *group = NULL;
     struct stat status;
     char fact[64];
 
@@ -241,14 +245,13 @@ static void compare_access(const struct control_socket *control, const struct co
         return;
     if ((status.st_mode & 07777) != config->control.mode) {
         (void)snprintf(fact, sizeof(fact), "mode %04o", status.st_mode & 07777);
-        warn_of_difference("control.mode", fact, "SocketMode");
+        warn_of_difference(config, "control.mode", fact, "SocketMode");
     }
-    if (config->control.group == NULL)
-        return;
-    group = getgrnam(config->control.group);
+    if (config->control.group != NULL)
+        group = getgrnam(config->control.group);
     if (group == NULL || group->gr_gid != status.st_gid) {
         (void)snprintf(fact, sizeof(fact), "group %u", status.st_gid);
-        warn_of_difference("control.group", fact, "SocketGroup");
+        warn_of_difference(config, "control.group", fact, "SocketGroup");
     }
 }
 
@@ -260,11 +263,11 @@ void control_socket_compare(const struct control_socket *control, const struct c
         return;
     if (strcmp(control->path, config->control.socket) != 0) {
         (void)snprintf(fact, sizeof(fact), "path %s", control->path);
-        warn_of_difference("control.socket", fact, "ListenSequentialPacket");
+        warn_of_difference(config, "control.socket", fact, "ListenSequentialPacket");
     }
     if (control->backlog >= 0 && (uint32_t)control->backlog != config->control.backlog) {
         (void)snprintf(fact, sizeof(fact), "backlog %d", control->backlog);
-        warn_of_difference("control.backlog", fact, "Backlog");
+        warn_of_difference(config, "control.backlog", fact, "Backlog");
     }
     compare_access(control, config);
 }

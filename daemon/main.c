@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/broker.h"
 #include "daemon/config.h"
+#include "daemon/config_table.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/uid_map.h"
@@ -94,6 +95,7 @@ static int override_config(struct config *config, const struct options *options)
         return r;
     free(config->control.socket);
     config->control.socket = path;
+    config->given |= config_key_bit("control.socket");
     return 0;
 }
 
