@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 16
+#define LISTEN_FDS_START 3
 
 int test_scaled(int count)
 {
@@ -39,6 +40,20 @@ void test_broker_init(struct test_broker *broker)
     (void)snprintf(broker->log, sizeof(broker->log), "%s/log", broker->folder);
 }
 
+/* By the protocol of sd_listen_fds(3). */
+static void give_socket(int fd)
+{
+    char pid[16];
+
+    (void)snprintf(pid, sizeof(pid), "%d", getpid());
+    (void)setenv("LISTEN_PID", pid, 1);
+    (void)setenv("LISTEN_FDS", "1", 1);
+    if (fd == LISTEN_FDS_START)
+        (void)fcntl(fd, F_SETFD, 0);
+    else
+        (void)dup2(fd, LISTEN_FDS_START);
+}
+
 static void __attribute__((noreturn))
 run_fipcd(const struct test_broker *broker, const char *program, char **arguments)
 {
@@ -46,6 +61,8 @@ run_fipcd(const struct test_broker *broker, const char *program, char **argument
 
     /* it dies with the test, however that ends */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (broker->given_fd > 0)
+        give_socket(broker->given_fd);
     if (log_fd >= 0 && dup2(log_fd, STDERR_FILENO) >= 0)
         (void)execv(program, arguments);
     _exit(127);
@@ -147,7 +164,7 @@ void test_broker_stop(struct test_broker *broker)
         print_log(broker); /* of a sanitizer, maybe */
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), 0);
-    ck_assert_int_eq(count_names(broker->folder, "control.sock"), 0);
+    ck_assert_int_eq(count_names(broker->folder, "control.sock"), broker->given_fd > 0);
 }
 
 void test_broker_kill(struct test_broker *broker)

@@ -20,6 +20,7 @@ struct test_broker {
     char socket[96];
     char log[96]; /* what it wrote to stderr */
     pid_t pid;    /* 0: it does not run */
+    int given_fd; /* a socket that it gets as systemd gives one; 0: none */
 };
 
 /* Waits for a condition that comes true without our doing, and fails the test if it does not. */
@@ -62,7 +63,8 @@ void test_broker_wait_ready(const struct test_broker *broker);
 /* Waits for its end. Return: as from waitpid(2) */
 int test_broker_wait(struct test_broker *broker);
 
-/* SIGTERM; it must exit with status 0 and leave neither socket nor lock. */
+/* SIGTERM; it must exit with status 0 and leave neither lock nor socket, but one that it was given.
+ */
 void test_broker_stop(struct test_broker *broker);
 
 /* SIGKILL; the socket is left behind. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,6 +309,27 @@ START_TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
 }
 END_TEST
 
+/* Whoever connects to systemd's socket before the broker runs can send fds on any kernel. */
+START_TEST(slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", broker.socket);
+    broker.given_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(broker.given_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(broker.given_fd, 8), 0);
+    connect_only(&clients[0]);
+    start("{}");
+    make_slow();
+    ck_assert_int_eq(send_hello_with(&clients[0], &slow_fd, 1), 0);
+    forget_slow();
+    check_loop_never_waits();
+    ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
+    ck_assert_uint_eq(calls->fds_came, 1);
+    (void)close(broker.given_fd);
+}
+END_TEST
+
 /* The broker ends although a close(2) does not. */
 START_TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
 {
@@ -466,6 +488,7 @@ int main(void)
     tcase_add_loop_test(closer, slow_fd_of_a_client_never_holds_the_loop_4_3, 0, 2 * N_STATES);
     tcase_add_test(closer, hello_with_a_slow_fd_is_refused_at_once_4_3);
     tcase_add_test(closer, slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3);
+    tcase_add_test(closer, slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3);
     tcase_add_test(closer, slow_fd_does_not_keep_the_broker_from_ending_4_3);
 
     tcase_add_loop_test(many, all_fds_of_a_packet_are_closed_5, 0, COUNT(fd_counts));
