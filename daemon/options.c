@@ -21,7 +21,8 @@ enum {
 static const struct argp_option table[] = {
     {"config", KEY_CONFIG, "FILE", 0, "Read FILE instead of " CONFIG_DEFAULT_PATH, 0},
     {"socket", KEY_SOCKET, "PATH", 0, "Listen on PATH instead of the configured socket", 0},
-    {"user", KEY_USER, NULL, 0, "Be a user's own broker, on $XDG_RUNTIME_DIR/fipc/control.sock", 0},
+    {"user", KEY_USER, NULL, 0,
+     "Be a user's own broker: socket in $XDG_RUNTIME_DIR/fipc, config in ~/.config/fipc", 0},
     {"check-config", KEY_CHECK_CONFIG, NULL, 0,
      "Check the configuration, print each error, and exit", 0},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warning, info or debug", 0},

@@ -105,8 +105,10 @@ int failure_of_connect(const struct invocation *invocation, int error)
 
     switch (error) {
     case -ECONNREFUSED:
-        failure_print("cannot reach the broker at %s: connection refused; is fipcd running? (%s)",
-                      path, status_command(invocation));
+        failure_print("cannot reach the broker at %s: no answer within %llu ms; is fipcd running, "
+                      "with slots free? (%s)",
+                      path, (unsigned long long)invocation->settings.timeout_ms,
+                      status_command(invocation));
         return EXIT_NO_BROKER;
     case -EACCES:
         failure_print("cannot reach the broker at %s: permission denied; are you in the group of "
