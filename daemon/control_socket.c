@@ -201,7 +201,7 @@ static int take_from_systemd(void)
 /* Return: its path, for the caller to free; NULL: no memory, or it has none */
 static char *path_of_socket(int fd)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {0};
     socklen_t size = sizeof(address);
 
     if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
