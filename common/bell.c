@@ -58,6 +58,12 @@ static bool end_word_valid(uint32_t word)
     return word == FIPC_END_AWAKE || state == FIPC_END_ASLEEP_FUTEX || state == FIPC_END_ASLEEP_FD;
 }
 
+bool fipc_end_seems_asleep(const struct fipc_end *peer)
+{
+    /* relaxed: nothing depends on it */
+    return atomic_load_explicit(&peer->word, memory_order_relaxed) != FIPC_END_AWAKE;
+}
+
 int fipc_end_rouse(struct fipc_end *peer, unsigned news)
 {
     uint32_t word;

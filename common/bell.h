@@ -76,6 +76,9 @@ int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns);
  */
 int fipc_end_rouse(struct fipc_end *peer, unsigned news);
 
+/* Whether fipc_end_rouse() will probably find the peer asleep: it may change at any time. */
+bool fipc_end_seems_asleep(const struct fipc_end *peer);
+
 /* Wakes the one thread of an end that sleeps on its word, after fipc_end_rouse() claimed it. */
 void fipc_end_wake(struct fipc_end *peer);
 

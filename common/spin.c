@@ -13,6 +13,9 @@
 #define MISSES_MAX 8
 #define FULL_LOOK_EVERY 16
 #define TURNS_PER_CLOCK_LOOK 8
+/* A peer that yields back takes a few us; somebody who does not, a tick of the scheduler. */
+#define YIELD_LONG_NS (500 * FIPC_NS_PER_US)
+#define CROWDED_NS FIPC_NS_PER_S
 
 static void cpu_relax(void)
 {
@@ -47,15 +50,22 @@ void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
     spin->turns = 0;
 }
 
-/* Whoever waits for this CPU gets it now; whether somebody took it by force says when to stop. */
-static bool yield_politely(struct fipc_spin *spin)
+/* Whoever waits for this CPU gets it now. Return: whether nobody else has use for it */
+static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
 {
-    long switches = involuntary_switches();
+    long switches;
+    uint64_t end_ns;
 
+    if (now_ns < spin->crowded_until_ns)
+        return false;
+    switches = involuntary_switches();
     if (spin->involuntary_switches >= 0 && switches != spin->involuntary_switches)
         return false;
     spin->involuntary_switches = switches;
     (void)sched_yield();
+    end_ns = fipc_now_ns();
+    if (end_ns - now_ns > YIELD_LONG_NS)
+        spin->crowded_until_ns = end_ns + CROWDED_NS;
     return true;
 }
 
@@ -71,7 +81,7 @@ bool fipc_spin_again(struct fipc_spin *spin)
     now_ns = fipc_now_ns();
     if (now_ns >= spin->end_ns)
         return false;
-    return now_ns - spin->started_ns < YIELD_AFTER_NS || yield_politely(spin);
+    return now_ns - spin->started_ns < YIELD_AFTER_NS || yield_politely(spin, now_ns);
 }
 
 void fipc_spin_end(struct fipc_spin *spin, bool hit)

@@ -3,6 +3,8 @@
 #define FIPC_DAEMON_ACCOUNT_H
 
 /* What each uid holds of the broker, so that no user can take it all. */
+#include "daemon/toll.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,6 +13,7 @@ struct account {
     uint32_t n_slots;
     uint32_t n_waiting;    /* connections in the waiting room */
     uint64_t region_bytes; /* of the channels of its slots */
+    struct toll toll;
 };
 
 /* All uids that hold something. Empty: all zero. */

@@ -14,6 +14,7 @@
 #include "daemon/broker.h"
 #include "daemon/service.h"
 #include "daemon/slot_close.h"
+#include "daemon/toll.h"
 
 #include <errno.h>
 #include <string.h>
@@ -167,12 +168,22 @@ static int ring_bells(struct slot *slot)
 
 static void ring(struct broker *broker, struct slot *slot)
 {
+    bool is_awake = !slot->is_bell_due && !fipc_end_seems_asleep(slot->channel.peer);
+    uint64_t began_ns = is_awake ? 0 : toll_cpu_now_ns();
     int r = ring_bells(slot);
 
+    if (!is_awake && !toll_charge(broker, slot, toll_cpu_now_ns() - began_ns))
+        return;
     if (r == -EBADMSG)
         slot_close(broker, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)
         slot_close(broker, slot, FIPC_REASON_GONE);
+}
+
+/* Whether its client is too costly to wake for now. */
+static bool rests(const struct broker *broker, const struct slot *slot)
+{
+    return slot->rest_until_ns > broker->loop.now_ns;
 }
 
 unsigned dispatch_serve(struct broker *broker, struct slot *slot)
@@ -180,6 +191,8 @@ unsigned dispatch_serve(struct broker *broker, struct slot *slot)
     unsigned work = 0;
     int r;
 
+    if (rests(broker, slot))
+        return 0;
     r = answer_send_waiting(broker, slot);
     if (r > 0)
         work += (unsigned)r;
@@ -219,6 +232,8 @@ static bool unsent_fits(const struct broker *broker, struct slot *slot)
 
 bool dispatch_has_work(struct broker *broker, struct slot *slot)
 {
+    if (rests(broker, slot))
+        return false;
     if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         return true;
     if (slot->unsent.first != HANDLER_NONE)

@@ -17,7 +17,6 @@
 #define SO_PASSRIGHTS 83 /* asm-generic/socket.h of Linux 6.16 */
 #endif
 
-#define ACCEPTS_PER_TURN 32
 #define PAUSE_MIN_S 0.05
 #define PAUSE_MAX_S 1.0
 
@@ -74,7 +73,7 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
 
     (void)revents;
     broker->loop.now_ns = fipc_now_ns();
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int i = 0; i == 0 || !loop_is_late(broker); i++) {
         int fd;
 
         if (fds_left(broker) < broker->listener.fds_reserved + FDS_PER_CLIENT) {

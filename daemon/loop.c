@@ -31,7 +31,7 @@
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
 #define ROUNDS_PER_CLOCK_LOOK 8
-#define EVENTS_PER_TURN 128
+#define EVENTS_PER_LOOK 512
 /* At least as many as there are besides those of slots and handlers. */
 #define BROKER_TIMERS 1024
 
@@ -114,14 +114,31 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         loop_heat(broker, slot);
 }
 
+static bool is_bell(const struct epoll_event *event)
+{
+    return ((uint32_t)event->data.u64 >> EVENT_KIND_SHIFT) == EVENT_BELL;
+}
+
+/* Bells first: they cost little, and are not told again. A lane may cost what a hundred calls do,
+ * to greet or to close; those that have no turn now are told again. */
 static void loop_look_at_fds(struct broker *broker)
 {
-    struct epoll_event events[EVENTS_PER_TURN];
-    int count = epoll_wait(broker->loop.slot_fds, events, EVENTS_PER_TURN, 0);
+    struct epoll_event events[EVENTS_PER_LOOK];
+    int count = epoll_wait(broker->loop.slot_fds, events, EVENTS_PER_LOOK, 0);
+    uint64_t end_ns;
 
     broker->loop.now_ns = fipc_now_ns();
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        if (is_bell(&events[i]))
+            slot_event(broker, &events[i]);
+    }
+    end_ns = broker->loop.now_ns + TURN_NS;
+    for (int i = 0; i < count && broker->loop.now_ns < end_ns; i++) {
+        if (is_bell(&events[i]))
+            continue;
         slot_event(broker, &events[i]);
+        broker->loop.now_ns = fipc_now_ns();
+    }
 }
 
 static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
@@ -164,6 +181,16 @@ static bool loop_serve_hot(struct broker *broker)
             look_ns = loop->now_ns + LOOK_NS;
         }
     }
+}
+
+static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+
+    (void)watcher;
+    (void)revents;
+    broker->loop.now_ns = fipc_now_ns();
+    broker->loop.events_end_ns = broker->loop.now_ns + TURN_NS;
 }
 
 static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
@@ -245,6 +272,12 @@ void loop_unwatch(struct broker *broker, const struct slot *slot)
     fipc_hot_set_remove(&broker->loop.hot, slot->index);
 }
 
+bool loop_is_late(struct broker *broker)
+{
+    broker->loop.now_ns = fipc_now_ns();
+    return broker->loop.now_ns >= broker->loop.events_end_ns;
+}
+
 void loop_heat(struct broker *broker, const struct slot *slot)
 {
     fipc_hot_set_add(&broker->loop.hot, slot->index, broker->loop.now_ns);
@@ -301,6 +334,9 @@ int loop_init(struct broker *broker)
     /* the last one before libev waits: what other watchers find out is served in the same turn */
     ev_set_priority(&loop->before_poll, EV_MINPRI);
     ev_prepare_start(loop->ev, &loop->before_poll);
+    ev_check_init(&loop->after_poll, after_poll);
+    ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
+    ev_check_start(loop->ev, &loop->after_poll);
     ev_idle_init(&loop->more_work, more_work);
     return 0;
 }

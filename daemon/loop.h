@@ -22,13 +22,15 @@ struct loop {
     struct ev_loop *ev;
     int slot_fds; /* the private epoll set, with those of the waiting room too */
     ev_io slot_fds_ready;
+    ev_check after_poll;
     ev_prepare before_poll;
     ev_idle more_work; /* active: poll without blocking */
     ev_async signals;  /* never sent: libev makes its fd for signals when the first one starts */
     struct fipc_hot_set hot;
     struct fipc_spin spin;
     bool spinning;
-    uint64_t now_ns; /* when this turn, or round of the hot slots, began */
+    uint64_t now_ns;        /* when this turn, or round of the hot slots, began */
+    uint64_t events_end_ns; /* see loop_is_late() */
     uint64_t n_turns;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };
@@ -51,6 +53,10 @@ void loop_unwatch_waiting(struct broker *broker, int lane_fd);
 /* Forgets the bell, or both, before they are closed: others may hold the same files open. */
 void loop_unwatch_bell(struct broker *broker, const struct slot *slot);
 void loop_unwatch(struct broker *broker, const struct slot *slot);
+
+/* Whether timers and new connections had their share of this turn, and what they still have to do
+ * is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
+bool loop_is_late(struct broker *broker);
 
 /* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */
 void loop_heat(struct broker *broker, const struct slot *slot);

@@ -32,9 +32,7 @@ static uint64_t slot_deadline(const struct config *config, const struct slot *sl
     return fipc_deadline_after(from_ns, span_ms * FIPC_NS_PER_MS);
 }
 
-/* What can begin at any time, a block or an idle time, is noticed before it has lasted twice its
- * span. */
-static void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns)
+void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns)
 {
     const struct config *config = broker->config;
     enum fipc_reason reason;
@@ -46,6 +44,8 @@ static void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t no
         longest_ns = config->timeouts.idle_ms * FIPC_NS_PER_MS;
     if (span_ns > longest_ns)
         span_ns = longest_ns;
+    if (slot->rest_until_ns > now_ns && slot->rest_until_ns - now_ns < span_ns)
+        span_ns = slot->rest_until_ns - now_ns;
     slot->timer.repeat = (double)(span_ns + FIPC_NS_PER_MS) / (double)FIPC_NS_PER_S;
     ev_timer_again(broker->loop.ev, &slot->timer);
 }
@@ -62,11 +62,11 @@ static void slot_timer_over(struct ev_loop *ev, ev_timer *timer, int revents)
     /* a record that came just now is news, not idleness: the slot is served first */
     if (slot->state == SLOT_OPEN && dispatch_has_work(broker, slot))
         loop_heat(broker, slot);
-    else if (now_ns >= slot_deadline(broker->config, slot, &reason)) {
+    else if (now_ns >= slot_deadline(broker->config, slot, &reason) && !loop_is_late(broker)) {
         slot_close(broker, slot, reason);
         return;
     }
-    slot_timer_set(broker, slot, now_ns);
+    slot_timer_set(broker, slot, now_ns); /* at the earliest in a millisecond */
 }
 
 void slot_timer_start(struct broker *broker, struct slot *slot)

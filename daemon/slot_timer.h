@@ -4,12 +4,19 @@
 
 /* How long a slot may live in the state that it is in: doorbell_ms, idle_ms, and handler_ms for who
  * does not drain. */
+#include <stdint.h>
+
 struct broker;
 struct slot;
 
 /* From the slot's taking on. It costs nothing while messages flow: the timer looks at times that
  * they leave behind. */
 void slot_timer_start(struct broker *broker, struct slot *slot);
+
+/* Looks at the times again. What can begin at any time, a block or an idle time, is noticed before
+ * it has lasted twice its span. */
+void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns);
+
 void slot_timer_stop(struct broker *broker, struct slot *slot);
 
 #endif

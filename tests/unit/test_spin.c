@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define PROBE_NS (2 * FIPC_NS_PER_US)
 #define LIMIT_NS (50 * FIPC_NS_PER_US)
@@ -44,6 +45,19 @@ static void allow_first_cpu_only(const cpu_set_t *allowed)
     CPU_ZERO(&first);
     CPU_SET(cpu, &first);
     ck_assert_int_eq(sched_setaffinity(0, sizeof(first), &first), 0);
+}
+
+/* ---- a yield that the test can count and make long ---- */
+
+static int n_yields;
+static long yield_ns;
+
+__attribute__((visibility("default"))) int sched_yield(void)
+{
+    const struct timespec span = {.tv_nsec = yield_ns};
+
+    n_yields++;
+    return yield_ns > 0 ? nanosleep(&span, NULL) : 0;
 }
 
 /* ---- the budget ---- */
@@ -163,6 +177,35 @@ START_TEST(round_ends_at_an_involuntary_context_switch)
 }
 END_TEST
 
+/* Who got the CPU does not give it back soon; a sleeper would have had it back at once. */
+START_TEST(long_yield_is_the_last_for_a_second)
+{
+    fipc_spin_init(&spin, HOUR_NS);
+    n_yields = 0;
+    yield_ns = 1000000;
+    (void)count_turns(fipc_now_ns(), 1000000);
+    ck_assert_int_eq(n_yields, 1);
+
+    yield_ns = 0;
+    (void)count_turns(fipc_now_ns(), 1000000);
+    ck_assert_int_eq(n_yields, 1);
+
+    spin.crowded_until_ns -= FIPC_NS_PER_S;
+    (void)count_turns(fipc_now_ns(), 1000);
+    ck_assert_int_gt(n_yields, 1);
+}
+END_TEST
+
+START_TEST(short_yields_go_on)
+{
+    fipc_spin_init(&spin, HOUR_NS);
+    n_yields = 0;
+    yield_ns = 0;
+    (void)count_turns(fipc_now_ns(), 1000);
+    ck_assert_int_gt(n_yields, 10);
+}
+END_TEST
+
 START_TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
 {
     cpu_set_t allowed;
@@ -194,6 +237,8 @@ int main(void)
     tcase_add_test(round, round_goes_on_within_its_budget);
     tcase_add_test(round, each_round_has_a_budget_of_its_own);
     tcase_add_test(round, round_ends_at_an_involuntary_context_switch);
+    tcase_add_test(round, long_yield_is_the_last_for_a_second);
+    tcase_add_test(round, short_yields_go_on);
     tcase_add_test(round, cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers);
     return run_suite(suite);
 }

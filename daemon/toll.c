@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/toll.h"
+
+#include "common/clock.h"
+#include "daemon/broker.h"
+#include "daemon/slot_close.h"
+#include "daemon/slot_timer.h"
+
+#include <time.h>
+
+/* A wake-up that costs no more is what wake-ups cost: an interrupt to another CPU included. */
+#define USUAL_NS (20 * FIPC_NS_PER_US)
+/* A uid's budget: one nanosecond in so many. */
+#define BUDGET_SHARE 32
+/* It may be that far behind before its clients rest. */
+#define DUE_NS_MAX (2 * FIPC_NS_PER_MS)
+
+uint64_t toll_cpu_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * FIPC_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void pay_off(struct toll *toll, uint64_t now_ns)
+{
+    uint64_t paid_ns = (now_ns - toll->paid_ns) / BUDGET_SHARE;
+
+    toll->due_ns = toll->due_ns > paid_ns ? toll->due_ns - paid_ns : 0;
+    toll->paid_ns = now_ns;
+}
+
+bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
+{
+    uint64_t now_ns = broker->loop.now_ns;
+    struct toll *toll = &slot->account->toll;
+
+    if (cpu_ns <= USUAL_NS) {
+        slot->costly_ns = 0;
+        return true;
+    }
+    pay_off(toll, now_ns);
+    toll->due_ns += cpu_ns - USUAL_NS;
+    if (slot->costly_ns == 0)
+        slot->costly_ns = now_ns;
+    if (toll->due_ns <= DUE_NS_MAX)
+        return true;
+    if (now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS) {
+        slot_close(broker, slot, FIPC_REASON_TOO_SLOW);
+        return false;
+    }
+    slot->rest_until_ns = now_ns + (toll->due_ns - DUE_NS_MAX) * BUDGET_SHARE;
+    slot_timer_set(broker, slot, now_ns);
+    return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_TOLL_H
+#define FIPC_DAEMON_TOLL_H
+
+/*
+ * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of
+ * epoll watchers on its end of a lane, and each byte that we send then takes half a millisecond.
+ * While its uid is over its budget such a client rests: nothing of it is taken, and nobody wakes
+ * it. One that stays that costly for a whole handler_ms is closed.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker;
+struct slot;
+
+/* Of a uid, in CPU time of the broker. */
+struct toll {
+    uint64_t due_ns; /* what was charged, less what the budget paid off until paid_ns */
+    uint64_t paid_ns;
+};
+
+/* CPU time of this thread. */
+uint64_t toll_cpu_now_ns(void);
+
+/* Charges one wake-up of a slot's client, which took @cpu_ns. May close the slot. Return: whether
+ * it is still open. */
+bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns);
+
+#endif

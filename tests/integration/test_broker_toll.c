@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* A client whose wake-ups cost the broker much: it is served rarely, and in the end not at all. */
+#include "tests/integration/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define WATCHERS 4000
+#define HANDLER_MS 1000
+
+static struct test_broker broker;
+static struct test_witness witness;
+static struct raw_client client;
+static int sets[WATCHERS];
+static int n_sets;
+
+static void raise_fds_limit(void)
+{
+    struct rlimit limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void setup(void)
+{
+    char config[128];
+    const char *const arguments[] = {"--config", config, NULL};
+    FILE *file;
+
+    raise_fds_limit();
+    test_broker_init(&broker);
+    (void)snprintf(config, sizeof(config), "%s/fipcd.json", broker.folder);
+    file = fopen(config, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_gt(fprintf(file, "{\"timeouts\": {\"handler_ms\": %d}}", HANDLER_MS), 0);
+    ck_assert_int_eq(fclose(file), 0);
+    test_broker_start(&broker, arguments);
+    test_witness_open(&witness, &broker);
+    client = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(raw_open_session(&client, broker.socket, 0, 0), 0);
+}
+
+static void teardown(void)
+{
+    while (n_sets > 0)
+        (void)close(sets[--n_sets]);
+    raw_close(&client);
+    test_witness_close(&witness);
+    test_broker_deinit(&broker);
+}
+
+static void hang_watchers_on(int fd)
+{
+    for (n_sets = 0; n_sets < WATCHERS; n_sets++) {
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+        sets[n_sets] = epoll_create1(EPOLL_CLOEXEC);
+        ck_assert_int_ge(sets[n_sets], 0);
+        ck_assert_int_eq(epoll_ctl(sets[n_sets], EPOLL_CTL_ADD, fd, &event), 0);
+    }
+}
+
+/* A call whose reply comes with a byte on the lane. Return: as raw_send_request() */
+static int call_asleep(uint32_t echo)
+{
+    char bytes[64];
+    uint64_t id;
+    int r;
+
+    atomic_store(&client.channel.own->word, FIPC_END_ASLEEP_FD);
+    r = raw_send_request(&client, echo, "x", 1, &id);
+    while (raw_try_receive_record(&client) == 0)
+        ;
+    while (recv(client.lane_fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+    return r;
+}
+
+static bool is_thrown_out(void)
+{
+    char byte;
+
+    return recv(client.lane_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || errno == ECONNRESET;
+}
+
+START_TEST(costly_client_is_closed_after_a_whole_handler_ms)
+{
+    uint32_t echo;
+    uint64_t began_ns = fipc_now_ns();
+
+    ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &echo), 0);
+    hang_watchers_on(client.lane_fd);
+    while (!is_thrown_out()) {
+        (void)call_asleep(echo);
+        ck_assert_uint_lt(fipc_now_ns() - began_ns, 20 * FIPC_NS_PER_S);
+    }
+    ck_assert_uint_ge(fipc_now_ns() - began_ns, HANDLER_MS * FIPC_NS_PER_MS);
+    ck_assert_int_eq(test_witness_number(&witness, "slots.closed.too costly to serve"), 1);
+    test_witness_check(&witness);
+}
+END_TEST
+
+/* How much of the time the broker works for it: a thirty-second part, where without a budget it
+ * would be nearly all. */
+START_TEST(costly_client_is_served_rarely)
+{
+    uint64_t end_ns;
+    long long served;
+    uint32_t echo;
+
+    ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &echo), 0);
+    for (int i = 0; i < 1000; i++)
+        (void)call_asleep(echo);
+    hang_watchers_on(client.lane_fd);
+    served = test_witness_slot_number(&witness, client.welcome.slot, "calls");
+    end_ns = fipc_now_ns() + HANDLER_MS * FIPC_NS_PER_MS / 2;
+    while (fipc_now_ns() < end_ns)
+        (void)call_asleep(echo);
+    /* in 2 ms and a thirty-second part of 500 ms, with 100 us for each wake-up at the least, which
+     * may be for the 64 messages of a turn */
+    served = test_witness_slot_number(&witness, client.welcome.slot, "calls") - served;
+    ck_assert_int_lt(served, 180 * 64);
+}
+END_TEST
+
+START_TEST(rest_ends_by_itself)
+{
+    long long sent = 0;
+    uint32_t echo;
+
+    ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &echo), 0);
+    hang_watchers_on(client.lane_fd);
+    for (int i = 0; i < 200; i++)
+        sent += call_asleep(echo) == 0;
+    TEST_WAIT_FOR(test_witness_slot_number(&witness, client.welcome.slot, "calls") == sent);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("broker toll");
+    TCase *tests = tcase_create("toll");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, costly_client_is_closed_after_a_whole_handler_ms);
+    tcase_add_test(tests, costly_client_is_served_rarely);
+    tcase_add_test(tests, rest_ends_by_itself);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
