@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/hostile/victim.h"
+
+#include "common/clock.h"
+#include "fipc/client.h"
+
+#include <check.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PERIOD_NS FIPC_NS_PER_MS
+#define DEADLINE_MS 1000
+#define CALLS_MAX ((size_t)1 << 21) /* of half an hour */
+
+struct victim_diary {
+    _Atomic size_t calls;
+    struct {
+        uint32_t took_ns;
+        int32_t error;
+    } entries[CALLS_MAX];
+};
+
+/* Whom it calls: a broker, or a process at the other end of a socket. */
+struct callee {
+    fipc_client *client;
+    int socket_fd;
+};
+
+static int call_broker(fipc_client *client, size_t number)
+{
+    fipc_message *reply;
+    int r = fipc_call(client, "fipc.echo", &number, sizeof(number), 0, DEADLINE_MS, &reply);
+
+    if (r < 0)
+        return r;
+    if (fipc_size(reply) != sizeof(number) ||
+        memcmp(fipc_data(reply), &number, sizeof(number)) != 0)
+        r = -EBADMSG;
+    fipc_free(reply);
+    return r;
+}
+
+static int call_socket(int fd, size_t number)
+{
+    size_t reply = 0;
+
+    return send(fd, &number, sizeof(number), MSG_NOSIGNAL) == sizeof(number) &&
+                   recv(fd, &reply, sizeof(reply), 0) == sizeof(reply) && reply == number
+               ? 0
+               : -EPIPE;
+}
+
+/* Return: an end of a socket; at the other end a process echoes until this one is gone */
+static int open_echo(void)
+{
+    int pair[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        _exit(1);
+    pid = fork();
+    if (pid == 0) {
+        char data[64];
+        ssize_t size;
+
+        (void)close(pair[0]);
+        while ((size = recv(pair[1], data, sizeof(data), 0)) > 0)
+            (void)send(pair[1], data, (size_t)size, MSG_NOSIGNAL);
+        _exit(0);
+    }
+    (void)close(pair[1]);
+    return pair[0];
+}
+
+static void callee_open(struct callee *callee, const char *socket)
+{
+    const fipc_options options = {.size = sizeof(options), .socket = socket};
+
+    callee->client = NULL;
+    if (socket == NULL)
+        callee->socket_fd = open_echo();
+    else if (fipc_connect(&callee->client, &options) < 0)
+        _exit(1);
+}
+
+static void __attribute__((noreturn)) live(struct victim_diary *diary, const char *socket)
+{
+    struct callee callee;
+    uint64_t next_ns;
+
+    callee_open(&callee, socket);
+    next_ns = fipc_now_ns();
+    for (size_t number = 0; number < CALLS_MAX; number++) {
+        struct timespec next;
+        uint64_t began_ns = fipc_now_ns(), took_ns;
+        int r = callee.client != NULL ? call_broker(callee.client, number)
+                                      : call_socket(callee.socket_fd, number);
+
+        took_ns = fipc_now_ns() - began_ns;
+        diary->entries[number].took_ns = took_ns < UINT32_MAX ? (uint32_t)took_ns : UINT32_MAX;
+        diary->entries[number].error = r;
+        /* release: pairs with the acquire in victim_calls() */
+        atomic_store_explicit(&diary->calls, number + 1, memory_order_release);
+        next_ns += PERIOD_NS;
+        if (next_ns < fipc_now_ns())
+            next_ns = fipc_now_ns();
+        next = (struct timespec){.tv_sec = (time_t)(next_ns / FIPC_NS_PER_S),
+                                 .tv_nsec = (long)(next_ns % FIPC_NS_PER_S)};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    }
+    _exit(0);
+}
+
+void victim_start(struct victim *victim, const char *socket, uid_t uid)
+{
+    victim->diary = mmap(NULL, sizeof(*victim->diary), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert_ptr_ne(victim->diary, MAP_FAILED);
+    victim->pid = fork();
+    ck_assert_int_ge(victim->pid, 0);
+    if (victim->pid == 0) {
+        if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+            _exit(2);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        live(victim->diary, socket);
+    }
+}
+
+void victim_stop(struct victim *victim)
+{
+    if (victim->pid == 0)
+        return;
+    (void)kill(victim->pid, SIGKILL);
+    (void)waitpid(victim->pid, NULL, 0);
+    (void)munmap(victim->diary, sizeof(*victim->diary));
+    *victim = (struct victim){.pid = 0};
+}
+
+size_t victim_calls(const struct victim *victim)
+{
+    /* acquire: the entries up to there arrive with it */
+    return atomic_load_explicit(&victim->diary->calls, memory_order_acquire);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint32_t *left = a, *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+struct victim_span victim_span(const struct victim *victim, size_t from, size_t to)
+{
+    struct victim_span span = {.calls = to - from};
+    uint32_t *sorted = malloc((span.calls + 1) * sizeof(*sorted));
+
+    ck_assert_ptr_nonnull(sorted);
+    for (size_t i = from; i < to; i++) {
+        int error = victim->diary->entries[i].error;
+
+        sorted[i - from] = victim->diary->entries[i].took_ns;
+        span.errors += error != 0;
+        if (span.first_error == 0)
+            span.first_error = error;
+    }
+    if (span.calls > 0) {
+        qsort(sorted, span.calls, sizeof(*sorted), compare);
+        span.p50_ns = sorted[span.calls / 2];
+        span.p99_ns = sorted[span.calls * 99 / 100];
+        span.longest_ns = sorted[span.calls - 1];
+    }
+    free(sorted);
+    return span;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_TESTS_VICTIM_H
+#define FIPC_TESTS_VICTIM_H
+
+/*
+ * A client with manners, in a process of its own with a uid of its own: a thousand calls a second,
+ * each with a deadline of a second. What it sees is the yardstick of every attack.
+ *
+ * Beside it a bystander, which does the same over a bare socket pair with a process that knows
+ * nothing of fipc: what it sees is what the attack does to the machine.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct victim {
+    pid_t pid; /* 0: the empty state */
+    struct victim_diary *diary;
+};
+
+/* What it saw between two looks. */
+struct victim_span {
+    uint64_t calls;
+    uint64_t errors;
+    int first_error; /* a negative errno; 0: none */
+    uint64_t p50_ns, p99_ns, longest_ns;
+};
+
+/* @socket: the broker's; NULL: a bystander */
+void victim_start(struct victim *victim, const char *socket, uid_t uid);
+void victim_stop(struct victim *victim);
+
+/* How many calls it has made, for victim_span(). */
+size_t victim_calls(const struct victim *victim);
+
+/* Of the calls from number @from up to, and without, @to. */
+struct victim_span victim_span(const struct victim *victim, size_t from, size_t to);
+
+#endif
