@@ -5,8 +5,10 @@
 #include "common/fd.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -186,9 +188,30 @@ static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retr
     }
 }
 
+/* Whether the broker has read all that was sent. */
+static bool lane_is_read(int lane_fd)
+{
+    int unread;
+
+    return ioctl(lane_fd, SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
+/* Return: 0 something came; -ETIMEDOUT; -ECONNREFUSED no WELCOME in time */
+static int lane_wait_answer(const struct fipc_greeting *greeting)
+{
+    int r;
+
+    if (!is_oneshot(greeting))
+        return lane_wait(greeting->lane_fd, greeting->connect_deadline_ns) < 0 ? -ECONNREFUSED : 0;
+    if (greeting->deadline_ns != FIPC_NEVER)
+        return lane_wait(greeting->lane_fd, greeting->deadline_ns);
+    /* the broker's longest: but a broker that hangs does not know of this call */
+    r = lane_wait(greeting->lane_fd, greeting->connect_deadline_ns);
+    return r < 0 && lane_is_read(greeting->lane_fd) ? lane_wait(greeting->lane_fd, FIPC_NEVER) : r;
+}
+
 static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
-    bool oneshot = is_oneshot(greeting);
     int r;
 
     r = lane_connect(greeting);
@@ -197,13 +220,12 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     r = lane_say_hello(greeting);
     if (r < 0)
         return r;
-    r = lane_wait(greeting->lane_fd,
-                  oneshot ? greeting->deadline_ns : greeting->connect_deadline_ns);
+    r = lane_wait_answer(greeting);
     if (r < 0)
-        return oneshot ? r : -ECONNREFUSED;
+        return r;
     r = lane_hear(greeting);
     if (r == -EPIPE)
-        return oneshot ? -ECONNRESET : -EAGAIN;
+        return is_oneshot(greeting) ? -ECONNRESET : -EAGAIN;
     return r < 0 ? r : judge_answer(greeting, ret_retry_ms);
 }
 

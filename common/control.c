@@ -155,7 +155,7 @@ const char *fipc_control_type_name(unsigned type)
 const char *fipc_reason_name(unsigned reason)
 {
     static const char *const names[FIPC_REASON_COUNT] = {
-        [FIPC_REASON_NONE] = "no reason",
+        [FIPC_REASON_NONE] = "served",
         [FIPC_REASON_MALFORMED] = "malformed packet",
         [FIPC_REASON_VERSION] = "another version of the protocol",
         [FIPC_REASON_UNEXPECTED] = "unexpected packet",

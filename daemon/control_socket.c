@@ -135,8 +135,14 @@ static int make_folder(const char *socket_path)
 {
     char path[PATH_MAX];
 
+    const char *folder;
+
     (void)snprintf(path, sizeof(path), "%s", socket_path);
-    return mkdir(dirname(path), 0755) < 0 && errno != EEXIST ? -errno : 0;
+    folder = dirname(path);
+    if (mkdir(folder, 0755) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "%s: made this folder for the socket", folder);
+    return 0;
 }
 
 static void log_own_error(const struct config *config, int error)

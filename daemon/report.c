@@ -100,7 +100,7 @@ static json_t *report_slot_table(const struct broker *broker)
     for (enum slot_state state = SLOT_GREETING; state < SLOT_STATE_COUNT; state++)
         set_number(report, slot_state_name(state), slots->n_by_state[state]);
     set_number(report, "waiting", broker->admission.n_waiting);
-    set_number(report, "taken_ever", slots->n_taken);
+    set_number(report, "taken_ever", slots->n_taken_ever);
     set(report, "refused", by_reason(slots->n_refused));
     set(report, "closed", by_reason(slots->n_closed));
     return report;

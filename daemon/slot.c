@@ -87,7 +87,7 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
         .unsent = HANDLER_LIST_EMPTY,
     };
     slot_set_state(table, slot, SLOT_GREETING);
-    table->n_taken++;
+    table->n_taken_ever++;
     return slot;
 }
 

@@ -72,7 +72,7 @@ struct slot_table {
     uint32_t first_free;
     uint32_t n_used; /* slots from this number on were never taken, and are not in the list */
     uint32_t n_by_state[SLOT_STATE_COUNT];
-    uint64_t n_taken; /* ever */
+    uint64_t n_taken_ever;
     uint64_t n_refused[FIPC_REASON_COUNT];
     uint64_t n_closed[FIPC_REASON_COUNT];
 };

@@ -106,9 +106,12 @@ int call_run(const struct invocation *invocation)
     const char *service = invocation->arguments[0];
     fipc_message *reply;
     struct payload payload;
-    int status =
-        payload_init(&payload, invocation->n_arguments > 1 ? invocation->arguments[1] : NULL);
+    int status;
 
+    if (service[0] == '\0' || strlen(service) > FIPC_NAME_MAX)
+        return failure_of_usage(invocation, "the name of a service has 1 to %d bytes",
+                                FIPC_NAME_MAX);
+    status = payload_init(&payload, invocation->n_arguments > 1 ? invocation->arguments[1] : NULL);
     if (status == EXIT_SUCCESS)
         status = broker_call_once(invocation, service, payload.bytes, payload.size, &reply);
     free(payload.bytes);

@@ -2,6 +2,7 @@
 #include "client/fipctl/failure.h"
 
 #include "client/fipctl/command.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fipc/client.h>
@@ -72,13 +73,25 @@ static const struct {
     {EPROTO, "the broker broke the protocol", "is it fipcd, and as new as fipctl?"},
 };
 
+static void failure_of_timeout(const struct invocation *invocation, const char *service)
+{
+    uint64_t waited_ms = (fipc_now_ns() - invocation->started_ns) / FIPC_NS_PER_MS;
+    const char *remedy = "give it longer with --timeout MS";
+
+    if (waited_ms < invocation->settings.timeout_ms)
+        remedy = "the broker gives no call longer (timeouts.handler_ms)";
+    else
+        waited_ms = invocation->settings.timeout_ms;
+    failure_print("%s: %s: no reply within %llu ms; %s", invocation->command->name, service,
+                  (unsigned long long)waited_ms, remedy);
+}
+
 void failure_of_call(const struct invocation *invocation, const char *service, int error)
 {
     const char *command = invocation->command->name;
 
     if (error == -ETIMEDOUT) {
-        failure_print("%s: %s: no reply within %llu ms; give it longer with --timeout MS", command,
-                      service, (unsigned long long)invocation->settings.timeout_ms);
+        failure_of_timeout(invocation, service);
         return;
     }
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {

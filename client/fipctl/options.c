@@ -11,6 +11,7 @@
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "client/fipctl/help.h"
+#include "common/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -251,7 +252,11 @@ int options_parse(struct invocation *ret_invocation, int argc, char **argv)
     int status;
 
     /* A word is stored below where it was read: argv[0] at least was no argument. */
-    *ret_invocation = (struct invocation){.settings = default_settings, .arguments = argv};
+    *ret_invocation = (struct invocation){
+        .started_ns = fipc_now_ns(),
+        .settings = default_settings,
+        .arguments = argv,
+    };
     status = parse_words(ret_invocation, argc, argv);
     if (status == OPTIONS_GO_ON)
         status = check_arguments(ret_invocation);

@@ -60,6 +60,7 @@ extern const struct option_spec common_options[];
 
 /* One run of fipctl. */
 struct invocation {
+    uint64_t started_ns;
     const struct command *command;
     struct settings settings;
     char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];

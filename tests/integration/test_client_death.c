@@ -115,6 +115,23 @@ START_TEST(request_that_a_dead_broker_never_took_goes_to_the_next)
 }
 END_TEST
 
+/* Nobody says how long the broker's longest is, to who was never heard. */
+START_TEST(oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs)
+{
+    const fipc_options options = {
+        .size = sizeof(options), .socket = broker.socket, .connect_timeout_ms = 200};
+    uint64_t began_ns = fipc_now_ns();
+
+    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.echo", "x", 1, -1, NULL), -ETIMEDOUT);
+    ck_assert_uint_ge(fipc_now_ns() - began_ns, 200 * FIPC_NS_PER_MS);
+    ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
+
+    /* one that is heard is waited for */
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.delay", "600", 3, -1, NULL), 0);
+}
+END_TEST
+
 static void kill_broker(void) { test_broker_kill(&broker); }
 
 static void stop_broker(void) { test_broker_stop(&broker); }
@@ -418,6 +435,7 @@ static void add_cases(Suite *suite)
     tcase_add_test(death, death_is_told_within_100_ms);
     tcase_add_test(death, replies_that_a_dead_broker_had_written_still_count);
     tcase_add_loop_test(death, request_that_a_dead_broker_never_took_goes_to_the_next, 0, 2);
+    tcase_add_test(death, oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs);
     tcase_add_loop_test(death, next_call_finds_the_next_broker, 0, COUNT_OF(ends));
     tcase_add_loop_test(death, call_without_a_broker_is_refused_at_its_deadline, 0, COUNT_OF(ends));
     tcase_add_test(death, call_waits_for_the_next_broker);

@@ -103,7 +103,8 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
 /**
  * fipc_call_once() - connect, call, and be gone
  * @options:     as for fipc_connect()
- * @timeout_ms:  as for fipc_call(), for connecting and calling together
+ * @timeout_ms:  as for fipc_call(), for connecting and calling together; with -1 the broker must
+ *               take the request within the connect timeout
  *
  * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. The other
  * arguments are those of fipc_call(). Threads: any.
@@ -120,7 +121,8 @@ FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service,
  * @request:  on success: the loan; returned to the caller, for fipc_send() or fipc_free()
  *
  * The room is in the ring where possible, so that nothing is copied. Send or free it soon: what it
- * occupies is not free for others, whose requests may have to wait for it. Never blocks. Threads:
+ * occupies is not free for others, whose requests may have to wait for it; so do requests of this
+ * thread that are larger than a third of what the loan leaves of the ring. Never blocks. Threads:
  * any; a loan belongs to one thread at a time.
  *
  * Return: 0; -EMSGSIZE too large
