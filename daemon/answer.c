@@ -23,7 +23,7 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
                              uint64_t remaining_ns)
 {
     uint64_t longest_ns = broker->config->timeouts.handler_ms * FIPC_NS_PER_MS;
-    struct handler *handler = handler_start(&broker->handlers);
+    struct handler *handler = handler_start(&broker->handlers, slot->index, slot->generation);
 
     if (handler == NULL)
         return NULL;
@@ -31,8 +31,6 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
         handler->reply_flags |= FIPC_REPLY_CAPPED;
     if (remaining_ns == 0 || remaining_ns > longest_ns)
         remaining_ns = longest_ns;
-    handler->slot = slot->index;
-    handler->slot_generation = slot->generation;
     handler->id = id;
     handler->started_ns = broker->loop.now_ns;
     handler->deadline_ns = broker->loop.now_ns + remaining_ns;
@@ -55,6 +53,7 @@ void answer_set_state(struct broker *broker, struct handler *handler, enum handl
 static void answer_end(struct broker *broker, struct slot *slot, struct handler *handler,
                        enum handler_outcome outcome)
 {
+    slot->active_ns = broker->loop.now_ns; /* it is idle from here on */
     handler_list_remove(&broker->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
     ev_timer_stop(broker->loop.ev, &handler->timer);
     answer_set_state(broker, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
@@ -149,15 +148,17 @@ static void answer_finish(struct broker *broker, struct handler *handler, int32_
         slot_close(broker, slot, FIPC_REASON_CORRUPT_RING);
 }
 
-static size_t reply_bytes_max(const struct slot *slot)
+size_t answer_bytes_max(struct broker *broker, const struct handler *handler)
 {
+    const struct slot *slot = slot_of(broker, handler);
+
     return slot->state == SLOT_ONESHOT ? FIPC_ONESHOT_REPLY_BYTES_MAX
                                        : fipc_ring_payload_max(slot->channel.out.capacity);
 }
 
 void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size)
 {
-    if (size > reply_bytes_max(slot_of(broker, handler))) {
+    if (size > answer_bytes_max(broker, handler)) {
         answer_error(broker, handler, -EMSGSIZE);
         return;
     }

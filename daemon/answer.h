@@ -34,6 +34,9 @@ void answer_set_state(struct broker *broker, struct handler *handler, enum handl
  */
 void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size);
 
+/* The largest reply that the caller can take. */
+size_t answer_bytes_max(struct broker *broker, const struct handler *handler);
+
 /* Ends a handler in any live state by an error, a negative errno that the caller sees. As
  * answer_reply() otherwise. */
 void answer_error(struct broker *broker, struct handler *handler, int error);

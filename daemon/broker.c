@@ -5,6 +5,7 @@
 #include "common/version.h"
 #include "daemon/log.h"
 #include "daemon/slot_close.h"
+#include "daemon/slot_timer.h"
 
 #include <string.h>
 
@@ -105,6 +106,7 @@ void broker_reconfigure(struct broker *broker, struct config *config)
     fipc_spin_init(&broker->loop.spin, config->dispatch.spin_us * FIPC_NS_PER_US);
     broker->loop.spinning = false;
     ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
+    slot_timers_set(broker);
     log_set_level(config->log.level);
     log_event(LOG_INFO, LOG_EVENT_RELOADED, NULL, "config reloaded, %u slots", config->slots.count);
 }
@@ -112,6 +114,7 @@ void broker_reconfigure(struct broker *broker, struct config *config)
 void broker_run(struct broker *broker)
 {
     (void)ev_run(broker->loop.ev, 0);
+    log_catch_up(true);
     log_event(LOG_INFO, LOG_EVENT_STOPPED, NULL, "stopped");
 }
 

@@ -122,7 +122,8 @@ static void serve_stats(struct broker *broker, struct handler *handler, const vo
         parse_number(question + prefix, size - prefix, &first) < 0)
         answer_error(broker, handler, -EINVAL);
     else
-        reply_with_report(broker, handler, report_slots(broker, first));
+        reply_with_report(broker, handler,
+                          report_slots(broker, first, answer_bytes_max(broker, handler)));
 }
 
 const struct service builtins[] = {

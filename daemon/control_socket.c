@@ -28,29 +28,55 @@
 
 /* ---- a socket of our own ---- */
 
-/* Takes the lock beside the socket. Return: the fd that holds it; -EADDRINUSE another broker has it
- */
+/* Tells what went wrong and what helps. Return: @error */
+static int failed(const char *path, int error, const char *remedy)
+{
+    log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "%s: %s; %s", path, strerror(-error), remedy);
+    return error;
+}
+
+static int is_served(const char *path)
+{
+    log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
+              "%s: another broker serves this socket; stop it, or use --socket", path);
+    return -EADDRINUSE;
+}
+
+static bool is_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_ino == other->st_ino && one->st_dev == other->st_dev;
+}
+
+/* Whether the lock is the one that its name leads to: somebody may have removed it. */
+static bool lock_is_named(int lock_fd, const char *lock_path)
+{
+    struct stat ours, named;
+
+    return fstat(lock_fd, &ours) == 0 && stat(lock_path, &named) == 0 &&
+           is_same_file(&ours, &named);
+}
+
+static void lock_path_of(const char *socket_path, char path[PATH_MAX])
+{
+    (void)snprintf(path, PATH_MAX, "%s.lock", socket_path);
+}
+
+/* Takes the lock beside the socket. Return: the fd that holds it; what went wrong was told */
 static int lock_take(const char *socket_path)
 {
     char path[PATH_MAX];
-    struct stat ours, named;
-    int fd, error;
 
-    (void)snprintf(path, sizeof(path), "%s.lock", socket_path);
+    lock_path_of(socket_path, path);
     for (;;) {
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-            return -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-            error = errno;
-            (void)fd_close(fd);
-            return error == EWOULDBLOCK ? -EADDRINUSE : -error;
-        }
-        /* its former holder may have removed the file between our open and our lock */
-        if (fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino &&
-            ours.st_dev == named.st_dev)
-            return fd;
-        (void)fd_close(fd);
+        FIPC_CLEANUP(fd_closep)
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+            return is_served(socket_path);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+            return failed(path, -errno, "move it away, make its folder writable, or use --socket");
+        if (lock_is_named(fd, path))
+            return fd_steal(&fd);
     }
 }
 
@@ -60,9 +86,19 @@ static void lock_drop(struct control_socket *control)
 
     if (control->lock_fd < 0)
         return;
-    (void)snprintf(path, sizeof(path), "%s.lock", control->path);
-    (void)unlink(path);
+    lock_path_of(control->path, path);
+    if (lock_is_named(control->lock_fd, path))
+        (void)unlink(path);
     control->lock_fd = fd_close(control->lock_fd);
+}
+
+/* Another broker may have taken the place of a socket that somebody removed. */
+static void remove_own(const struct control_socket *control)
+{
+    struct stat named;
+
+    if (lstat(control->path, &named) == 0 && is_same_file(&named, &control->bound))
+        (void)unlink(control->path);
 }
 
 /* Closes, and leaves the socket's file as it is. */
@@ -74,59 +110,72 @@ static void control_socket_drop(struct control_socket *control)
     control->path = NULL;
 }
 
-/* Removes a socket that nobody listens on. Return: 0; -EADDRINUSE somebody does; -EEXIST it is not
- * a socket */
+/* Removes a socket that nobody listens on. */
 static int remove_stale(const struct sockaddr_un *address)
 {
     FIPC_CLEANUP(fd_closep) int fd = -1;
     struct stat status;
 
     if (lstat(address->sun_path, &status) < 0)
-        return errno == ENOENT ? 0 : -errno;
+        return errno == ENOENT ? 0 : failed(address->sun_path, -errno, "look into its folder");
     if (!S_ISSOCK(status.st_mode))
-        return -EEXIST;
+        return failed(address->sun_path, -EEXIST, "it is no socket: move it away");
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return -errno;
+        return failed(address->sun_path, -errno, "no socket can be made");
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
         errno != ECONNREFUSED)
-        return -EADDRINUSE;
-    return unlink(address->sun_path) < 0 ? -errno : 0;
+        return is_served(address->sun_path);
+    if (unlink(address->sun_path) < 0)
+        return failed(address->sun_path, -errno, "remove this socket, which nobody listens on");
+    return 0;
+}
+
+static int set_group(const char *path, const char *name)
+{
+    const struct group *group;
+
+    errno = 0;
+    group = getgrnam(name);
+    if (group == NULL && errno != ENOMEM && errno != EMFILE && errno != ENFILE)
+        errno = ESRCH;
+    if (group == NULL || chown(path, (uid_t)-1, group->gr_gid) < 0) {
+        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
+                  errno == ESRCH ? "%s: there is no group '%s'; create it, or change control.group"
+                                 : "%s: cannot be given to the group '%s'; join it, or change "
+                                   "control.group",
+                  path, name);
+        return -ESRCH;
+    }
+    return 0;
 }
 
 static int set_access(const struct config *config, const char *path)
 {
-    if (config->control.group != NULL) {
-        const struct group *group;
+    int r = 0;
 
-        errno = 0;
-        group = getgrnam(config->control.group);
-        if (group == NULL)
-            return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
-        if (chown(path, (uid_t)-1, group->gr_gid) < 0)
-            return -errno;
-    }
-    return chmod(path, config->control.mode) < 0 ? -errno : 0;
+    if (config->control.group != NULL)
+        r = set_group(path, config->control.group);
+    if (r == 0 && chmod(path, config->control.mode) < 0)
+        r = failed(path, -errno, "its mode cannot be set: use another folder");
+    return r;
 }
 
 /* Until listen(2) nobody can connect, so that mode and group are in force from the first connection
  * on. */
-static int bind_socket(const struct config *config, struct control_socket *control)
+static int bind_socket(const struct config *config, const struct sockaddr_un *address,
+                       struct control_socket *control)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int r;
 
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", control->path);
-    r = remove_stale(&address);
-    if (r < 0)
-        return r;
     control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (control->fd < 0 ||
-        bind(control->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
+        bind(control->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+        lstat(control->path, &control->bound) < 0)
+        return failed(control->path, -errno, "make its folder writable, or use --socket");
     r = set_access(config, control->path);
     if (r < 0)
-        (void)unlink(control->path);
+        remove_own(control);
     return r;
 }
 
@@ -134,59 +183,38 @@ static int bind_socket(const struct config *config, struct control_socket *contr
 static int make_folder(const char *socket_path)
 {
     char path[PATH_MAX];
-
     const char *folder;
 
     (void)snprintf(path, sizeof(path), "%s", socket_path);
     folder = dirname(path);
-    if (mkdir(folder, 0755) < 0)
-        return errno == EEXIST ? 0 : -errno;
-    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "%s: made this folder for the socket", folder);
+    if (mkdir(folder, 0755) == 0)
+        log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "%s: made this folder for the socket", folder);
+    else if (errno != EEXIST)
+        return failed(socket_path, -errno, "make its folder, or use --socket");
     return 0;
 }
 
-static void log_own_error(const struct config *config, int error)
-{
-    const char *path = config->control.socket;
-
-    switch (error) {
-    case -EADDRINUSE:
-        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
-                  "%s: another broker serves this socket; stop it, or use --socket", path);
-        break;
-    case -EEXIST:
-        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
-                  "%s: is there already and is no socket; move it away", path);
-        break;
-    case -ESRCH:
-        log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
-                  "%s: there is no group '%s'; create it, or change control.group", path,
-                  config->control.group);
-        break;
-    default:
-        log_event(
-            LOG_ERR, LOG_EVENT_START_FAILED, NULL,
-            "%s: cannot listen: %s; check that the folder exists and is writable for this user",
-            path, strerror(-error));
-    }
-}
-
+/* What goes wrong is told. */
 static int make_own(const struct config *config, struct control_socket *control)
 {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int r;
 
-    if (strlen(config->control.socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-        return -ENAMETOOLONG;
+    if (strlen(config->control.socket) >= sizeof(address.sun_path))
+        return failed(config->control.socket, -ENAMETOOLONG,
+                      "the path of a socket has at most 107 bytes");
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", config->control.socket);
     control->path = strdup(config->control.socket);
     if (control->path == NULL)
-        return -ENOMEM;
+        return failed(config->control.socket, -ENOMEM, "free some memory");
     r = make_folder(control->path);
     if (r < 0)
         return r;
     control->lock_fd = lock_take(control->path);
     if (control->lock_fd < 0)
         return control->lock_fd;
-    return bind_socket(config, control);
+    r = remove_stale(&address);
+    return r < 0 ? r : bind_socket(config, &address, control);
 }
 
 /* ---- systemd's socket ---- */
@@ -296,8 +324,6 @@ int control_socket_open(const struct config *config, struct control_socket *ret_
     *ret_control = CONTROL_SOCKET_EMPTY;
     if (fd == -ENOENT) {
         r = make_own(config, ret_control);
-        if (r < 0)
-            log_own_error(config, r);
     } else {
         r = fd < 0 ? fd : inherit(ret_control, fd);
         if (r < 0)
@@ -319,6 +345,6 @@ int control_socket_listen(struct control_socket *control, uint32_t backlog)
 void control_socket_close(struct control_socket *control)
 {
     if (control->fd >= 0 && !control->is_inherited)
-        (void)unlink(control->path);
+        remove_own(control);
     control_socket_drop(control);
 }

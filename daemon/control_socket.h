@@ -8,11 +8,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 struct control_socket {
     int fd;      /* -1 is the empty state */
     int lock_fd; /* held while a socket of our own is there */
     char *path;
+    struct stat bound; /* the file of a socket of our own */
     int backlog;       /* connections that may really wait; negative: not known */
     bool is_inherited; /* systemd's: it stays when we go */
 };

@@ -65,7 +65,7 @@ static struct handler *handler_allocate(struct handler_table *table)
     return handler;
 }
 
-struct handler *handler_start(struct handler_table *table)
+struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32_t slot_generation)
 {
     struct handler *handler = handler_allocate(table);
 
@@ -75,6 +75,8 @@ struct handler *handler_start(struct handler_table *table)
         .index = handler->index,
         .next = HANDLER_NONE,
         .previous = HANDLER_NONE,
+        .slot = slot,
+        .slot_generation = slot_generation,
     };
     handler_set_state(handler, HANDLER_TAKEN);
     table->n_started++;

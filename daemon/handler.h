@@ -74,8 +74,9 @@ struct handler_table {
 int handler_table_init(struct handler_table *table, uint32_t count);
 void handler_table_deinit(struct handler_table *table);
 
-/* Starts a life in HANDLER_TAKEN, in no list. Return: NULL all are live. */
-struct handler *handler_start(struct handler_table *table);
+/* Starts a life in HANDLER_TAKEN, in no list, for a slot of this generation. Return: NULL all are
+ * live. */
+struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32_t slot_generation);
 
 /* Ends a life in HANDLER_DONE or HANDLER_FAILED: counts it and frees what it owns. It is in no list
  * and no timer. */

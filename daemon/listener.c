@@ -73,7 +73,8 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
 
     (void)revents;
     broker->loop.now_ns = fipc_now_ns();
-    for (int i = 0; i == 0 || !loop_is_late(broker); i++) {
+    /* once it was short, until nobody waits */
+    for (int i = 0; i == 0 || broker->listener.is_short || !loop_is_late(broker); i++) {
         int fd;
 
         if (fds_left(broker) < broker->listener.fds_reserved + FDS_PER_CLIENT) {

@@ -7,6 +7,7 @@
 #include "daemon/journal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct rate {
 static struct {
     int level;
     bool to_journal;
-    unsigned n_lost; /* entries that nobody read, since the last one that was */
+    unsigned n_lost; /* events that found no reader, since the last one that did */
     struct rate rates[LOG_EVENT_COUNT];
 } state = {.level = LOG_INFO};
 
@@ -56,57 +57,96 @@ static bool peers_can_cause(enum log_event event)
     return event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED || event == LOG_EVENT_SHORT;
 }
 
-static void write_line(int level, const char *text)
+/* A pipe that is writable takes a line whole, see pipe(7). Return: 0; -EAGAIN nobody reads, and we
+ * don't wait for that */
+static int write_line(int level, const char *text)
 {
-    char line[LINE_BYTES + 32];
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char line[LINE_BYTES + 64];
     int size = snprintf(line, sizeof(line), "fipcd: %s: %s\n", level_name(level), text);
 
-    (void)!write(STDERR_FILENO, line,
-                 (size_t)size < sizeof(line) ? (size_t)size : sizeof(line) - 1);
+    if ((size_t)size >= sizeof(line))
+        size = sizeof(line) - 1;
+    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0 &&
+                   write(STDERR_FILENO, line, (size_t)size) == size
+               ? 0
+               : -EAGAIN;
 }
 
-static int write_entry(int level, enum log_event event, const struct log_subject *subject,
-                       const char *text)
+/* As an entry, or as a line where there is no journal. Return: 0; -EAGAIN */
+static int write_once(int level, enum log_event event, const struct log_subject *subject,
+                      const char *text)
 {
-    char lost[64];
+    int r = state.to_journal ? journal_write(level, event, subject, text) : -ENOTCONN;
 
-    if (state.n_lost > 0) {
-        (void)snprintf(lost, sizeof(lost), "the journal was busy, %u entries are lost",
-                       state.n_lost);
-        if (journal_write(LOG_WARNING, LOG_EVENT_SHORT, NULL, lost) == 0)
-            state.n_lost = 0;
-    }
-    return journal_write(level, event, subject, text);
+    return r == 0 || r == -EAGAIN ? r : write_line(level, text);
 }
 
 static void write_event(int level, enum log_event event, const struct log_subject *subject,
                         const char *text)
 {
-    int r = state.to_journal ? write_entry(level, event, subject, text) : -ENOTCONN;
+    char lost[64];
 
-    if (r == -EAGAIN)
+    if (state.n_lost > 0) {
+        (void)snprintf(lost, sizeof(lost), "%u events were not logged: nobody read the log",
+                       state.n_lost);
+        if (write_once(LOG_WARNING, LOG_EVENT_SHORT, NULL, lost) == 0)
+            state.n_lost = 0;
+    }
+    if (write_once(level, event, subject, text) < 0)
         state.n_lost++;
-    else if (r < 0)
-        write_line(level, text);
 }
 
-/* Whether one more line of this kind may be written now; tells how many were not, once that is
- * over. */
-static bool rate_allows(int level, enum log_event event)
+static const char *kind_name(enum log_event event)
+{
+    switch (event) {
+    case LOG_EVENT_REFUSED:
+        return "refusals";
+    case LOG_EVENT_CLOSED:
+        return "closings";
+    default:
+        return "shortages";
+    }
+}
+
+/* Ends a window that is over, or any, and tells what was not logged in it. */
+static void end_window(enum log_event event, uint64_t now_ns, bool is_over)
 {
     struct rate *rate = &state.rates[event];
-    uint64_t now_ns = fipc_now_ns();
+    unsigned n_suppressed = rate->suppressed;
+    char text[64];
 
-    if (now_ns - rate->started_ns >= WINDOW_NS) {
-        if (rate->suppressed > 0) {
-            char text[LINE_BYTES];
+    if (!is_over && now_ns - rate->started_ns < WINDOW_NS)
+        return;
+    *rate = (struct rate){.started_ns = now_ns};
+    if (n_suppressed == 0)
+        return;
+    (void)snprintf(text, sizeof(text), "%u more %s were not logged", n_suppressed,
+                   kind_name(event));
+    write_event(LOG_WARNING, event, NULL, text);
+}
 
-            (void)snprintf(text, sizeof(text), "%u more events like the one before were not logged",
-                           rate->suppressed);
-            write_event(level, event, NULL, text);
-        }
-        *rate = (struct rate){.started_ns = now_ns};
+bool log_is_behind(void)
+{
+    for (size_t i = 0; i < LOG_EVENT_COUNT; i++) {
+        if (state.rates[i].suppressed > 0)
+            return true;
     }
+    return false;
+}
+
+void log_catch_up(bool all)
+{
+    for (enum log_event event = 0; event < LOG_EVENT_COUNT; event++)
+        end_window(event, fipc_now_ns(), all);
+}
+
+/* Whether one more line of this kind may be written now. */
+static bool rate_allows(enum log_event event)
+{
+    struct rate *rate = &state.rates[event];
+
+    end_window(event, fipc_now_ns(), false);
     if (rate->written >= LINES_PER_WINDOW) {
         rate->suppressed++;
         return false;
@@ -124,7 +164,7 @@ void log_event(int level, enum log_event event, const struct log_subject *subjec
 
     if (level > state.level)
         return;
-    if (level != LOG_DEBUG && peers_can_cause(event) && !rate_allows(level, event))
+    if (level != LOG_DEBUG && peers_can_cause(event) && !rate_allows(event))
         return;
 
     if (subject != NULL && subject->slot >= 0)

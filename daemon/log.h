@@ -49,6 +49,11 @@ int log_level(void);
 void log_event(int level, enum log_event event, const struct log_subject *subject,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Whether events were counted instead of logged and that was not said yet; and says it, of those
+ * whose ten seconds are over, or of all. */
+bool log_is_behind(void);
+void log_catch_up(bool all);
+
 /* Makes bytes of a peer harmless: printable ASCII stays, all else becomes \xNN; cut to fit. Return:
  * @buffer. */
 const char *log_escape(char *buffer, size_t buffer_size, const void *bytes, size_t size);

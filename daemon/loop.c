@@ -31,6 +31,8 @@
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
 #define ROUNDS_PER_CLOCK_LOOK 8
+/* When all windows of the log are over that were not when it fell behind. */
+#define LOG_DUE_S 10.1
 #define EVENTS_PER_LOOK 512
 /* At least as many as there are besides those of slots and handlers. */
 #define BROKER_TIMERS 1024
@@ -211,12 +213,24 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
     /* after the hot slots, some of which may have ended; who gets one of them is hot */
     more_to_seat = admission_seat_waiting(broker);
     notify_look_at_status(broker);
+    if (log_is_behind() && !ev_is_active(&loop->log_due)) {
+        ev_timer_set(&loop->log_due, LOG_DUE_S, 0);
+        ev_timer_start(ev, &loop->log_due);
+    }
     if (loop->hot.count > 0 || more_to_seat) {
         ev_idle_start(ev, &loop->more_work);
     } else {
         ev_idle_stop(ev, &loop->more_work);
         loop->n_blocked++;
     }
+}
+
+static void log_due(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    (void)ev;
+    (void)timer;
+    (void)revents;
+    log_catch_up(false);
 }
 
 /* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
@@ -337,6 +351,7 @@ int loop_init(struct broker *broker)
     ev_check_init(&loop->after_poll, after_poll);
     ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
     ev_check_start(loop->ev, &loop->after_poll);
+    ev_timer_init(&loop->log_due, log_due, LOG_DUE_S, 0);
     ev_idle_init(&loop->more_work, more_work);
     return 0;
 }

@@ -8,10 +8,12 @@
 #include "daemon/user_files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_config_error(const char *line, void *userdata)
 {
@@ -195,6 +197,18 @@ static void ignore_signals(void)
     (void)signal(SIGHUP, SIG_IGN);
 }
 
+/* What we open must not take the place of stderr. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -203,6 +217,7 @@ int main(int argc, char **argv)
     bool to_journal;
     int r;
 
+    open_standard_fds();
     options_parse(&options, argc, argv);
     if (options.check_config)
         return check_config(&options);

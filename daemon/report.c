@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A page takes the loop a fraction of a millisecond, and fits into the reply ring of a default
- * size. */
+/* A page takes the loop a fraction of a millisecond. */
 #define SLOTS_PER_PAGE 64
+/* What is around the slots of a page. */
+#define PAGE_FRAME_BYTES 64
 #define SLOTS_LOOKED_AT_PER_PAGE 8192
 
 /* Of the report that is being made: nothing was lost for want of memory. */
@@ -160,16 +161,35 @@ static json_t *report_slot(const struct slot *slot)
     return report;
 }
 
-char *report_slots(const struct broker *broker, uint32_t first)
+/* Adds a slot to a page that has room for so many bytes. Return: what is left of them; -1 it does
+ * not fit */
+static ssize_t page_add(json_t *page, const struct slot *slot, ssize_t bytes_left)
+{
+    json_t *report = report_slot(slot);
+
+    bytes_left -= (ssize_t)json_dumpb(report, NULL, 0, JSON_COMPACT) + 1; /* and a comma */
+    if (bytes_left >= 0)
+        append(page, report);
+    else
+        json_decref(report);
+    return bytes_left < 0 ? -1 : bytes_left;
+}
+
+char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
-    uint32_t n_used = broker->slots.n_used, looked_at = 0, i;
+    uint32_t n_used = broker->slots.n_used, end = n_used, i;
+    ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
 
-    for (i = first; i < n_used && json_array_size(page) < SLOTS_PER_PAGE &&
-                    looked_at < SLOTS_LOOKED_AT_PER_PAGE;
-         i++, looked_at++) {
-        if (broker->slots.slots[i].state != SLOT_FREE)
-            append(page, report_slot(&broker->slots.slots[i]));
+    if (n_used > SLOTS_LOOKED_AT_PER_PAGE && first < n_used - SLOTS_LOOKED_AT_PER_PAGE)
+        end = first + SLOTS_LOOKED_AT_PER_PAGE;
+    for (i = first; i < end && json_array_size(page) < SLOTS_PER_PAGE; i++) {
+        const struct slot *slot = &broker->slots.slots[i];
+
+        if (slot->state != SLOT_FREE)
+            bytes_left = page_add(page, slot, bytes_left);
+        if (bytes_left < 0)
+            break;
     }
     set_number(report, "count", broker->slots.limit);
     set(report, "next", i < n_used ? json_integer(i) : json_null());

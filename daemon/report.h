@@ -4,6 +4,7 @@
 
 /* What the broker tells about itself, as JSON documents. Each is returned to the caller, for
  * free(3); NULL: no memory. */
+#include <stddef.h>
 #include <stdint.h>
 
 struct broker;
@@ -11,8 +12,8 @@ struct broker;
 char *report_services(const struct broker *broker);
 char *report_stats(const struct broker *broker);
 
-/* One page of the taken slots, from number @first on; "next" is where the next page starts, or
- * null. */
-char *report_slots(const struct broker *broker, uint32_t first);
+/* One page of the taken slots, from number @first on, in at most @bytes_max bytes; "next" is where
+ * the next page starts, or null. */
+char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max);
 
 #endif

@@ -45,7 +45,7 @@ struct slot {
     struct account *account; /* of the peer's uid; this slot is counted there */
     ev_timer timer;          /* looks whether the slot has lived long enough: daemon/slot_timer.h */
     uint64_t taken_ns;
-    uint64_t active_ns;  /* when the last record was taken; 0: none yet */
+    uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
     uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */
     uint64_t costly_ns;  /* since when waking the client costs too much; 0: it does not */
     uint64_t rest_until_ns;        /* nothing is taken before: see daemon/toll.h */

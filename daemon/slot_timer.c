@@ -76,6 +76,16 @@ void slot_timer_start(struct broker *broker, struct slot *slot)
     slot_timer_set(broker, slot, slot->taken_ns);
 }
 
+void slot_timers_set(struct broker *broker)
+{
+    uint64_t now_ns = fipc_now_ns();
+
+    for (uint32_t i = 0; i < broker->slots.n_used; i++) {
+        if (broker->slots.slots[i].state != SLOT_FREE)
+            slot_timer_set(broker, &broker->slots.slots[i], now_ns);
+    }
+}
+
 void slot_timer_stop(struct broker *broker, struct slot *slot)
 {
     ev_timer_stop(broker->loop.ev, &slot->timer);

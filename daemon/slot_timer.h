@@ -17,6 +17,9 @@ void slot_timer_start(struct broker *broker, struct slot *slot);
  * it has lasted twice its span. */
 void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns);
 
+/* The same for all slots, when the config changed. */
+void slot_timers_set(struct broker *broker);
+
 void slot_timer_stop(struct broker *broker, struct slot *slot);
 
 #endif

@@ -71,7 +71,7 @@ uint64_t attack_random(struct attack_scene *scene, uint64_t limit)
     scene->random ^= scene->random << 13;
     scene->random ^= scene->random >> 7;
     scene->random ^= scene->random << 17;
-    return scene->random % limit;
+    return limit > 0 ? scene->random % limit : 0;
 }
 
 bool attack_enter(struct attack_scene *scene, struct raw_client *client, uint32_t *ret_echo)

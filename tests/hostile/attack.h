@@ -37,7 +37,7 @@ void attack_soup(struct attack_scene *scene);
 
 bool attack_goes_on(const struct attack_scene *scene);
 
-/* Uniform below @limit, which is not 0. */
+/* Uniform below @limit. */
 uint64_t attack_random(struct attack_scene *scene, uint64_t limit);
 
 /* A session in the place of the client's last one, with fipc.echo opened. Waits a moment and

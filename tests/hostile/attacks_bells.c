@@ -83,7 +83,7 @@ static void watchers(struct attack_scene *scene)
     struct raw_client client = RAW_CLIENT_EMPTY;
     int sets[WATCHERS];
     int count = 0;
-    uint32_t echo;
+    uint32_t echo = 0;
 
     while (attack_goes_on(scene) && !attack_enter(scene, &client, &echo))
         ;

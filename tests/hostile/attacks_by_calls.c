@@ -75,7 +75,7 @@ static void open_calls_with_one_id(struct attack_scene *scene)
 static void stopped(struct attack_scene *scene)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
-    uint32_t echo;
+    uint32_t echo = 0;
     uint64_t id;
 
     while (attack_goes_on(scene) && !attack_enter(scene, &client, &echo))

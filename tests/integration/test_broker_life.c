@@ -392,6 +392,27 @@ START_TEST(second_broker_gives_way_even_when_the_lock_is_lost)
 }
 END_TEST
 
+/* Somebody cleaned up, and a second broker took the place: it is reachable when the first one ends.
+ */
+START_TEST(successor_keeps_its_socket_and_lock)
+{
+    struct test_broker first;
+
+    start();
+    first = broker;
+    ck_assert_int_eq(unlink(broker.socket), 0);
+    ck_assert_int_eq(unlink(in_folder("control.sock.lock")), 0);
+    broker.pid = 0;
+    start();
+
+    ck_assert_int_eq(kill(first.pid, SIGTERM), 0);
+    ck_assert_int_eq(test_broker_wait(&first), 0);
+    check_served();
+    ck_assert(exists(in_folder("control.sock.lock")));
+    ck_assert_int_eq(run_second(), 1);
+}
+END_TEST
+
 START_TEST(socket_of_a_killed_broker_is_taken_over)
 {
     start();
@@ -805,6 +826,7 @@ static void add_socket(Suite *suite)
     tcase_add_checked_fixture(sockets, make_folder, remove_folder);
     tcase_add_test(sockets, second_broker_gives_way);
     tcase_add_test(sockets, second_broker_gives_way_even_when_the_lock_is_lost);
+    tcase_add_test(sockets, successor_keeps_its_socket_and_lock);
     tcase_add_test(sockets, socket_of_a_killed_broker_is_taken_over);
     tcase_add_test(sockets, stale_socket_without_a_lock_is_taken_over);
     tcase_add_test(sockets, lock_without_a_socket_is_no_obstacle);

@@ -150,6 +150,21 @@ START_TEST(session_with_an_open_call_is_never_idle)
 }
 END_TEST
 
+START_TEST(idle_time_begins_when_the_last_call_ends)
+{
+    uint32_t target;
+    uint64_t answered_ns;
+
+    start_with("{\"timeouts\": {\"idle_ms\": 300}}");
+    open_session(&clients[0]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.delay", &target), 0);
+    ck_assert_int_eq(raw_call(&clients[0], target, "500", 3), 0);
+    answered_ns = fipc_now_ns();
+    ck_assert_int_eq(raw_wait_hang_up(&clients[0]), 0);
+    ck_assert_uint_ge(fipc_now_ns() - answered_ns, 250 * FIPC_NS_PER_MS);
+}
+END_TEST
+
 START_TEST(idle_ms_of_zero_closes_nobody)
 {
     uint32_t target;
@@ -387,6 +402,32 @@ START_TEST(reload_below_the_slots_in_use_closes_nobody)
 }
 END_TEST
 
+START_TEST(reload_shortens_the_times_of_sessions_that_are_open)
+{
+    start_with("{\"timeouts\": {\"idle_ms\": 86400000, \"doorbell_ms\": 86400000,"
+               " \"handler_ms\": 86400000}}");
+    open_session(&clients[0]);
+    reload("{\"timeouts\": {\"doorbell_ms\": 50, \"handler_ms\": 86400000}}", "config reloaded");
+    ck_assert_int_eq(raw_wait_hang_up(&clients[0]), 0);
+}
+END_TEST
+
+START_TEST(page_of_slots_fits_into_the_smallest_ring)
+{
+    uint32_t target;
+
+    start_with("{\"slots\": {\"request_ring_bytes\": 4096, \"reply_ring_bytes\": 4096}}");
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        open_session(&clients[i]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.stats", &target), 0);
+    ck_assert_int_eq(raw_call(&clients[0], target, "slots 0", 7), 0);
+    ck_assert_ptr_null(memmem(clients[0].payload, clients[0].payload_bytes, "null", 4));
+    ck_assert_ptr_nonnull(memmem(clients[0].payload, clients[0].payload_bytes, "\"slot\":0", 8));
+    ck_assert_int_eq(raw_call(&clients[0], target, "slots 15", 8), 0);
+    ck_assert_ptr_nonnull(memmem(clients[0].payload, clients[0].payload_bytes, "\"slot\":15", 9));
+}
+END_TEST
+
 START_TEST(bad_file_changes_nothing_on_reload)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8}}");
@@ -421,6 +462,7 @@ static Suite *make_suite(void)
     tcase_add_test(life, session_without_a_request_is_closed_after_doorbell_ms);
     tcase_add_test(life, idle_session_is_closed_after_idle_ms_without_a_warning);
     tcase_add_test(life, session_with_an_open_call_is_never_idle);
+    tcase_add_test(life, idle_time_begins_when_the_last_call_ends);
     tcase_add_test(life, idle_ms_of_zero_closes_nobody);
     tcase_add_test(life, client_that_does_not_take_its_replies_is_closed_after_handler_ms);
     tcase_add_test(life, client_that_drains_slowly_is_kept);
@@ -432,6 +474,8 @@ static Suite *make_suite(void)
     tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
     tcase_add_test(quota, rings_are_counted_against_the_user);
     tcase_add_test(config, reload_below_the_slots_in_use_closes_nobody);
+    tcase_add_test(config, reload_shortens_the_times_of_sessions_that_are_open);
+    tcase_add_test(config, page_of_slots_fits_into_the_smallest_ring);
     tcase_add_test(config, bad_file_changes_nothing_on_reload);
     tcase_add_test(config, change_of_a_key_that_needs_a_restart_is_warned_of);
     return suite;

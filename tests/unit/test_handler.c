@@ -125,10 +125,12 @@ static void end_failed(struct handler *handler, enum handler_outcome outcome)
 
 START_TEST(life_starts_taken_and_is_counted_live)
 {
-    struct handler *handler = handler_start(&table);
+    struct handler *handler = handler_start(&table, 3, 1);
 
     ck_assert_ptr_nonnull(handler);
     ck_assert_int_eq(handler->state, HANDLER_TAKEN);
+    ck_assert_uint_eq(handler->slot, 3);
+    ck_assert_uint_eq(handler->slot_generation, 1);
     ck_assert_uint_eq(table.n_started, 1);
     ck_assert_uint_eq(table.n_live, 1);
 }
@@ -136,9 +138,9 @@ END_TEST
 
 START_TEST(each_outcome_is_counted_where_it_belongs)
 {
-    struct handler *replied = handler_start(&table);
-    struct handler *failed = handler_start(&table);
-    struct handler *dropped = handler_start(&table);
+    struct handler *replied = handler_start(&table, 3, 1);
+    struct handler *failed = handler_start(&table, 3, 1);
+    struct handler *dropped = handler_start(&table, 3, 1);
 
     walk_to(replied, HANDLER_DONE);
     handler_end(&table, replied, HANDLER_REPLIED);
@@ -159,36 +161,36 @@ START_TEST(no_more_lives_than_the_table_has_room_for)
     struct handler *last = NULL;
 
     for (int i = 0; i < TABLE_SIZE; i++) {
-        last = handler_start(&table);
+        last = handler_start(&table, 3, 1);
         ck_assert_ptr_nonnull(last);
         ck_assert_uint_eq(last->index, (uint32_t)i);
     }
 
-    ck_assert_ptr_null(handler_start(&table));
+    ck_assert_ptr_null(handler_start(&table, 3, 1));
     ck_assert_uint_eq(table.n_started, TABLE_SIZE); /* a life that did not start is not counted */
 
     end_failed(last, HANDLER_DROPPED);
-    ck_assert_ptr_eq(handler_start(&table), last);
-    ck_assert_ptr_null(handler_start(&table));
+    ck_assert_ptr_eq(handler_start(&table, 3, 1), last);
+    ck_assert_ptr_null(handler_start(&table, 3, 1));
 }
 END_TEST
 
 START_TEST(ended_handlers_are_used_again_before_new_memory_is_touched)
 {
-    struct handler *a = handler_start(&table), *b = handler_start(&table);
+    struct handler *a = handler_start(&table, 3, 1), *b = handler_start(&table, 3, 1);
 
     end_failed(a, HANDLER_DROPPED);
     end_failed(b, HANDLER_DROPPED);
 
-    ck_assert_ptr_eq(handler_start(&table), b);
-    ck_assert_ptr_eq(handler_start(&table), a);
-    ck_assert_uint_eq(handler_start(&table)->index, 2);
+    ck_assert_ptr_eq(handler_start(&table, 3, 1), b);
+    ck_assert_ptr_eq(handler_start(&table, 3, 1), a);
+    ck_assert_uint_eq(handler_start(&table, 3, 1)->index, 2);
 }
 END_TEST
 
 START_TEST(next_life_knows_nothing_of_the_former)
 {
-    struct handler *handler = handler_start(&table);
+    struct handler *handler = handler_start(&table, 3, 1);
     uint32_t index = handler->index;
 
     handler->slot = 7;
@@ -201,11 +203,11 @@ START_TEST(next_life_knows_nothing_of_the_former)
     handler->reply = malloc(12); /* freed with the life: the leak checker looks */
     end_failed(handler, HANDLER_DROPPED);
 
-    handler = handler_start(&table);
+    handler = handler_start(&table, 3, 1);
 
     ck_assert_uint_eq(handler->index, index);
-    ck_assert_uint_eq(handler->slot, 0);
-    ck_assert_uint_eq(handler->slot_generation, 0);
+    ck_assert_uint_eq(handler->slot, 3);
+    ck_assert_uint_eq(handler->slot_generation, 1);
     ck_assert_uint_eq(handler->id, 0);
     ck_assert(!handler->unsent);
     ck_assert_uint_eq(handler->reply_flags, 0);
@@ -224,7 +226,7 @@ START_TEST(counters_add_up_over_many_lives)
         unsigned i = (random = random * 1103515245 + 12345) / 65536 % TABLE_SIZE;
 
         if (live[i] == NULL) {
-            live[i] = handler_start(&table);
+            live[i] = handler_start(&table, 3, 1);
             ck_assert_ptr_nonnull(live[i]);
         } else if (live[i]->state < HANDLER_REPLYING && random % 3 != 0) {
             handler_set_state(live[i], (enum handler_state)(live[i]->state + 1));
@@ -258,7 +260,7 @@ static void check_list(const struct handler_list *list, const uint32_t *indexes,
 static void append_three(struct handler_list *list)
 {
     for (int i = 0; i < 3; i++)
-        handler_list_append(&table, list, handler_start(&table));
+        handler_list_append(&table, list, handler_start(&table, 3, 1));
 }
 
 START_TEST(list_keeps_the_order_of_appending)

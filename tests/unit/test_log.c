@@ -190,7 +190,7 @@ START_TEST(next_window_tells_how_much_was_left_out)
     log_closed(1);
 
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW + 2);
-    ck_assert_uint_eq(count_of(written(), "7 more events"), 1);
+    ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
 }
 END_TEST
 
@@ -209,6 +209,49 @@ START_TEST(window_does_not_end_early)
     moved_s += WINDOW_S - 1;
     log_closed(1);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
+}
+END_TEST
+
+START_TEST(what_was_left_out_is_told_without_another_event)
+{
+    log_closed(LINES_PER_WINDOW + 7);
+    ck_assert(log_is_behind());
+    log_catch_up(false);
+    ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW); /* the window is not over */
+    moved_s += WINDOW_S;
+    log_catch_up(false);
+    ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
+    ck_assert(!log_is_behind());
+}
+END_TEST
+
+START_TEST(at_the_end_all_that_was_left_out_is_told)
+{
+    log_closed(LINES_PER_WINDOW + 7);
+    log_catch_up(true);
+    ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
+}
+END_TEST
+
+/* ---- a reader that does not read ---- */
+
+START_TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
+{
+    static char drained[1 << 20];
+    int ends[2];
+
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+    for (int i = 0; i < 10000; i++)
+        log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "event number %d", i);
+    ck_assert_int_gt(read(ends[0], drained, sizeof(drained)), 0);
+    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "the last");
+    memset(drained, 0, sizeof(drained));
+    ck_assert_int_gt(read(ends[0], drained, sizeof(drained) - 1), 0);
+    ck_assert_uint_eq(count_of(drained, " events were not logged: nobody read the log"), 1);
+    ck_assert_uint_eq(count_of(drained, "the last"), 1);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 END_TEST
 
@@ -286,6 +329,9 @@ int main(void)
     tcase_add_test(rate, next_window_tells_how_much_was_left_out);
     tcase_add_test(rate, next_window_says_nothing_where_nothing_was_left_out);
     tcase_add_test(rate, window_does_not_end_early);
+    tcase_add_test(rate, what_was_left_out_is_told_without_another_event);
+    tcase_add_test(rate, at_the_end_all_that_was_left_out_is_told);
+    tcase_add_test(rate, full_pipe_makes_nobody_wait_and_the_loss_is_told);
     suite_add_tcase(suite, rate);
 
     tcase_add_loop_test(escape, escape_leaves_printable_ascii_and_nothing_else, 0,
