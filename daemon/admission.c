@@ -273,6 +273,21 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
     account_settle(&broker->admission.accounts, account);
 }
 
+/* Whether somebody waits for nothing but a free slot; who waits for his own quota is in nobody's
+ * way.
+ */
+static bool others_come_first(const struct broker *broker)
+{
+    const struct waiting *waiting;
+
+    TAILQ_FOREACH(waiting, &broker->admission.room, link)
+    {
+        if (slot_allowed(broker, waiting->account))
+            return true;
+    }
+    return false;
+}
+
 void admission_admit(struct broker *broker, int lane_fd)
 {
     struct account *account;
@@ -289,7 +304,7 @@ void admission_admit(struct broker *broker, int lane_fd)
         return;
     }
     /* who comes now does not overtake who waits already */
-    r = TAILQ_EMPTY(&broker->admission.room) ? seat(broker, lane_fd, &peer, account) : -EAGAIN;
+    r = others_come_first(broker) ? -EAGAIN : seat(broker, lane_fd, &peer, account);
     if (r == -EAGAIN)
         r = wait_for_slot(broker, lane_fd, &peer, account);
     if (r == 0)

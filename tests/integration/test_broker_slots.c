@@ -352,6 +352,46 @@ START_TEST(user_at_its_quota_leaves_the_rest_to_others)
 }
 END_TEST
 
+#define BURST (CLIENTS_MAX - 1)
+
+/* Return: how many of them got no session */
+static int open_many_at_once(void)
+{
+    struct raw_client many[BURST];
+    const struct fipc_hello hello = {.wait_ms = 10000};
+    int failed = 0;
+
+    for (int i = 0; i < BURST; i++) {
+        many[i] = RAW_CLIENT_EMPTY;
+        failed += raw_connect(&many[i], broker.socket) < 0 || raw_send_hello(&many[i], &hello) < 0;
+    }
+    for (int i = 0; i < BURST; i++) {
+        failed += raw_receive_welcome(&many[i]) < 0;
+        raw_close(&many[i]);
+    }
+    return failed;
+}
+
+START_TEST(who_waits_for_his_quota_is_in_nobodys_way)
+{
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    /* a single place in the waiting room for each */
+    start_with("{\"slots\": {\"count\": 100, \"per_uid\": 15},"
+               " \"control\": {\"mode\": \"0666\", \"backlog\": 6}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    for (int i = 0; i < BURST; i++)
+        open_session(&clients[i]);
+    knock(&clients[BURST], 60000);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(as_nobody(open_many_at_once), 0);
+    ck_assert(!has_answer(&clients[BURST]));
+}
+END_TEST
+
 START_TEST(rings_are_counted_against_the_user)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");
@@ -472,6 +512,7 @@ static Suite *make_suite(void)
     tcase_add_test(waiting, place_of_a_waiting_client_that_hangs_up_is_free);
     tcase_add_test(waiting, waiting_room_is_bounded);
     tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
+    tcase_add_test(quota, who_waits_for_his_quota_is_in_nobodys_way);
     tcase_add_test(quota, rings_are_counted_against_the_user);
     tcase_add_test(config, reload_below_the_slots_in_use_closes_nobody);
     tcase_add_test(config, reload_shortens_the_times_of_sessions_that_are_open);
