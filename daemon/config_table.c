@@ -41,7 +41,7 @@ const struct config_key config_keys[] = {
     {PATH(control, socket), .min = 1, .max = SOCKET_PATH_BYTES_MAX,
      .value.text = "/run/fipc/control.sock", .help = "Where the broker listens"},
     {NUMBER(control, backlog), .min = 1, .max = 65535, .value.number = 1024,
-     .help = "Connections that may wait to be accepted"},
+     .help = "Connections that may wait to be accepted, and as many more for a slot"},
     {MODE(control, mode), .min = 0, .max = 0777, .value.number = 0660,
      .help = "Permissions of the socket: who may write to it may connect"},
     {NAME(control, group), .min = 1, .max = GROUP_NAME_BYTES_MAX, .value.text = NULL,

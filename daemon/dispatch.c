@@ -12,6 +12,7 @@
 #include "common/channel.h"
 #include "daemon/answer.h"
 #include "daemon/broker.h"
+#include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/slot_close.h"
 #include "daemon/toll.h"
@@ -70,12 +71,24 @@ static void answer_control(struct slot *slot, const struct fipc_header *question
     slot->news |= FIPC_NEWS_RECORDS;
 }
 
+static void log_unknown(const struct slot *slot, const struct fipc_control *open)
+{
+    const struct log_subject subject = {
+        .slot = slot->index, .uid = slot->peer.uid, .pid = slot->peer.pid};
+    char name[2 * FIPC_NAME_BYTES_MAX];
+
+    log_event(LOG_DEBUG, LOG_EVENT_STATE, &subject, "asked for '%s', which nobody serves",
+              log_escape(name, sizeof(name), open->name, open->open.name_bytes));
+}
+
 static void take_open(struct slot *slot, const struct fipc_header *question,
                       const struct fipc_control *open)
 {
     struct fipc_control opened = {.type = FIPC_CONTROL_OPENED, .opened = {.path = FIPC_PATH_RELAY}};
     uint32_t target = service_target(open->name, open->open.name_bytes);
 
+    if (target == SERVICE_NONE && log_level() >= LOG_DEBUG)
+        log_unknown(slot, open);
     answer_control(slot, question, &opened, target == SERVICE_NONE ? -ENOENT : 0, target);
 }
 

@@ -156,6 +156,8 @@ static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
 
     (void)ev;
     (void)revents;
+    if (running->broker.stopping)
+        return;
     notify_reloading(&running->broker);
     if (load_config(running->options, &config, log_config_error) == 0)
         broker_reconfigure(&running->broker, config);

@@ -3,12 +3,12 @@
 
 #include "common/version.h"
 #include "daemon/config.h"
+#include "daemon/config_table.h"
 
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 
 enum {
     KEY_CHECK_CONFIG = 0x100,
@@ -31,17 +31,11 @@ static const struct argp_option table[] = {
 
 static int parse_level(const char *name)
 {
-    static const struct {
-        const char *name;
-        int level;
-    } levels[] = {
-        {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+    const struct config_choice *level = config_key_of_path("log.level")->choices;
 
-    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        if (strcmp(levels[i].name, name) == 0)
-            return levels[i].level;
-    }
-    return -1;
+    while (level->name != NULL && strcmp(level->name, name) != 0)
+        level++;
+    return level->name != NULL ? level->value : -1;
 }
 
 static error_t parse_one(int key, char *argument, struct argp_state *state)

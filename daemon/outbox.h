@@ -3,7 +3,8 @@
 #define FIPC_DAEMON_OUTBOX_H
 
 /* What systemd is told: the state of the service, and entries of the journal. Both are sockets
- * whose reader may be busy or stopped, so a thread of its own sends, and the loop never waits. */
+ * whose reader may be busy or stopped, so each has a thread of its own that sends, and the loop
+ * never waits. */
 #include <stddef.h>
 
 #define OUTBOX_TEXT_BYTES_MAX 2048
@@ -14,10 +15,10 @@ enum outbox_to {
 };
 
 /**
- * outbox_post() - have a text sent, after all that were posted before
+ * outbox_post() - have a text sent, after all that were posted before to the same reader
  * @text:  "NAME=value" lines, fewer than OUTBOX_TEXT_BYTES_MAX bytes; copied
  *
- * The first call starts the thread. At the end of the process it has a second to send what is left.
+ * The first call starts its thread. At the end of the process it has a second to send what is left.
  * Threads: the loop's only.
  *
  * Return: 0; -EAGAIN the outbox is full, which means that nobody reads; another negative errno: no

@@ -10,6 +10,8 @@
 
 /* A wake-up that costs no more is what wake-ups cost: an interrupt to another CPU included. */
 #define USUAL_NS (20 * FIPC_NS_PER_US)
+/* Nobody's wake-up costs that much by chance, time after time. */
+#define COSTLY_NS (100 * FIPC_NS_PER_US)
 /* A uid's budget: one nanosecond in so many. */
 #define BUDGET_SHARE 32
 /* It may be that far behind before its clients rest. */
@@ -36,17 +38,18 @@ bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
     uint64_t now_ns = broker->loop.now_ns;
     struct toll *toll = &slot->account->toll;
 
-    if (cpu_ns <= USUAL_NS) {
+    if (cpu_ns <= COSTLY_NS)
         slot->costly_ns = 0;
+    else if (slot->costly_ns == 0)
+        slot->costly_ns = now_ns;
+    if (cpu_ns <= USUAL_NS)
         return true;
-    }
     pay_off(toll, now_ns);
     toll->due_ns += cpu_ns - USUAL_NS;
-    if (slot->costly_ns == 0)
-        slot->costly_ns = now_ns;
     if (toll->due_ns <= DUE_NS_MAX)
         return true;
-    if (now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS) {
+    if (slot->costly_ns != 0 &&
+        now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS) {
         slot_close(broker, slot, FIPC_REASON_TOO_SLOW);
         return false;
     }

@@ -392,6 +392,19 @@ START_TEST(who_waits_for_his_quota_is_in_nobodys_way)
 }
 END_TEST
 
+START_TEST(user_has_a_share_of_the_waiting_room_too)
+{
+    start_with("{\"slots\": {\"count\": 100, \"per_uid\": 14}, \"control\": {\"backlog\": 7}}");
+    for (int i = 0; i < CLIENTS_MAX - 2; i++)
+        open_session(&clients[i]);
+    knock(&clients[CLIENTS_MAX - 2], 60000); /* 14 of 100 of 7 places: one */
+    knock(&clients[CLIENTS_MAX - 1], 60000);
+    ck_assert_int_eq(raw_receive_welcome(&clients[CLIENTS_MAX - 1]), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[CLIENTS_MAX - 1].packet.refused.reason, FIPC_REASON_QUOTA);
+    ck_assert(!has_answer(&clients[CLIENTS_MAX - 2]));
+}
+END_TEST
+
 START_TEST(rings_are_counted_against_the_user)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");
@@ -468,6 +481,23 @@ START_TEST(page_of_slots_fits_into_the_smallest_ring)
 }
 END_TEST
 
+START_TEST(reload_changes_the_time_to_drain)
+{
+    uint32_t target;
+    uint64_t id, began_ns;
+
+    start_with("{\"timeouts\": {\"drain_ms\": 60000}}");
+    open_session(&clients[0]);
+    ck_assert_int_eq(raw_open_name(&clients[0], "fipc.delay", &target), 0);
+    ck_assert_int_eq(raw_send_request(&clients[0], target, "20000", 5, &id), 0);
+    reload("{\"timeouts\": {\"drain_ms\": 100}}", "config reloaded");
+    began_ns = fipc_now_ns();
+    test_broker_stop(&broker);
+    ck_assert_uint_lt(fipc_now_ns() - began_ns, 10 * FIPC_NS_PER_S);
+    start_with("{}"); /* for the fixture */
+}
+END_TEST
+
 START_TEST(bad_file_changes_nothing_on_reload)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8}}");
@@ -513,10 +543,12 @@ static Suite *make_suite(void)
     tcase_add_test(waiting, waiting_room_is_bounded);
     tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
     tcase_add_test(quota, who_waits_for_his_quota_is_in_nobodys_way);
+    tcase_add_test(quota, user_has_a_share_of_the_waiting_room_too);
     tcase_add_test(quota, rings_are_counted_against_the_user);
     tcase_add_test(config, reload_below_the_slots_in_use_closes_nobody);
     tcase_add_test(config, reload_shortens_the_times_of_sessions_that_are_open);
     tcase_add_test(config, page_of_slots_fits_into_the_smallest_ring);
+    tcase_add_test(config, reload_changes_the_time_to_drain);
     tcase_add_test(config, bad_file_changes_nothing_on_reload);
     tcase_add_test(config, change_of_a_key_that_needs_a_restart_is_warned_of);
     return suite;

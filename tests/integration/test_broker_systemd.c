@@ -232,6 +232,29 @@ START_TEST(given_socket_is_served_and_stays)
 }
 END_TEST
 
+START_TEST(reload_while_it_stops_harms_no_open_call)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    uint32_t delay;
+    uint64_t id;
+
+    give_listening_socket();
+    start();
+    ck_assert_int_eq(raw_open_session(&client, broker.socket, 0, 0), 0);
+    ck_assert_int_eq(raw_open_name(&client, "fipc.delay", &delay), 0);
+    ck_assert_int_eq(raw_send_request(&client, delay, "1000", 4, &id), 0);
+    test_witness_open(&witness, &broker);
+    TEST_WAIT_FOR(test_witness_number(&witness, "handlers.live") == 2);
+    ck_assert_int_eq(kill(broker.pid, SIGTERM), 0);
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, "stopping") == 1);
+    ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
+    ck_assert_int_eq(raw_receive_record(&client), 0);
+    ck_assert_int_eq(client.header.status, 0);
+    ck_assert_int_eq(test_broker_wait(&broker), 0);
+    raw_close(&client);
+}
+END_TEST
+
 START_TEST(given_socket_beats_option_and_config)
 {
     char other[128];
@@ -304,6 +327,7 @@ int main(void)
     tcase_add_test(tests, feeds_the_watchdog_while_it_runs);
     tcase_add_test(tests, manager_that_does_not_read_keeps_nobody_waiting);
     tcase_add_test(tests, given_socket_is_served_and_stays);
+    tcase_add_test(tests, reload_while_it_stops_harms_no_open_call);
     tcase_add_test(tests, given_socket_beats_option_and_config);
     tcase_add_loop_test(tests, given_what_is_no_such_socket_it_does_not_start, 0, 2);
     tcase_add_test(tests, broker_of_the_host_does_not_start_where_users_look_alike);
