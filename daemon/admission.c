@@ -273,19 +273,14 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
     account_settle(&broker->admission.accounts, account);
 }
 
-/* Whether somebody waits for nothing but a free slot; who waits for his own quota is in nobody's
- * way.
- */
+/* Whether somebody waits for nothing but a free slot: who waits for his own quota is in no way. */
 static bool others_come_first(const struct broker *broker)
 {
-    const struct waiting *waiting;
+    const struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
 
-    TAILQ_FOREACH(waiting, &broker->admission.room, link)
-    {
-        if (slot_allowed(broker, waiting->account))
-            return true;
-    }
-    return false;
+    while (waiting != NULL && !slot_allowed(broker, waiting->account))
+        waiting = TAILQ_NEXT(waiting, link);
+    return waiting != NULL;
 }
 
 void admission_admit(struct broker *broker, int lane_fd)

@@ -58,8 +58,10 @@ int broker_init(struct broker *broker, struct config *config)
         broker_deinit(broker);
         return r;
     }
-    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "version %s listens on %s, %u slots", FIPC_VERSION,
-              broker->listener.socket.path, config->slots.count);
+    log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "version %s listens on %s%s, %u slots",
+              FIPC_VERSION, broker->listener.socket.path,
+              broker->listener.socket.has_made_folder ? ", in a folder made for it" : "",
+              config->slots.count);
     notify_ready(broker);
     return 0;
 }
@@ -82,7 +84,8 @@ void broker_deinit(struct broker *broker)
     broker->config = config_free(broker->config);
 }
 
-static void warn_of_fixed_keys(const struct config *present, const struct config *wanted)
+static void warn_of_fixed_keys(const struct control_socket *socket, const struct config *present,
+                               const struct config *wanted)
 {
     bool same_group = present->control.group == wanted->control.group ||
                       (present->control.group != NULL && wanted->control.group != NULL &&
@@ -91,15 +94,15 @@ static void warn_of_fixed_keys(const struct config *present, const struct config
     if (strcmp(present->control.socket, wanted->control.socket) != 0 ||
         present->control.backlog != wanted->control.backlog ||
         present->control.mode != wanted->control.mode || !same_group)
-        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
-                  "control.* changes only at a restart; all other keys are in force now");
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL, "%s; all other keys are in force now",
+                  socket->is_inherited
+                      ? "control.* does not change a socket that comes from systemd"
+                      : "control.* changes only at a restart");
 }
 
 void broker_reconfigure(struct broker *broker, struct config *config)
 {
-    control_socket_compare(&broker->listener.socket, config);
-    if (!broker->listener.socket.is_inherited)
-        warn_of_fixed_keys(broker->config, config);
+    warn_of_fixed_keys(&broker->listener.socket, broker->config, config);
     config_free(broker->config);
     broker->config = config;
     broker->slots.limit = config->slots.count;

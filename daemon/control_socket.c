@@ -71,10 +71,12 @@ static int lock_take(const char *socket_path)
         FIPC_CLEANUP(fd_closep)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-            return is_served(socket_path);
         if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-            return failed(path, -errno, "move it away, make its folder writable, or use --socket");
+            return errno == EWOULDBLOCK
+                       ? is_served(socket_path)
+                       : failed(path, -errno,
+                                "move it away, make its folder writable, or use --socket");
+        /* its former holder may have removed the file between our open and our lock */
         if (lock_is_named(fd, path))
             return fd_steal(&fd);
     }
@@ -89,7 +91,7 @@ static void lock_drop(struct control_socket *control)
     lock_path_of(control->path, path);
     if (lock_is_named(control->lock_fd, path))
         (void)unlink(path);
-    control->lock_fd = fd_close(control->lock_fd);
+    (void)fd_close(control->lock_fd);
 }
 
 /* Another broker may have taken the place of a socket that somebody removed. */
@@ -104,10 +106,10 @@ static void remove_own(const struct control_socket *control)
 /* Closes, and leaves the socket's file as it is. */
 static void control_socket_drop(struct control_socket *control)
 {
-    control->fd = fd_close(control->fd);
+    (void)fd_close(control->fd);
     lock_drop(control);
     free(control->path);
-    control->path = NULL;
+    *control = CONTROL_SOCKET_EMPTY;
 }
 
 /* Removes a socket that nobody listens on. */
@@ -134,20 +136,22 @@ static int remove_stale(const struct sockaddr_un *address)
 static int set_group(const char *path, const char *name)
 {
     const struct group *group;
+    int error;
 
     errno = 0;
     group = getgrnam(name);
-    if (group == NULL && errno != ENOMEM && errno != EMFILE && errno != ENFILE)
-        errno = ESRCH;
-    if (group == NULL || chown(path, (uid_t)-1, group->gr_gid) < 0) {
+    if (group != NULL && chown(path, (uid_t)-1, group->gr_gid) == 0)
+        return 0;
+    error = errno;
+    if (group == NULL && error != ENOMEM && error != EMFILE && error != ENFILE) {
         log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
-                  errno == ESRCH ? "%s: there is no group '%s'; create it, or change control.group"
-                                 : "%s: cannot be given to the group '%s'; join it, or change "
-                                   "control.group",
-                  path, name);
+                  "%s: there is no group '%s'; create it, or change control.group", path, name);
         return -ESRCH;
     }
-    return 0;
+    log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL,
+              "%s: cannot be given to the group '%s': %s; join it, or change control.group", path,
+              name, strerror(error));
+    return -error;
 }
 
 static int set_access(const struct config *config, const char *path)
@@ -180,18 +184,15 @@ static int bind_socket(const struct config *config, const struct sockaddr_un *ad
 }
 
 /* The folder of the socket, one level. */
-static int make_folder(const char *socket_path)
+static int make_folder(struct control_socket *control)
 {
     char path[PATH_MAX];
-    const char *folder;
 
-    (void)snprintf(path, sizeof(path), "%s", socket_path);
-    folder = dirname(path);
-    if (mkdir(folder, 0755) == 0)
-        log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "%s: made this folder for the socket", folder);
-    else if (errno != EEXIST)
-        return failed(socket_path, -errno, "make its folder, or use --socket");
-    return 0;
+    (void)snprintf(path, sizeof(path), "%s", control->path);
+    control->has_made_folder = mkdir(dirname(path), 0755) == 0;
+    return control->has_made_folder || errno == EEXIST
+               ? 0
+               : failed(control->path, -errno, "make its folder, or use --socket");
 }
 
 /* What goes wrong is told. */
@@ -207,12 +208,13 @@ static int make_own(const struct config *config, struct control_socket *control)
     control->path = strdup(config->control.socket);
     if (control->path == NULL)
         return failed(config->control.socket, -ENOMEM, "free some memory");
-    r = make_folder(control->path);
+    r = make_folder(control);
     if (r < 0)
         return r;
-    control->lock_fd = lock_take(control->path);
-    if (control->lock_fd < 0)
-        return control->lock_fd;
+    r = lock_take(control->path);
+    if (r < 0)
+        return r;
+    control->lock_fd = r;
     r = remove_stale(&address);
     return r < 0 ? r : bind_socket(config, &address, control);
 }

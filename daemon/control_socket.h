@@ -15,6 +15,7 @@ struct control_socket {
     int lock_fd; /* held while a socket of our own is there */
     char *path;
     struct stat bound; /* the file of a socket of our own */
+    bool has_made_folder;
     int backlog;       /* connections that may really wait; negative: not known */
     bool is_inherited; /* systemd's: it stays when we go */
 };
@@ -36,10 +37,11 @@ int control_socket_open(const struct config *config, struct control_socket *ret_
 /* Listens; systemd's socket does so already. Return: 0; a negative errno */
 int control_socket_listen(struct control_socket *control, uint32_t backlog);
 
-/* Warns of each thing that the config says otherwise of systemd's socket, which listens. */
+/* Warns of each thing that the config says otherwise of systemd's socket, which listens. Asks the
+ * name service, which may take its time: not from the loop. */
 void control_socket_compare(const struct control_socket *control, const struct config *config);
 
-/* Closes it, and removes one of our own. Does nothing the second time. */
+/* Closes it, and removes one of our own; the empty state stays. Does nothing the second time. */
 void control_socket_close(struct control_socket *control);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "daemon/outbox.h"
 
-#include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,31 +37,32 @@ bool journal_is_stderr(void)
     return strcmp(stream, ours) == 0;
 }
 
-/* Return: how many bytes of @text are used now */
-static size_t append_subject(char *text, size_t used, const struct log_subject *subject)
-{
-    int size = snprintf(text + used, OUTBOX_TEXT_BYTES_MAX - used,
-                        "\nFIPC_PEER_UID=%u\nFIPC_PEER_PID=%d\nFIPC_REASON=%s", subject->uid,
-                        subject->pid, fipc_reason_name(subject->reason));
+static void append(char text[OUTBOX_TEXT_BYTES_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-    used += (size_t)size;
-    if (subject->slot >= 0)
-        size = snprintf(text + used, OUTBOX_TEXT_BYTES_MAX - used, "\nFIPC_SLOT=%lld",
-                        (long long)subject->slot);
-    return subject->slot >= 0 ? used + (size_t)size : used;
+/* Cuts what does not fit. */
+static void append(char text[OUTBOX_TEXT_BYTES_MAX], const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text + used, OUTBOX_TEXT_BYTES_MAX - used, format, arguments);
+    va_end(arguments);
 }
 
 int journal_write(int level, enum log_event event, const struct log_subject *subject,
                   const char *message)
 {
-    char text[OUTBOX_TEXT_BYTES_MAX];
-    size_t used =
-        (size_t)snprintf(text, sizeof(text), "PRIORITY=%d\nMESSAGE_ID=%s\nSYSLOG_IDENTIFIER=fipcd",
-                         level, message_ids[event]);
+    char text[OUTBOX_TEXT_BYTES_MAX] = "";
 
+    append(text, "PRIORITY=%d\nMESSAGE_ID=%s\nSYSLOG_IDENTIFIER=fipcd", level, message_ids[event]);
     if (subject != NULL)
-        used = append_subject(text, used, subject);
-    assert(used < sizeof(text));
-    (void)snprintf(text + used, sizeof(text) - used, "\nMESSAGE=%s", message);
+        append(text, "\nFIPC_PEER_UID=%u\nFIPC_PEER_PID=%d", subject->uid, subject->pid);
+    if (subject != NULL && subject->slot >= 0)
+        append(text, "\nFIPC_SLOT=%lld", (long long)subject->slot);
+    if (subject != NULL && (event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED))
+        append(text, "\nFIPC_REASON=%s", fipc_reason_name(subject->reason));
+    append(text, "\nMESSAGE=%s", message);
     return outbox_post(OUTBOX_JOURNAL, text);
 }

@@ -16,7 +16,7 @@ bool journal_is_stderr(void);
  * @subject:  whom it is about; NULL: the broker itself
  *
  * Its fields: MESSAGE=, PRIORITY=, MESSAGE_ID= by the kind of event; of a subject FIPC_PEER_UID=,
- * FIPC_PEER_PID=, FIPC_REASON=, and FIPC_SLOT= if it has one.
+ * FIPC_PEER_PID=, and FIPC_SLOT= if it has one; of who was refused or closed FIPC_REASON=.
  *
  * Return: 0; -EAGAIN nobody reads the journal, the entry is lost; another negative errno: it cannot
  * be reached

@@ -31,7 +31,7 @@ struct log_subject {
     int64_t slot; /* -1: none */
     uid_t uid;
     pid_t pid;
-    enum fipc_reason reason;
+    enum fipc_reason reason; /* of who is refused or closed */
 };
 
 /* Finds out where stderr leads. Return: whether it is the journal. */

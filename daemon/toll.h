@@ -6,7 +6,7 @@
  * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of
  * epoll watchers on its end of a lane, and each byte that we send then takes half a millisecond.
  * While its uid is over its budget such a client rests: nothing of it is taken, and nobody wakes
- * it. One that stays that costly for a whole handler_ms is closed.
+ * it. One whose every wake-up is costly for a whole handler_ms is closed.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +16,8 @@ struct slot;
 
 /* Of a uid, in CPU time of the broker. */
 struct toll {
-    uint64_t due_ns; /* what was charged, less what the budget paid off until paid_ns */
-    uint64_t paid_ns;
+    uint64_t due_ns;  /* what was charged, less what the budget paid off */
+    uint64_t paid_ns; /* until then */
 };
 
 /* CPU time of this thread. */

@@ -2,6 +2,7 @@
 #include "tests/hostile/attack.h"
 
 #include "common/clock.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define SOUP_MS_MAX 60
+#define REQUEST_BYTES 256
 
 static const struct attack *const tables[] = {attacks_on_region, attacks_on_bells, attacks_on_lane,
                                               attacks_by_calls};
@@ -58,7 +60,7 @@ void attack_soup(struct attack_scene *scene)
         part.end_ns = fipc_now_ns() + (1 + attack_random(scene, SOUP_MS_MAX)) * FIPC_NS_PER_MS;
         if (part.end_ns > scene->end_ns)
             part.end_ns = scene->end_ns;
-        part.random = attack_random(scene, UINT64_MAX) | 1;
+        part.random = attack_random(scene, UINT64_MAX);
         run_apart(attack_number((unsigned)attack_random(scene, count)), &part);
     }
 }
@@ -67,11 +69,17 @@ bool attack_goes_on(const struct attack_scene *scene) { return fipc_now_ns() < s
 
 uint64_t attack_random(struct attack_scene *scene, uint64_t limit)
 {
-    /* xorshift64: George Marsaglia, "Xorshift RNGs", 2003 */
-    scene->random ^= scene->random << 13;
-    scene->random ^= scene->random >> 7;
-    scene->random ^= scene->random << 17;
-    return limit > 0 ? scene->random % limit : 0;
+    return random_below(&scene->random, limit);
+}
+
+void attack_request(struct raw_client *client, uint32_t echo)
+{
+    static const unsigned char data[REQUEST_BYTES];
+    uint64_t id;
+
+    (void)raw_send_request(client, echo, data, sizeof(data), &id);
+    while (raw_try_receive_record(client) == 0)
+        ;
 }
 
 bool attack_enter(struct attack_scene *scene, struct raw_client *client, uint32_t *ret_echo)

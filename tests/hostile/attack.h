@@ -37,12 +37,15 @@ void attack_soup(struct attack_scene *scene);
 
 bool attack_goes_on(const struct attack_scene *scene);
 
-/* Uniform below @limit. */
+/* Uniform below @limit, which is not 0. */
 uint64_t attack_random(struct attack_scene *scene, uint64_t limit);
 
 /* A session in the place of the client's last one, with fipc.echo opened. Waits a moment and
  * returns false when there is none to be had. */
 bool attack_enter(struct attack_scene *scene, struct raw_client *client, uint32_t *ret_echo);
+
+/* Sends a request if there is room, and takes what replies are there. */
+void attack_request(struct raw_client *client, uint32_t echo);
 
 /* Whether the broker has hung up. */
 bool attack_is_thrown_out(const struct raw_client *client);

@@ -13,15 +13,6 @@
 #define WATCHERS 5000
 #define EVENTFD_FULL UINT64_C(0xfffffffffffffffe)
 
-static void request(struct raw_client *client, uint32_t echo)
-{
-    uint64_t id;
-
-    (void)raw_send_request(client, echo, "x", 1, &id);
-    while (raw_try_receive_record(client) == 0)
-        ;
-}
-
 /* O_NONBLOCK belongs to the open file that both hold: who writes or reads now may wait for ever. */
 static void blocking_bell(struct attack_scene *scene)
 {
@@ -39,7 +30,7 @@ static void blocking_bell(struct attack_scene *scene)
             (void)fcntl(client.bell_fd, F_SETFL, O_NONBLOCK);
             (void)!write(client.bell_fd, &value, sizeof(value));
             (void)fcntl(client.bell_fd, F_SETFL, 0);
-            request(&client, echo);
+            attack_request(&client, echo);
             if (poll(&readable, 1, 0) == 1)
                 (void)!read(client.bell_fd, &value, sizeof(value));
             value = EVENTFD_FULL;
@@ -99,7 +90,7 @@ static void watchers(struct attack_scene *scene)
         char bytes[64];
 
         atomic_store(&client.channel.own->word, FIPC_END_ASLEEP_FD);
-        request(&client, echo);
+        attack_request(&client, echo);
         (void)recv(client.lane_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
     }
     while (count > 0)
@@ -119,7 +110,7 @@ static void fds_reused(struct attack_scene *scene)
         if (!attack_enter(scene, &client, &echo) ||
             socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
             continue;
-        request(&client, echo);
+        attack_request(&client, echo);
         switch (attack_random(scene, 4)) {
         case 0:
             (void)shutdown(client.lane_fd, SHUT_RD);
@@ -134,7 +125,7 @@ static void fds_reused(struct attack_scene *scene)
             (void)dup2(pair[0], client.bell_fd);
         }
         atomic_store(&client.channel.own->word, FIPC_END_ASLEEP_FD);
-        request(&client, echo);
+        attack_request(&client, echo);
         (void)close(pair[0]);
         (void)close(pair[1]);
     }

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REQUEST_BYTES 256
 #define WAITERS 1000
 
 static struct fipc_control_block *control_of(const struct raw_client *client)
@@ -36,16 +35,6 @@ static uint64_t twist(struct attack_scene *scene, uint64_t value)
     }
 }
 
-static void request(struct raw_client *client, uint32_t echo)
-{
-    static const unsigned char data[REQUEST_BYTES];
-    uint64_t id;
-
-    (void)raw_send_request(client, echo, data, sizeof(data), &id);
-    while (raw_try_receive_record(client) == 0)
-        ;
-}
-
 static void positions(struct attack_scene *scene)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
@@ -63,7 +52,7 @@ static void positions(struct attack_scene *scene)
         words[1] = &control->request.head;
         words[2] = &control->reply.tail;
         words[3] = &control->reply.head;
-        request(&client, echo);
+        attack_request(&client, echo);
         atomic_store(words[which], twist(scene, atomic_load(words[which])));
         attack_ring(&client);
         while (attack_goes_on(scene) && !attack_is_thrown_out(&client) && which != 1 && which != 2)
@@ -94,7 +83,7 @@ static void headers(struct attack_scene *scene)
             memcpy(ring + attack_random(scene, FIPC_RING_BYTES_MIN / 32) * 32, &size, 4);
         }
         for (int i = 0; i < 20; i++)
-            request(&client, echo);
+            attack_request(&client, echo);
     }
     raw_close(&client);
 }
@@ -138,7 +127,7 @@ static void changes_in_use(struct attack_scene *scene)
         if (pthread_create(&thread, NULL, scribble, &writer) != 0)
             continue;
         while (attack_goes_on(scene) && !attack_is_thrown_out(&client))
-            request(&client, echo);
+            attack_request(&client, echo);
         atomic_store(&writer.ends, true);
         (void)pthread_join(thread, NULL);
         (void)attack_random(scene, 2);
@@ -162,7 +151,7 @@ static void holes(struct attack_scene *scene)
         while (attack_goes_on(scene) && !attack_is_thrown_out(&client)) {
             off_t page = (off_t)attack_random(scene, pages);
 
-            request(&client, echo);
+            attack_request(&client, echo);
             (void)fallocate(client.region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                             page * FIPC_REGION_PAGE, FIPC_REGION_PAGE);
         }
@@ -180,7 +169,7 @@ static void sizes(struct attack_scene *scene)
 
         if (!attack_enter(scene, &client, &echo))
             continue;
-        request(&client, echo);
+        attack_request(&client, echo);
         (void)!ftruncate(client.region_fd, (off_t)attack_random(scene, 1 << 20));
         (void)!ftruncate(client.region_fd, 0);
         (void)fallocate(client.region_fd, 0, 0, 1 << 20);
@@ -189,7 +178,7 @@ static void sizes(struct attack_scene *scene)
                      client.region_fd, 0);
         if (again != MAP_FAILED)
             (void)munmap(again, client.channel.region.size);
-        request(&client, echo);
+        attack_request(&client, echo);
     }
     raw_close(&client);
 }
@@ -211,7 +200,7 @@ static void end_words(struct attack_scene *scene)
             struct fipc_end *end =
                 attack_random(scene, 2) == 0 ? &control->client : &control->broker;
 
-            request(&client, echo);
+            attack_request(&client, echo);
             atomic_store(&end->word, words[attack_random(scene, sizeof(words) / sizeof(*words))]);
             if (attack_random(scene, 8) == 0)
                 atomic_store(&end->closing, (uint32_t)attack_random(scene, 3));
@@ -254,7 +243,7 @@ static void crowd_on_a_word(struct attack_scene *scene)
     (void)pthread_attr_destroy(&small);
     while (attack_goes_on(scene) && !attack_is_thrown_out(&client)) {
         atomic_store(&control_of(&client)->client.word, FIPC_END_ASLEEP_FUTEX);
-        request(&client, echo);
+        attack_request(&client, echo);
     }
     _exit(0); /* the threads use what would be unmapped */
 }

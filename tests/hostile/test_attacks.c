@@ -9,6 +9,7 @@
 #include "tests/hostile/attack.h"
 #include "tests/hostile/victim.h"
 #include "tests/stress/test_crowd_fixture.h"
+#include "tests/suite.h"
 
 #include <grp.h>
 #include <sched.h>
@@ -68,10 +69,10 @@ static struct holdings look(void)
 
 static void setup(void)
 {
-    crowd_raise_fds_limit();
+    test_raise_fds_limit();
     test_broker_init(&broker);
     ck_assert_int_eq(chmod(broker.folder, 0755), 0);
-    crowd_broker_start(&broker, "{\"control\": {\"mode\": \"0666\"}}");
+    test_broker_start_with(&broker, "{\"control\": {\"mode\": \"0666\"}}");
     victim_start(&victim, broker.socket, VICTIM_UID);
     victim_start(&bystander, NULL, VICTIM_UID);
     TEST_WAIT_FOR(victim_calls(&victim) > 0 && victim_calls(&bystander) > 0);
@@ -262,8 +263,7 @@ int main(void)
 {
     Suite *suite = suite_create("attacks");
     TCase *tests = tcase_create("attacks");
-    SRunner *runner;
-    int count = 0, failed;
+    int count = 0;
 
     if (geteuid() != 0) {
         (void)puts("SKIP: only root can give victim and attacker a uid each");
@@ -276,9 +276,5 @@ int main(void)
     tcase_add_loop_test(tests, victim_notices_no_attack, 0, count);
     tcase_add_test(tests, victim_notices_no_soup);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

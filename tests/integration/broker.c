@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,15 @@ int test_scaled(int count)
     return scale > 0 && count / scale > 0 ? count / scale : 1;
 }
 
+void test_raise_fds_limit(void)
+{
+    struct rlimit limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 /* ---- starting ---- */
 
 void test_broker_init(struct test_broker *broker)
@@ -38,6 +48,7 @@ void test_broker_init(struct test_broker *broker)
     ck_assert_ptr_nonnull(mkdtemp(broker->folder));
     (void)snprintf(broker->socket, sizeof(broker->socket), "%s/control.sock", broker->folder);
     (void)snprintf(broker->log, sizeof(broker->log), "%s/log", broker->folder);
+    (void)snprintf(broker->config, sizeof(broker->config), "%s/fipcd.json", broker->folder);
 }
 
 /* By the protocol of sd_listen_fds(3). */
@@ -114,6 +125,23 @@ void test_broker_start(struct test_broker *broker, const char *const *arguments)
     }
     test_broker_spawn(broker, all);
     test_broker_wait_ready(broker);
+}
+
+void test_broker_write_config(const struct test_broker *broker, const char *json)
+{
+    FILE *file = fopen(broker->config, "we");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(json, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+void test_broker_start_with(struct test_broker *broker, const char *json)
+{
+    const char *const arguments[] = {"--config", broker->config, NULL};
+
+    test_broker_write_config(broker, json);
+    test_broker_start(broker, arguments);
 }
 
 /* ---- ending ---- */

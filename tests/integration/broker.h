@@ -18,9 +18,10 @@
 struct test_broker {
     char folder[64];
     char socket[96];
-    char log[96]; /* what it wrote to stderr */
-    pid_t pid;    /* 0: it does not run */
-    int given_fd; /* a socket that it gets as systemd gives one; 0: none */
+    char log[96];    /* what it wrote to stderr */
+    char config[96]; /* where test_broker_write_config() writes */
+    pid_t pid;       /* 0: it does not run */
+    int given_fd;    /* a socket that it gets as systemd gives one; 0: none */
 };
 
 /* Waits for a condition that comes true without our doing, and fails the test if it does not. */
@@ -45,6 +46,9 @@ static inline void test_pause(void)
 /* @count, divided by $FIPC_TEST_SCALE. At least 1. */
 int test_scaled(int count);
 
+/* As many fds as this process may have. */
+void test_raise_fds_limit(void);
+
 /* Makes the folder. */
 void test_broker_init(struct test_broker *broker);
 
@@ -53,6 +57,11 @@ void test_broker_init(struct test_broker *broker);
  * @arguments:  ended by NULL; NULL: none
  */
 void test_broker_start(struct test_broker *broker, const char *const *arguments);
+
+/* Writes a config, and starts fipcd with this config alone, whatever this host is configured to:
+ * "{}" for the defaults. */
+void test_broker_write_config(const struct test_broker *broker, const char *json);
+void test_broker_start_with(struct test_broker *broker, const char *json);
 
 /* Starts fipcd with these arguments alone, and waits for nothing. */
 void test_broker_spawn(struct test_broker *broker, const char *const *arguments);

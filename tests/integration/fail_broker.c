@@ -82,16 +82,9 @@ void fail_broker_start(struct test_broker *broker, const char *const *arguments)
 
 void fail_broker_start_with(struct test_broker *broker, const char *config)
 {
-    char path[128];
-    const char *const arguments[] = {"--config", path, NULL};
-    FILE *file;
-
-    (void)snprintf(path, sizeof(path), "%s/fipcd.json", broker->folder);
-    file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(config, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    fail_broker_start(broker, arguments);
+    preload(broker);
+    test_broker_start_with(broker, config);
+    preload_no_more();
 }
 
 void fail_limit_fds(const struct test_broker *broker, int soft, int hard)

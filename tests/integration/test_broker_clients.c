@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The main job, one client and ten at once: every call gets its own reply. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -100,8 +101,6 @@ int main(void)
 {
     Suite *suite = suite_create("broker clients");
     TCase *clients = tcase_create("clients");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(clients, 100);
     tcase_add_checked_fixture(clients, start, stop);
@@ -109,9 +108,5 @@ int main(void)
     tcase_add_test(clients, ten_concurrent_clients);
     suite_add_tcase(suite, clients);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 /* How clients get in, and how those who greet badly are turned away without anybody else noticing.
  */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -860,17 +861,8 @@ END_TEST
 
 static void start_with(const char *config)
 {
-    char path[128];
-    const char *const arguments[] = {"--config", path, NULL};
-    FILE *file;
-
     test_broker_init(&broker);
-    (void)snprintf(path, sizeof(path), "%s/fipcd.json", broker.folder);
-    file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(config, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    test_broker_start(&broker, arguments);
+    test_broker_start_with(&broker, config);
     test_witness_open(&victim, &broker);
 }
 
@@ -943,8 +935,6 @@ int main(void)
     TCase *bad = tcase_create("bad");
     TCase *dying = tcase_create("dying");
     TCase *config = tcase_create("config");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(good, 30);
     tcase_add_checked_fixture(good, start, stop);
@@ -982,9 +972,5 @@ int main(void)
     tcase_add_test(config, client_that_waits_gets_the_slot_that_becomes_free);
     suite_add_tcase(suite, config);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

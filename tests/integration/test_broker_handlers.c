@@ -2,6 +2,7 @@
 /* The life of a message in the broker: answered once, with the right bytes, or counted as what
  * became of it. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,18 +36,15 @@ static void open_client(uint32_t request_ring_bytes, uint32_t reply_ring_bytes)
     ck_assert_int_eq(raw_open_name(&client, "fipc.delay", &delay), 0);
 }
 
-static void start_with(const char *const *arguments)
+static void start_with(const char *config)
 {
-    test_broker_start(&broker, arguments);
+    test_broker_init(&broker);
+    test_broker_start_with(&broker, config);
     test_witness_open(&witness, &broker);
     open_client(RING_BYTES, RING_BYTES);
 }
 
-static void start(void)
-{
-    test_broker_init(&broker);
-    start_with(NULL);
-}
+static void start(void) { start_with("{}"); }
 
 static void stop(void)
 {
@@ -310,24 +308,9 @@ START_TEST(time_beyond_the_longest_is_capped_and_told)
 }
 END_TEST
 
-static void start_with_config(const char *config)
-{
-    char path[128];
-    const char *const arguments[] = {"--config", path, NULL};
-    FILE *file;
-
-    test_broker_init(&broker);
-    (void)snprintf(path, sizeof(path), "%s/fipcd.json", broker.folder);
-    file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(config, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    start_with(arguments);
-}
-
 START_TEST(no_call_lives_longer_than_the_config_says)
 {
-    start_with_config("{\"timeouts\": {\"handler_ms\": 60}}");
+    start_with("{\"timeouts\": {\"handler_ms\": 60}}");
 
     ck_assert_uint_eq(client.welcome.handler_ms, 60);
     ck_assert_int_eq(raw_call(&client, delay, "20000", 5), -ETIMEDOUT);
@@ -356,7 +339,7 @@ START_TEST(slots_take_turns)
 {
     uint64_t id;
 
-    start_with_config("{\"dispatch\": {\"messages_per_turn\": 10}}");
+    start_with("{\"dispatch\": {\"messages_per_turn\": 10}}");
     TEST_WAIT_FOR(broker_sleeps(&client) && broker_sleeps(&witness.client));
     freeze();
     if (_i == 0)
@@ -550,7 +533,7 @@ START_TEST(room_made_at_any_moment_is_noticed)
     size_t size = reply_sizes[_i];
     unsigned random = 1;
 
-    start_with_config("{\"dispatch\": {\"spin_us\": 0}}");
+    start_with("{\"dispatch\": {\"spin_us\": 0}}");
     raw_close(&client);
     open_client(RING_BYTES, 4 * KIB);
     for (int round = 0; round < test_scaled(300); round++) {
@@ -817,8 +800,6 @@ int main(void)
     TCase *room = tcase_create("room");
     TCase *waking = tcase_create("waking");
     TCase *dying = tcase_create("dying");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(services, 30);
     tcase_add_checked_fixture(services, start, stop);
@@ -868,9 +849,5 @@ int main(void)
     tcase_add_test(dying, counters_add_up_at_every_look);
     suite_add_tcase(suite, dying);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a broker starts, who may connect to it, and how it ends. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,12 +60,7 @@ static const char *write_file(const char *name, const char *text)
 
 static void start(void) { test_broker_start(&broker, NULL); }
 
-static void start_with_config(const char *config)
-{
-    const char *const arguments[] = {"--config", write_file("fipcd.json", config), NULL};
-
-    test_broker_start(&broker, arguments);
-}
+static void start_with_config(const char *config) { test_broker_start_with(&broker, config); }
 
 static void open_session(void)
 {
@@ -875,16 +871,10 @@ static void add_log(Suite *suite)
 int main(void)
 {
     Suite *suite = suite_create("broker life");
-    SRunner *runner;
-    int failed;
 
     add_stopping(suite);
     add_socket(suite);
     add_command_line(suite);
     add_log(suite);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

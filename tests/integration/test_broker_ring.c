@@ -2,6 +2,7 @@
 /* What a client can do to a broker through the memory that they share: to be thrown out, and
  * nothing more. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -824,8 +825,6 @@ int main(void)
     TCase *thrown_out = tcase_create("thrown out");
     TCase *tolerated = tcase_create("tolerated");
     TCase *crowds = tcase_create("crowds");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(thrown_out, 30);
     tcase_add_checked_fixture(thrown_out, start, stop);
@@ -859,9 +858,5 @@ int main(void)
     tcase_add_test(crowds, memory_that_changes_all_the_time_harms_nobody);
     suite_add_tcase(suite, crowds);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
  * goes on when there is room again.
  */
 #include "tests/integration/fail_broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -502,8 +503,6 @@ int main(void)
     Suite *suite = suite_create("broker short");
     TCase *fds = add(suite, "fds");
     TCase *flight = add(suite, "flight");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(fds, broker_raises_its_limit_by_itself);
     tcase_add_loop_test(fds, more_clients_than_fds_wait_and_are_all_served_4_3, 0, 2);
@@ -522,9 +521,5 @@ int main(void)
     tcase_add_test(flight, who_waits_for_a_welcome_is_told_of_the_end_4_3);
     tcase_add_test(flight, real_fds_in_flight_make_welcomes_wait_4_3);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
  * the lanes in which they may lie, and the loop never waits. DESIGN 5 "checked for MSG_CTRUNC".
  */
 #include "tests/integration/fail_broker.h"
+#include "tests/suite.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -480,8 +481,6 @@ int main(void)
     TCase *refused = add(suite, "refused");
     TCase *closer = add(suite, "closer");
     TCase *many = add(suite, "many");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(refused, kernel_refuses_fds_in_every_state_4_3, 0, N_STATES);
 
@@ -495,9 +494,5 @@ int main(void)
     tcase_add_loop_test(many, there_is_room_for_a_full_packet_when_fds_are_short_4_3, 0, 2);
     tcase_add_test(many, fds_that_wait_for_the_closer_take_no_room_of_others_4_3);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

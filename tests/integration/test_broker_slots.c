@@ -3,6 +3,7 @@
  */
 #include "tests/integration/broker.h"
 #include "tests/integration/raw_client.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,26 +20,8 @@
 
 static struct test_broker broker;
 static struct raw_client clients[CLIENTS_MAX];
-static char config_path[128];
 
-static void write_config(const char *json)
-{
-    FILE *file;
-
-    (void)snprintf(config_path, sizeof(config_path), "%s/config.json", broker.folder);
-    file = fopen(config_path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(json, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void start_with(const char *json)
-{
-    const char *arguments[] = {"--config", config_path, NULL};
-
-    write_config(json);
-    test_broker_start(&broker, arguments);
-}
+static void start_with(const char *json) { test_broker_start_with(&broker, json); }
 
 static void setup(void)
 {
@@ -425,7 +408,7 @@ static void reload(const char *json, const char *log_line)
 {
     int before = test_broker_log_lines(&broker, log_line);
 
-    write_config(json);
+    test_broker_write_config(&broker, json);
     ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
     TEST_WAIT_FOR(test_broker_log_lines(&broker, log_line) > before);
 }
@@ -554,13 +537,4 @@ static Suite *make_suite(void)
     return suite;
 }
 
-int main(void)
-{
-    SRunner *runner = srunner_create(make_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+int main(void) { return run_suite(make_suite()); }

@@ -2,6 +2,7 @@
 /* The broker as a service of systemd, with us in systemd's place: a socket that it is given, and
  * what it says of itself. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,6 @@
 static struct test_broker broker;
 static struct test_witness witness;
 static int manager_fd; /* what $NOTIFY_SOCKET leads to */
-static char config[128];
 
 static struct sockaddr_un address_of(const char *name)
 {
@@ -48,7 +48,6 @@ static void setup(void)
 {
     test_broker_init(&broker);
     witness.client = RAW_CLIENT_EMPTY;
-    (void)snprintf(config, sizeof(config), "%s/fipcd.json", broker.folder);
     manager_fd = bind_socket(SOCK_DGRAM, "notify");
     ck_assert_int_eq(setenv("NOTIFY_SOCKET", address_of("notify").sun_path, 1), 0);
 }
@@ -64,22 +63,7 @@ static void teardown(void)
     (void)unsetenv("WATCHDOG_USEC");
 }
 
-static void write_config(const char *text)
-{
-    FILE *file = fopen(config, "we");
-
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(text, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void start(void)
-{
-    const char *const arguments[] = {"--config", config, NULL};
-
-    write_config("{}");
-    test_broker_start(&broker, arguments);
-}
+static void start(void) { test_broker_start_with(&broker, "{}"); }
 
 /* Waits for the next thing that the broker says, watchdog aside. */
 static const char *next_told(void)
@@ -136,12 +120,12 @@ START_TEST(says_that_it_reloads_and_is_ready_again)
 {
     start();
     check_next_told_begins("READY=1\n");
-    write_config("{\"slots\": {\"count\": 7}}");
+    test_broker_write_config(&broker, "{\"slots\": {\"count\": 7}}");
     ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
     check_next_told_begins("RELOADING=1\nMONOTONIC_USEC=");
     check_next_told_begins("READY=1\nSTATUS=0 of 7 slots");
 
-    write_config("{\"slots\": {\"count\": 0}}");
+    test_broker_write_config(&broker, "{\"slots\": {\"count\": 0}}");
     ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
     check_next_told_begins("RELOADING=1\nMONOTONIC_USEC=");
     check_next_told_begins("READY=1\nSTATUS=0 of 7 slots");
@@ -258,10 +242,10 @@ END_TEST
 START_TEST(given_socket_beats_option_and_config)
 {
     char other[128];
-    const char *const arguments[] = {"--config", config, "--socket", other, NULL};
+    const char *const arguments[] = {"--config", broker.config, "--socket", other, NULL};
 
     (void)snprintf(other, sizeof(other), "%s/other.sock", broker.folder);
-    write_config("{\"control\": {\"mode\": \"0612\", \"backlog\": 5}}");
+    test_broker_write_config(&broker, "{\"control\": {\"mode\": \"0612\", \"backlog\": 5}}");
     give_listening_socket();
     test_broker_spawn(&broker, arguments);
     test_broker_wait_ready(&broker);
@@ -292,14 +276,14 @@ END_TEST
 
 START_TEST(broker_of_the_host_does_not_start_where_users_look_alike)
 {
-    const char *const arguments[] = {"--config", config, NULL};
+    const char *const arguments[] = {"--config", broker.config, NULL};
     int status;
 
     if (unshare(CLONE_NEWUSER) < 0) {
         (void)printf("SKIP: no user namespace can be made here: %s\n", strerror(errno));
         return;
     }
-    write_config("{}");
+    test_broker_write_config(&broker, "{}");
     test_broker_spawn(&broker, arguments);
     status = test_broker_wait(&broker);
     ck_assert(WIFEXITED(status));
@@ -315,8 +299,6 @@ int main(void)
 {
     Suite *suite = suite_create("broker systemd");
     TCase *tests = tcase_create("systemd");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
@@ -332,9 +314,5 @@ int main(void)
     tcase_add_loop_test(tests, given_what_is_no_such_socket_it_does_not_start, 0, 2);
     tcase_add_test(tests, broker_of_the_host_does_not_start_where_users_look_alike);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

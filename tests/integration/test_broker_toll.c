@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A client whose wake-ups cost the broker much: it is served rarely, and in the end not at all. */
 #include "tests/integration/broker.h"
+#include "tests/suite.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define WATCHERS 4000
-#define HANDLER_MS 1000
+#define HANDLER_MS 1000 /* of the config below */
 
 static struct test_broker broker;
 static struct test_witness witness;
@@ -19,29 +17,11 @@ static struct raw_client client;
 static int sets[WATCHERS];
 static int n_sets;
 
-static void raise_fds_limit(void)
-{
-    struct rlimit limit;
-
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 static void setup(void)
 {
-    char config[128];
-    const char *const arguments[] = {"--config", config, NULL};
-    FILE *file;
-
-    raise_fds_limit();
+    test_raise_fds_limit();
     test_broker_init(&broker);
-    (void)snprintf(config, sizeof(config), "%s/fipcd.json", broker.folder);
-    file = fopen(config, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_gt(fprintf(file, "{\"timeouts\": {\"handler_ms\": %d}}", HANDLER_MS), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    test_broker_start(&broker, arguments);
+    test_broker_start_with(&broker, "{\"timeouts\": {\"handler_ms\": 1000}}");
     test_witness_open(&witness, &broker);
     client = RAW_CLIENT_EMPTY;
     ck_assert_int_eq(raw_open_session(&client, broker.socket, 0, 0), 0);
@@ -147,8 +127,6 @@ int main(void)
 {
     Suite *suite = suite_create("broker toll");
     TCase *tests = tcase_create("toll");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
@@ -156,9 +134,5 @@ int main(void)
     tcase_add_test(tests, costly_client_is_served_rarely);
     tcase_add_test(tests, rest_ends_by_itself);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include "client/fipctl/base64.h"
 #include "client/fipctl/duration.h"
 #include "client/fipctl/samples.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -110,8 +111,6 @@ int main(void)
 {
     Suite *suite = suite_create("fipctl_parts");
     TCase *parts = tcase_create("parts");
-    SRunner *runner = srunner_create(suite);
-    int n_failed;
 
     tcase_add_loop_test(parts, duration_has_three_digits_and_the_unit_that_fits, 0,
                         sizeof(durations) / sizeof(durations[0]));
@@ -120,8 +119,5 @@ int main(void)
     tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 998, 1003);
     tcase_add_test(parts, base64_is_that_of_the_rfc);
     suite_add_tcase(suite, parts);
-    srunner_run_all(runner, CK_NORMAL);
-    n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

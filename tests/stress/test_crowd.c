@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many clients of one user at the same time, with the default config: all of them are served. */
 #include "tests/stress/test_crowd_fixture.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -30,7 +31,7 @@ static int n_clients;
 
 static void setup(void)
 {
-    crowd_raise_fds_limit();
+    test_raise_fds_limit();
     test_broker_init(&broker);
 }
 
@@ -163,7 +164,7 @@ static void oneshots_at_once(bool paused)
     struct part parts[PROCESSES];
     uint64_t start_ns;
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     parts_start(parts, run_oneshots, test_scaled(CROWD));
     if (paused)
         crowd_broker_pause(&broker);
@@ -228,7 +229,7 @@ START_TEST(sessions_held_at_the_same_time_are_all_served)
     struct part parts[PROCESSES];
     int count = test_scaled(CROWD);
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     parts_start(parts, run_sessions, count);
     begin_step(parts);
     await_step(parts);
@@ -259,7 +260,7 @@ START_TEST(session_costs_little_memory)
     double session_kib;
     uint32_t echo;
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     clients = crowd_clients_new(n_clients = count);
     (void)crowd_number(&broker, "slots.open"); /* what the first client of all costs */
     before_kib = crowd_rss_kib(&broker);
@@ -346,7 +347,7 @@ START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
                    "{\"slots\": {\"count\": %d}, \"control\": {\"backlog\": %d},"
                    " \"timeouts\": {\"idle_ms\": 0}}",
                    4 * n_slots, 4 * surplus);
-    crowd_broker_start(&broker, json);
+    test_broker_start_with(&broker, json);
     clients = crowd_clients_new(n_clients = n_slots + surplus);
     test_witness_open(&witness, &broker);
     held = hold_all_slots(n_slots);
@@ -369,7 +370,7 @@ START_TEST(waiting_room_is_emptied_over_many_turns)
     struct test_witness witness;
     long long turns;
 
-    crowd_broker_start(&broker, "{\"slots\": {\"count\": 2, \"per_uid\": 2}}");
+    test_broker_start_with(&broker, "{\"slots\": {\"count\": 2, \"per_uid\": 2}}");
     clients = crowd_clients_new(n_clients = newcomer + 1);
     test_witness_open(&witness, &broker);
     (void)hold_all_slots(2);
@@ -436,7 +437,7 @@ START_TEST(clients_beyond_the_waiting_room_are_served_when_they_try_again)
     struct test_witness witness;
     bool served[SURPLUS] = {false};
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     clients = crowd_clients_new(n_clients = SLOTS_PER_UID + surplus);
     test_witness_open(&witness, &broker);
     held = hold_all_slots(SLOTS_PER_UID);
@@ -471,13 +472,4 @@ static Suite *make_suite(void)
     return suite;
 }
 
-int main(void)
-{
-    SRunner *runner = srunner_create(make_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+int main(void) { return run_suite(make_suite()); }

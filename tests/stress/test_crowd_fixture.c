@@ -20,20 +20,6 @@
 
 /* ---- the broker ---- */
 
-void crowd_broker_start(struct test_broker *broker, const char *json)
-{
-    char path[128];
-    const char *const arguments[] = {"--config", path, NULL};
-    FILE *file;
-
-    (void)snprintf(path, sizeof(path), "%s/config.json", broker->folder);
-    file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(json, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-    test_broker_start(broker, arguments);
-}
-
 void crowd_broker_pause(const struct test_broker *broker)
 {
     int status;
@@ -104,15 +90,6 @@ long long crowd_number(const struct test_broker *broker, const char *path)
 }
 
 /* ---- clients ---- */
-
-void crowd_raise_fds_limit(void)
-{
-    struct rlimit limit;
-
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
 
 /* They are large: pages of a mapping are there only once they are used. */
 struct raw_client *crowd_clients_new(int count)

@@ -22,9 +22,6 @@
 
 /* ---- the broker ---- */
 
-/* Starts it with this config alone, "{}" for the defaults, whatever this host is configured to. */
-void crowd_broker_start(struct test_broker *broker, const char *json);
-
 /* Stops it in its tracks (SIGSTOP), and lets it go on. Clients may connect and fill their rings
  * meanwhile. */
 void crowd_broker_pause(const struct test_broker *broker);
@@ -41,9 +38,6 @@ long crowd_rss_kib(const struct test_broker *broker);
 long long crowd_number(const struct test_broker *broker, const char *path);
 
 /* ---- clients ---- */
-
-/* As many fds as this process may have. */
-void crowd_raise_fds_limit(void);
 
 /* Empty clients, which cost memory when they are used; and their end. */
 struct raw_client *crowd_clients_new(int count);

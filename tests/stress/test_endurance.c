@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A broker that has served very many clients, one after the other, holds what it held before. */
 #include "tests/stress/test_crowd_fixture.h"
+#include "tests/suite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static struct test_broker broker;
 static void setup(void)
 {
     test_broker_init(&broker);
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
 }
 
 static void teardown(void)
@@ -96,13 +97,4 @@ static Suite *make_suite(void)
     return suite;
 }
 
-int main(void)
-{
-    SRunner *runner = srunner_create(make_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+int main(void) { return run_suite(make_suite()); }

@@ -4,6 +4,7 @@
 #include "tests/stress/test_crowd_fixture.h"
 
 #include "common/fd.h"
+#include "tests/suite.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -33,7 +34,7 @@ static struct raw_client flooder;
 
 static void setup(void)
 {
-    crowd_raise_fds_limit();
+    test_raise_fds_limit();
     test_broker_init(&broker);
     flooder = RAW_CLIENT_EMPTY;
     calm = NULL;
@@ -123,7 +124,7 @@ START_TEST(full_rings_are_served_in_turns_of_messages_per_turn)
     char json[64];
 
     (void)snprintf(json, sizeof(json), "{\"dispatch\": {\"messages_per_turn\": %d}}", per_turn);
-    crowd_broker_start(&broker, per_turn == 64 ? "{}" : json);
+    test_broker_start_with(&broker, per_turn == 64 ? "{}" : json);
     open_calm_clients("fipc.ping");
     other = &calm[0];
     other_ping = calm_target[0];
@@ -152,7 +153,7 @@ START_TEST(calm_clients_wait_for_one_turn_of_a_flooder)
     bool flooder_first = _i == 0;
     uint32_t ping;
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     open_calm_clients("fipc.stats");
     ping = open_session(&flooder, "fipc.ping");
 
@@ -454,7 +455,7 @@ static long compare(misbehave_fn *misbehave, const char *what)
     bool undisturbed;
     long n_replies = 0;
 
-    crowd_broker_start(&broker, "{}");
+    test_broker_start_with(&broker, "{}");
     open_calm_clients("fipc.echo");
     nuisance_start(&nuisance, misbehave);
     undisturbed = have_machine_alone(&nuisance);
@@ -523,13 +524,4 @@ static Suite *make_suite(void)
     return suite;
 }
 
-int main(void)
-{
-    SRunner *runner = srunner_create(make_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+int main(void) { return run_suite(make_suite()); }

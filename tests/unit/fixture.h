@@ -4,6 +4,8 @@
 
 /* What the tests of common/ share: a look at leaks, memory between guards, contents that show whose
  * they are. */
+#include "tests/suite.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <stdbool.h>
@@ -184,18 +186,6 @@ static inline TCase *add_case(Suite *suite, const char *name)
     tcase_add_checked_fixture(tcase, note_holdings, expect_same_holdings);
     suite_add_tcase(suite, tcase);
     return tcase;
-}
-
-/* Consumes the suite. Return: the exit status of main(). */
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int n_failed;
-
-    srunner_run_all(runner, CK_NORMAL);
-    n_failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

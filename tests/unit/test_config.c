@@ -2,6 +2,7 @@
 /* The table of keys, and what a text gives: values or error lines. */
 #include "daemon/config_file.h"
 #include "daemon/config_table.h"
+#include "tests/suite.h"
 #include "tests/unit/test_config_fixture.h"
 
 #include <check.h>
@@ -529,13 +530,8 @@ static void add_text_tests(Suite *suite)
 int main(void)
 {
     Suite *suite = suite_create("config");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     add_table_tests(suite);
     add_text_tests(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

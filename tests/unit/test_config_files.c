@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which files are read, what may stand in their place, and what happens when memory is short. */
 #include "daemon/config_file.h"
+#include "tests/suite.h"
 #include "tests/unit/test_config_fixture.h"
 
 #include <check.h>
@@ -290,12 +291,7 @@ static void add_file_tests(Suite *suite)
 int main(void)
 {
     Suite *suite = suite_create("config_files");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     add_file_tests(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The state machine of a handler, its counters, and the lists that handlers are linked in. */
 #include "daemon/handler.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <signal.h>
@@ -325,8 +326,6 @@ int main(void)
     TCase *states = tcase_create("states");
     TCase *lives = tcase_create("lives");
     TCase *lists = tcase_create("lists");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(states, table_allows_the_edges_and_nothing_else, 0, PAIRS);
     tcase_add_loop_test(states, setter_moves_along_every_edge, 0, PAIRS);
@@ -352,9 +351,5 @@ int main(void)
     tcase_add_test(lists, handler_moves_from_one_list_to_another);
     suite_add_tcase(suite, lists);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

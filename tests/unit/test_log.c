@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 
 #include "common/clock.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -309,8 +310,6 @@ int main(void)
     TCase *lines = tcase_create("lines");
     TCase *rate = tcase_create("rate limit");
     TCase *escape = tcase_create("escape");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(lines, catch_stderr, release_stderr);
     tcase_add_test(lines, line_says_who_speaks_how_bad_it_is_and_what_happened);
@@ -339,9 +338,5 @@ int main(void)
     tcase_add_loop_test(escape, escape_never_writes_past_its_buffer, 1, 48);
     suite_add_tcase(suite, escape);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of slots: who gets which seat, and what a stale reference finds. */
 #include "daemon/slot.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <signal.h>
@@ -292,8 +293,6 @@ int main(void)
     TCase *taking = tcase_create("taking");
     TCase *finding = tcase_create("finding");
     TCase *states = tcase_create("states");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(taking, make_table, drop_table);
     tcase_add_test(taking, taken_slot_is_greeting_and_empty);
@@ -319,9 +318,5 @@ int main(void)
     tcase_add_test(states, live_handlers_are_those_that_did_not_end);
     suite_add_tcase(suite, states);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
