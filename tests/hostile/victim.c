@@ -158,26 +158,31 @@ static int compare(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-struct victim_span victim_span(const struct victim *victim, size_t from, size_t to)
+void victim_span_add(struct victim_span *span, const struct victim *victim, size_t from)
 {
-    struct victim_span span = {.calls = to - from};
-    uint32_t *sorted = malloc((span.calls + 1) * sizeof(*sorted));
+    size_t to = victim_calls(victim);
 
-    ck_assert_ptr_nonnull(sorted);
+    span->took_ns = realloc(span->took_ns, (span->calls + to - from + 1) * sizeof(*span->took_ns));
+    ck_assert_ptr_nonnull(span->took_ns);
     for (size_t i = from; i < to; i++) {
         int error = victim->diary->entries[i].error;
 
-        sorted[i - from] = victim->diary->entries[i].took_ns;
-        span.errors += error != 0;
-        if (span.first_error == 0)
-            span.first_error = error;
+        span->took_ns[span->calls++] = victim->diary->entries[i].took_ns;
+        span->errors += error != 0;
+        if (span->first_error == 0)
+            span->first_error = error;
     }
-    if (span.calls > 0) {
-        qsort(sorted, span.calls, sizeof(*sorted), compare);
-        span.p50_ns = sorted[span.calls / 2];
-        span.p99_ns = sorted[span.calls * 99 / 100];
-        span.longest_ns = sorted[span.calls - 1];
-    }
-    free(sorted);
-    return span;
+}
+
+uint64_t victim_span_p99_ns(struct victim_span *span)
+{
+    ck_assert_uint_gt(span->calls, 0);
+    qsort(span->took_ns, span->calls, sizeof(*span->took_ns), compare);
+    return span->took_ns[span->calls * 99 / 100];
+}
+
+void victim_span_deinit(struct victim_span *span)
+{
+    free(span->took_ns);
+    *span = (struct victim_span){0};
 }

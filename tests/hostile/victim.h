@@ -18,22 +18,28 @@ struct victim {
     struct victim_diary *diary;
 };
 
-/* What it saw between two looks. */
+/* What it saw in some stretches of time. {0} is the empty state. */
 struct victim_span {
-    uint64_t calls;
-    uint64_t errors;
+    size_t calls;
+    size_t errors;
     int first_error; /* a negative errno; 0: none */
-    uint64_t p50_ns, p99_ns, longest_ns;
+    uint32_t *took_ns;
 };
 
 /* @socket: the broker's; NULL: a bystander */
 void victim_start(struct victim *victim, const char *socket, uid_t uid);
 void victim_stop(struct victim *victim);
 
-/* How many calls it has made, for victim_span(). */
+/* How many calls it has made, for victim_span_add(). */
 size_t victim_calls(const struct victim *victim);
 
-/* Of the calls from number @from up to, and without, @to. */
-struct victim_span victim_span(const struct victim *victim, size_t from, size_t to);
+/* Adds its calls from number @from up to now. */
+void victim_span_add(struct victim_span *span, const struct victim *victim, size_t from);
+
+/* How long all but one call in a hundred took at most. */
+uint64_t victim_span_p99_ns(struct victim_span *span);
+
+/* The empty state stays. */
+void victim_span_deinit(struct victim_span *span);
 
 #endif
