@@ -146,22 +146,23 @@ static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
 
 /* Looks at HELLO without taking it. Until it has come, a connection may wait as long as one that is
  * greeting. */
-static uint64_t waiting_deadline(const struct broker *broker, const struct waiting *waiting)
+static void waiting_look(const struct broker *broker, struct waiting *waiting)
 {
     struct {
         struct fipc_control_header header;
         struct fipc_hello hello;
     } packet;
     ssize_t size = recv(waiting->lane_fd, &packet, sizeof(packet), MSG_PEEK | MSG_DONTWAIT);
-    uint64_t wait_ms = broker->config->timeouts.doorbell_ms;
+    uint32_t wait_ms = broker->config->timeouts.doorbell_ms;
 
-    if (size == (ssize_t)sizeof(packet) && packet.header.magic == FIPC_CONTROL_MAGIC &&
-        packet.header.version == FIPC_CONTROL_VERSION && packet.header.type == FIPC_CONTROL_HELLO) {
-        if (packet.hello.wait_ms == UINT32_MAX)
-            return FIPC_NEVER;
+    waiting->has_said_hello =
+        size == (ssize_t)sizeof(packet) && packet.header.magic == FIPC_CONTROL_MAGIC &&
+        packet.header.version == FIPC_CONTROL_VERSION && packet.header.type == FIPC_CONTROL_HELLO;
+    if (waiting->has_said_hello)
         wait_ms = packet.hello.wait_ms;
-    }
-    return fipc_deadline_after(waiting->since_ns, wait_ms * FIPC_NS_PER_MS);
+    waiting->deadline_ns = waiting->has_said_hello && wait_ms == UINT32_MAX
+                               ? FIPC_NEVER
+                               : fipc_deadline_after(waiting->since_ns, wait_ms * FIPC_NS_PER_MS);
 }
 
 /* Return: 0, @lane_fd is consumed; -EAGAIN there is no place; another error: it cannot be watched
@@ -188,7 +189,7 @@ static int wait_for_slot(struct broker *broker, int lane_fd, const struct peer *
     waiting->peer = *peer;
     waiting->account = account;
     waiting->since_ns = broker->loop.now_ns;
-    waiting->deadline_ns = waiting_deadline(broker, waiting);
+    waiting_look(broker, waiting);
     if (!ev_is_active(&admission->deadlines))
         ev_timer_again(broker->loop.ev, &admission->deadlines);
     return 0;
@@ -254,9 +255,8 @@ static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
     (void)revents;
     for (waiting = TAILQ_FIRST(&broker->admission.room); waiting != NULL; waiting = next) {
         next = TAILQ_NEXT(waiting, link);
-        if (now_ns < waiting->deadline_ns)
-            continue;
-        waiting->deadline_ns = waiting_deadline(broker, waiting); /* HELLO may have come since */
+        if (!waiting->has_said_hello)
+            waiting_look(broker, waiting); /* it may have by now */
         if (now_ns >= waiting->deadline_ns)
             waiting_refuse(broker, waiting, why_no_slot(broker, waiting->account));
     }

@@ -26,6 +26,7 @@ struct waiting {
     struct account *account;
     uint64_t since_ns;
     uint64_t deadline_ns;
+    bool has_said_hello; /* the deadline is its own */
 };
 
 TAILQ_HEAD(waiting_list, waiting);

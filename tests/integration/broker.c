@@ -140,6 +140,7 @@ void test_broker_start_with(struct test_broker *broker, const char *json)
 {
     const char *const arguments[] = {"--config", broker->config, NULL};
 
+    ck_assert_ptr_nonnull(broker); /* clang's analyzer takes it for possible otherwise */
     test_broker_write_config(broker, json);
     test_broker_start(broker, arguments);
 }

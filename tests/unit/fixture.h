@@ -102,7 +102,7 @@ static inline uint64_t random_next(uint64_t *state)
 
 static inline uint64_t random_below(uint64_t *state, uint64_t limit)
 {
-    return random_next(state) % limit;
+    return limit > 0 ? random_next(state) % limit : 0;
 }
 
 static inline uint64_t pattern_word(uint64_t id, size_t at)
