@@ -15,7 +15,11 @@
 #define TURNS_PER_CLOCK_LOOK 8
 /* A peer that yields back takes a few us; somebody who does not, a tick of the scheduler. */
 #define YIELD_LONG_NS (500 * FIPC_NS_PER_US)
-#define CROWDED_NS FIPC_NS_PER_S
+#define TICK_NS (4 * FIPC_NS_PER_MS)
+/* One nanosecond in so many may be lost by long yields, and two ticks beforehand. What takes longer
+ * than a tick was not taken by a peer in the queue: a throttled or stopped machine. */
+#define LOST_SHARE 200
+#define LOST_NS_MAX (2 * TICK_NS)
 
 static void cpu_relax(void)
 {
@@ -50,22 +54,36 @@ void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
     spin->turns = 0;
 }
 
+static bool may_yield(struct fipc_spin *spin, uint64_t now_ns)
+{
+    uint64_t paid_ns = (now_ns - spin->paid_ns) / LOST_SHARE;
+
+    if (spin->lost_ns == 0)
+        return true;
+    spin->lost_ns = spin->lost_ns > paid_ns ? spin->lost_ns - paid_ns : 0;
+    spin->paid_ns += paid_ns * LOST_SHARE;
+    return spin->lost_ns <= LOST_NS_MAX;
+}
+
 /* Whoever waits for this CPU gets it now. Return: whether nobody else has use for it */
 static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
 {
     long switches;
-    uint64_t end_ns;
+    uint64_t took_ns;
 
-    if (now_ns < spin->crowded_until_ns)
+    if (!may_yield(spin, now_ns))
         return false;
     switches = involuntary_switches();
     if (spin->involuntary_switches >= 0 && switches != spin->involuntary_switches)
         return false;
     spin->involuntary_switches = switches;
     (void)sched_yield();
-    end_ns = fipc_now_ns();
-    if (end_ns - now_ns > YIELD_LONG_NS)
-        spin->crowded_until_ns = end_ns + CROWDED_NS;
+    took_ns = fipc_now_ns() - now_ns;
+    if (took_ns > YIELD_LONG_NS) {
+        if (spin->lost_ns == 0)
+            spin->paid_ns = now_ns;
+        spin->lost_ns += took_ns < TICK_NS ? took_ns : TICK_NS;
+    }
     return true;
 }
 

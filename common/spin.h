@@ -8,8 +8,9 @@
  * probe is left, but for a full look now and then, which finds out when messages come closer
  * together again. Never on a machine with one CPU; yields after a microsecond, so that a peer on
  * the same CPU gets it; ends at an involuntary context switch, which says that somebody else has
- * use for this CPU. A yield that took long says so too, and that he does not give it back soon: a
- * sleeper who is woken gets it at once, who yields does not. Then no round yields for a second.
+ * use for this CPU. A yield that takes long says that he does not give it back soon either: a
+ * sleeper who is woken gets it at once, who yields does not. What is lost by such yields is a small
+ * share of the time; over it no round yields.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +18,9 @@
 struct fipc_spin {
     uint64_t limit_ns; /* 0: never spins */
     uint64_t budget_ns;
-    unsigned misses;           /* in a row */
-    uint64_t crowded_until_ns; /* no yields until then */
+    unsigned misses;  /* in a row */
+    uint64_t lost_ns; /* by long yields, less the share that was paid off */
+    uint64_t paid_ns; /* until then */
     /* of the round that runs: */
     uint64_t started_ns;
     uint64_t end_ns;

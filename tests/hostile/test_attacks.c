@@ -34,7 +34,7 @@
 /* In ten seconds: ten of each of two kinds, and how many there were more. */
 #define LOG_LINES_MAX 22
 #define LOG_WINDOW_NS (10 * FIPC_NS_PER_S)
-#define RSS_GROWTH_KIB_MAX 256
+#define RSS_GROWTH_KIB_MAX 512
 #define WARM_UP_PART 4
 
 static struct test_broker broker;
