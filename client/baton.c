@@ -7,6 +7,7 @@
 #include "client/baton.h"
 
 #include "client/client.h"
+#include "client/pollable.h"
 #include "client/reader.h"
 #include "common/bell.h"
 #include "common/futex.h"
@@ -87,6 +88,7 @@ int fipc_baton_wait(struct fipc_client *client, struct fipc_waiter *waiter, uint
     waiter_leave(baton, waiter);
     if (baton->holder == NULL && !TAILQ_EMPTY(&baton->waiters))
         waiter_wake(baton, TAILQ_FIRST(&baton->waiters));
+    fipc_pollable_park(client);
     return ready ? 0 : r;
 }
 

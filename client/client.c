@@ -3,6 +3,7 @@
 
 #include "client/message.h"
 #include "client/process.h"
+#include "client/reader.h"
 #include "common/clock.h"
 
 #include <assert.h>
@@ -15,6 +16,10 @@ static void client_free(struct fipc_client *client)
         client->connection->n_users = 1; /* whoever read in a parent is not here */
         fipc_connection_release(client->connection, &client->connection->n_users);
     }
+    fipc_backlog_deinit(&client->backlog);
+    fipc_sending_deinit(&client->sending);
+    fipc_serving_deinit(&client->serving);
+    fipc_pollable_deinit(&client->pollable);
     fipc_names_clear(&client->names);
     fipc_pending_deinit(&client->pending);
     fipc_pool_close(client->pool);
@@ -36,6 +41,10 @@ int fipc_client_new(const struct fipc_settings *settings, struct fipc_client **r
     client->settings = *settings;
     client->n_refs = 1;
     fipc_baton_init(&client->baton, settings->spin_ns);
+    fipc_backlog_init(&client->backlog);
+    fipc_sending_init(&client->sending);
+    fipc_serving_init(&client->serving);
+    fipc_pollable_init(&client->pollable);
     r = fipc_pending_init(&client->pending);
     if (r == 0 && (client->epoch == FIPC_PROCESS_NONE || client->pool == NULL))
         r = -ENOMEM;
@@ -113,6 +122,20 @@ FIPC_PUBLIC fipc_client *fipc_ref(fipc_client *client)
     return client;
 }
 
+/* Nobody is left but requests that wait for their answer: nobody can dispatch. */
+static bool is_abandoned(const struct fipc_client *client)
+{
+    return client->n_refs > 0 && client->n_refs == client->serving.n_in_hand &&
+           fipc_process_made(client->epoch);
+}
+
+static void close_session(struct fipc_client *client)
+{
+    if (client->connection != NULL)
+        fipc_reader_lose(client, -ECONNRESET);
+    fipc_serving_forget_all(&client->serving);
+}
+
 FIPC_PUBLIC void fipc_unref(fipc_client *client)
 {
     bool last;
@@ -121,6 +144,8 @@ FIPC_PUBLIC void fipc_unref(fipc_client *client)
         return;
     assert(client->n_refs > 0);
     last = --client->n_refs == 0;
+    if (is_abandoned(client))
+        close_session(client);
     (void)pthread_mutex_unlock(&client->lock);
     if (last)
         client_free(client);

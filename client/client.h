@@ -3,10 +3,14 @@
 #define FIPC_CLIENT_CLIENT_H
 
 /* A session: what outlives the connections that it has one after the other. */
+#include "client/backlog.h"
 #include "client/baton.h"
 #include "client/connection.h"
 #include "client/names.h"
 #include "client/pending.h"
+#include "client/pollable.h"
+#include "client/sending.h"
+#include "client/serving.h"
 #include "client/settings.h"
 
 #include <fipc/client.h>
@@ -21,12 +25,18 @@ struct fipc_client {
     uint64_t epoch;       /* fipc_process_epoch() */
     struct fipc_pool *pool;
     struct fipc_settings settings;
-    unsigned n_refs;                    /* the users', and one for each loan */
+    unsigned n_refs;                    /* the users', one for each loan, request, dispatcher */
     struct fipc_connection *connection; /* NULL: whoever needs one opens it */
     struct fipc_baton baton;
     struct fipc_pending_table pending;
     struct fipc_names names;
-    uint32_t handler_ms; /* of the last connection, likewise the next; 0: there was none */
+    struct fipc_backlog backlog;
+    struct fipc_sending sending;
+    struct fipc_serving serving;
+    struct fipc_pollable pollable;
+    uint64_t n_connections; /* so far */
+    int connect_error;      /* why the last attempt to have another one failed; 0: it did not */
+    uint32_t handler_ms;    /* of the last connection, likewise the next; 0: there was none */
     uint32_t request_ring_bytes;
 };
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define WELCOME_BYTES_MAX 256
 
@@ -17,9 +18,12 @@
 static int map_region(const struct fipc_greeting *greeting, struct fipc_region *ret_region)
 {
     const struct fipc_welcome *welcome = &greeting->answer.welcome;
-    int r = fipc_region_open(ret_region, greeting->fds.fds[0], welcome->request_ring_bytes,
-                             welcome->reply_ring_bytes);
+    int r;
 
+    if (welcome->calls_max == 0)
+        return -EPROTO;
+    r = fipc_region_open(ret_region, greeting->fds.fds[0], welcome->request_ring_bytes,
+                         welcome->reply_ring_bytes);
     return r == -EBADMSG || r == -EINVAL ? -EPROTO : r;
 }
 
@@ -45,6 +49,7 @@ static int connection_new(struct fipc_greeting *greeting, struct fipc_connection
     connection->n_users = 1;
     connection->heard_ns = fipc_now_ns();
     connection->handler_ms = greeting->answer.welcome.handler_ms;
+    connection->calls_max = greeting->answer.welcome.calls_max;
     *ret_connection = connection;
     return 0;
 }
@@ -71,13 +76,21 @@ int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline
     return r;
 }
 
+/* A child of fork(2) has the lane too: it must not end its parent's session, nor keep it open. */
+static void hang_up(struct fipc_connection *connection)
+{
+    if (connection->lane_fd >= 0 && fipc_process_made(connection->epoch))
+        (void)shutdown(connection->lane_fd, SHUT_RDWR);
+    connection->lane_fd = fd_close(connection->lane_fd);
+}
+
 void fipc_connection_release(struct fipc_connection *connection, unsigned *count)
 {
     assert(*count > 0);
     (*count)--;
     if (connection->n_users > 0)
         return;
-    connection->lane_fd = fd_close(connection->lane_fd);
+    hang_up(connection);
     connection->bell_fd = fd_close(connection->bell_fd);
     if (connection->n_loans > 0)
         return;

@@ -23,6 +23,7 @@ struct fipc_connection {
     unsigned n_loans;    /* they need the region only */
     uint64_t heard_ns;   /* when the broker was last known to be alive */
     uint32_t handler_ms; /* a call's longest life */
+    uint32_t calls_max;  /* how many questions may be open */
 };
 
 /**

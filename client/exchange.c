@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/exchange.h"
 
+#include "client/call.h"
 #include "client/client.h"
 #include "client/loan.h"
 #include "client/message.h"
@@ -9,26 +10,50 @@
 
 #include <errno.h>
 
+/* One in so many of the questions that may be open is left to those who wait for their answer. */
+#define RESERVED_SHARE 16
+
+bool fipc_question_may_be_open(const struct fipc_client *client,
+                               const struct fipc_question *question)
+{
+    uint32_t calls_max = client->connection->calls_max;
+
+    if (question->header.kind != FIPC_KIND_REQUEST && question->header.kind != FIPC_KIND_CONTROL)
+        return true;
+    return client->pending.count <
+           (question->no_wait ? calls_max - calls_max / RESERVED_SHARE : calls_max);
+}
+
+bool fipc_wait_may_be_open(const struct fipc_client *client)
+{
+    return client->connection == NULL || client->pending.count < client->connection->calls_max / 2;
+}
+
+bool fipc_question_has_room(const struct fipc_client *client, const struct fipc_question *question)
+{
+    return fipc_question_may_be_open(client, question) &&
+           fipc_producer_has_room(&client->connection->channel.out, question->size) != 0;
+}
+
 struct room {
     const struct fipc_client *client;
-    struct fipc_connection *connection;
-    size_t size;
+    const struct fipc_connection *connection;
+    const struct fipc_question *question;
 };
 
-/* Also where the answer is that there will never be any. */
 static bool room_is_there(void *arg)
 {
     const struct room *room = arg;
 
     return room->client->connection != room->connection ||
-           fipc_producer_has_room(&room->connection->channel.out, room->size) != 0;
+           fipc_question_has_room(room->client, room->question);
 }
 
 /* Return: 0 try again; FIPC_NOT_SENT; -ETIMEDOUT */
 static int wait_for_room(struct fipc_client *client, struct fipc_question *question)
 {
     struct fipc_connection *connection = client->connection;
-    struct room room = {.client = client, .connection = connection, .size = question->size};
+    struct room room = {client, connection, question};
     struct fipc_waiter waiter = {.ready = room_is_there, .arg = &room, .wants_room = true};
     bool same;
     int r;
@@ -39,20 +64,19 @@ static int wait_for_room(struct fipc_client *client, struct fipc_question *quest
     fipc_connection_release(connection, &connection->n_users);
     if (r < 0)
         return r;
-    if (question->header.remaining_ns != 0) {
-        uint64_t now_ns = fipc_now_ns();
-
-        question->header.remaining_ns =
-            question->deadline_ns > now_ns ? question->deadline_ns - now_ns : 1;
-    }
+    if (question->header.remaining_ns != 0)
+        question->header.remaining_ns = fipc_remaining_ns(question->deadline_ns, fipc_now_ns());
     return same ? 0 : FIPC_NOT_SENT;
 }
 
-static int put(struct fipc_connection *connection, const struct fipc_question *question)
+static int put(const struct fipc_client *client, const struct fipc_question *question)
 {
+    struct fipc_connection *connection = client->connection;
     struct fipc_message *loan = question->loan;
     const void *payload = question->payload;
 
+    if (!fipc_question_may_be_open(client, question))
+        return -EAGAIN;
     if (loan != NULL) {
         if (fipc_loan_is_in_place(loan, connection)) {
             fipc_loan_commit(loan, &question->header);
@@ -64,12 +88,11 @@ static int put(struct fipc_connection *connection, const struct fipc_question *q
     return fipc_producer_send(&connection->channel.out, &question->header, payload, question->size);
 }
 
-/* Return: as fipc_exchange() */
-static int send_question(struct fipc_client *client, struct fipc_question *question)
+int fipc_question_send(struct fipc_client *client, struct fipc_question *question)
 {
     int r;
 
-    while ((r = put(client->connection, question)) == -EAGAIN && !question->no_wait) {
+    while ((r = put(client, question)) == -EAGAIN && !question->no_wait) {
         r = wait_for_room(client, question);
         if (r < 0)
             return r;
@@ -100,15 +123,19 @@ int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
     answer->loan = question->loan;
     answer->done = false;
     answer->reply = NULL;
-    r = send_question(client, question);
+    answer->fd = -1;
+    r = fipc_question_send(client, question);
     if (r < 0)
         return r;
     answer->sent_until = client->connection->channel.out.tail;
     fipc_pending_add(&client->pending, answer);
     r = fipc_baton_wait(client, &waiter, question->deadline_ns);
-    if (!answer->done)
-        fipc_pending_remove(&client->pending, answer); /* it may still come: nobody asks any more */
-    else if (answer->status == FIPC_NOT_SENT)
+    if (!answer->done) { /* it may still come: nobody asks any more */
+        fipc_pending_remove(&client->pending, answer);
+        fipc_backlog_cancel(client, answer->id);
+        fipc_backlog_go_on(client);
+    } else if (answer->status == FIPC_NOT_SENT) {
         return FIPC_NOT_SENT;
+    }
     return r;
 }

@@ -132,9 +132,6 @@ static int lane_hear(struct fipc_greeting *greeting)
 
     r = fipc_lane_receive(greeting->lane_fd, greeting->packet, greeting->packet_size, &size,
                           &greeting->fds);
-    if (r == -EPIPE) /* a reset is told before what had been sent, and once: look behind it */
-        r = fipc_lane_receive(greeting->lane_fd, greeting->packet, greeting->packet_size, &size,
-                              &greeting->fds);
     switch (r) {
     case 0:
         break;
@@ -196,22 +193,29 @@ static bool lane_is_read(int lane_fd)
     return ioctl(lane_fd, SIOCOUTQ, &unread) == 0 && unread == 0;
 }
 
-/* Return: 0 something came; -ETIMEDOUT; -ECONNREFUSED no WELCOME in time */
+/* Return: 0 something came; -ETIMEDOUT; -ECONNREFUSED no WELCOME in time, or a broker that hangs
+ * and does not know of the call */
 static int lane_wait_answer(const struct fipc_greeting *greeting)
 {
-    int r;
+    int r = lane_wait(greeting->lane_fd, greeting->connect_deadline_ns);
 
-    if (!is_oneshot(greeting))
-        return lane_wait(greeting->lane_fd, greeting->connect_deadline_ns) < 0 ? -ECONNREFUSED : 0;
-    if (greeting->deadline_ns != FIPC_NEVER)
-        return lane_wait(greeting->lane_fd, greeting->deadline_ns);
-    /* the broker's longest: but a broker that hangs does not know of this call */
-    r = lane_wait(greeting->lane_fd, greeting->connect_deadline_ns);
-    return r < 0 && lane_is_read(greeting->lane_fd) ? lane_wait(greeting->lane_fd, FIPC_NEVER) : r;
+    if (r < 0 && (!is_oneshot(greeting) || !lane_is_read(greeting->lane_fd)))
+        return -ECONNREFUSED;
+    return r < 0 ? lane_wait(greeting->lane_fd, greeting->deadline_ns) : 0;
+}
+
+/* Whether the broker closed the lane without reading what was sent: the kernel says so, once. */
+static bool lane_was_refused(int lane_fd)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    return getsockopt(lane_fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNRESET;
 }
 
 static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
+    bool was_refused;
     int r;
 
     r = lane_connect(greeting);
@@ -223,9 +227,10 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     r = lane_wait_answer(greeting);
     if (r < 0)
         return r;
+    was_refused = lane_was_refused(greeting->lane_fd);
     r = lane_hear(greeting);
     if (r == -EPIPE)
-        return is_oneshot(greeting) ? -ECONNRESET : -EAGAIN;
+        return is_oneshot(greeting) && !was_refused ? -ECONNRESET : -EAGAIN;
     return r < 0 ? r : judge_answer(greeting, ret_retry_ms);
 }
 

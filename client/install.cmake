@@ -17,6 +17,15 @@ install(
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fipc
     COMPONENT development
 )
+install(
+    FILES
+        examples/async_libev.c
+        examples/async_poll.c
+        examples/async_sd_event.c
+        examples/kv_store.c
+    DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+    COMPONENT development
+)
 
 install(
     EXPORT fipc-client

@@ -155,10 +155,10 @@ void fipc_message_recycle(struct fipc_message *message)
 
 /* ---- what users see ---- */
 
-/* A child of fork(2) has no ring. */
+/* A child of fork(2) has no ring, and may not tell a loan there from one in a buffer. */
 static bool has_data(const struct fipc_message *message)
 {
-    return message != NULL && (message->connection == NULL || fipc_process_made(message->epoch));
+    return message != NULL && (message->client == NULL || fipc_process_made(message->epoch));
 }
 
 FIPC_PUBLIC const void *fipc_data(const fipc_message *message)

@@ -8,6 +8,7 @@
 struct fipc_name {
     struct fipc_name *next; /* fipc_names.buckets */
     uint32_t target;
+    bool is_full; /* its queue was, the last time */
     size_t bytes;
     char text[];
 };
@@ -22,10 +23,9 @@ static size_t bucket_of(const char *name, size_t name_bytes)
     return hash % FIPC_NAMES_BUCKETS;
 }
 
-static const struct fipc_name *find(const struct fipc_names *names, const char *name,
-                                    size_t name_bytes)
+static struct fipc_name *find(const struct fipc_names *names, const char *name, size_t name_bytes)
 {
-    const struct fipc_name *known = names->buckets[bucket_of(name, name_bytes)];
+    struct fipc_name *known = names->buckets[bucket_of(name, name_bytes)];
 
     while (known != NULL &&
            (known->bytes != name_bytes || memcmp(known->text, name, name_bytes) != 0))
@@ -34,28 +34,66 @@ static const struct fipc_name *find(const struct fipc_names *names, const char *
 }
 
 bool fipc_names_find(const struct fipc_names *names, const char *name, size_t name_bytes,
-                     uint32_t *ret_target)
+                     uint32_t *ret_target, bool *ret_full)
 {
     const struct fipc_name *known = find(names, name, name_bytes);
 
     if (known == NULL)
         return false;
     *ret_target = known->target;
+    *ret_full = known->is_full;
     return true;
+}
+
+bool fipc_names_is_full(const struct fipc_names *names, const char *name, size_t name_bytes)
+{
+    const struct fipc_name *known = find(names, name, name_bytes);
+
+    return known != NULL && known->is_full;
+}
+
+void fipc_names_set_full(struct fipc_names *names, uint32_t target, bool is_full)
+{
+    for (size_t i = 0; i < FIPC_NAMES_BUCKETS; i++) {
+        for (struct fipc_name *known = names->buckets[i]; known != NULL; known = known->next) {
+            if (known->target == target)
+                known->is_full = is_full;
+        }
+    }
+}
+
+static void name_remove(struct fipc_names *names, struct fipc_name *known)
+{
+    struct fipc_name **link = &names->buckets[bucket_of(known->text, known->bytes)];
+
+    while (*link != known)
+        link = &(*link)->next;
+    *link = known->next;
+    free(known);
+}
+
+void fipc_names_forget(struct fipc_names *names, const char *name, size_t name_bytes,
+                       uint32_t target)
+{
+    struct fipc_name *known = find(names, name, name_bytes);
+
+    if (known != NULL && known->target == target)
+        name_remove(names, known);
 }
 
 void fipc_names_add(struct fipc_names *names, const char *name, size_t name_bytes, uint32_t target)
 {
     struct fipc_name **bucket = &names->buckets[bucket_of(name, name_bytes)];
-    struct fipc_name *added;
+    struct fipc_name *known = find(names, name, name_bytes), *added;
 
-    if (find(names, name, name_bytes) != NULL)
-        return; /* another thread was faster */
+    if (known != NULL)
+        name_remove(names, known);
     added = malloc(sizeof(*added) + name_bytes);
     if (added == NULL)
         return;
     added->next = *bucket;
     added->target = target;
+    added->is_full = false;
     added->bytes = name_bytes;
     memcpy(added->text, name, name_bytes);
     *bucket = added;

@@ -16,9 +16,17 @@ struct fipc_names {
     struct fipc_name *buckets[FIPC_NAMES_BUCKETS];
 };
 
-/* Return: whether the name, which is not terminated, is known */
+/* Return: whether the name, which is not terminated, is known; @ret_full as fipc_names_is_full() */
 bool fipc_names_find(const struct fipc_names *names, const char *name, size_t name_bytes,
-                     uint32_t *ret_target);
+                     uint32_t *ret_target, bool *ret_full);
+
+/* Whether the service's queue was full the last time, and no ROOM came since. */
+bool fipc_names_is_full(const struct fipc_names *names, const char *name, size_t name_bytes);
+void fipc_names_set_full(struct fipc_names *names, uint32_t target, bool is_full);
+
+/* The number is none any more. It may have been replaced by another one since. */
+void fipc_names_forget(struct fipc_names *names, const char *name, size_t name_bytes,
+                       uint32_t target);
 
 /* Remembers a name. Without memory it stays unknown. */
 void fipc_names_add(struct fipc_names *names, const char *name, size_t name_bytes, uint32_t target);

@@ -82,8 +82,10 @@ static int call_in_greeting(const struct fipc_settings *settings, const struct f
     };
     int r;
 
-    if (getrandom(&greeting.hello.hello.id, sizeof(greeting.hello.hello.id), 0) < 0)
-        return -errno;
+    while (getrandom(&greeting.hello.hello.id, sizeof(greeting.hello.hello.id), 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
     greeting.hello.hello.id |= 1; /* 0 is no id */
     r = fipc_greet(&greeting);
     if (r == 0)

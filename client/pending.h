@@ -12,21 +12,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fipc_client;
 struct fipc_message;
 struct fipc_waiter;
 
-/* One question; lives where its asker waits. */
+/* One question; lives where its asker keeps it until it is done. */
 struct fipc_pending {
     uint64_t id;
     struct fipc_pending *next;  /* fipc_pending_table.buckets */
     uint64_t sent_until;        /* the tail of the ring right after the question */
     struct fipc_message *loan;  /* the question, if it was one; NULL: its asker keeps it */
-    struct fipc_waiter *waiter; /* woken when it is done */
+    struct fipc_waiter *waiter; /* woken when it is done; NULL: on_done() is called */
+    /* Under the client's lock. What it asks for again goes on the next connection. */
+    void (*on_done)(struct fipc_client *client, struct fipc_pending *pending);
+    void *on_done_arg;
     uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
     bool keeps_payload;         /* whether the answer's payload is wanted */
+    uint32_t asked;             /* the target of the question */
+    bool is_idempotent;         /* may be asked again if it is unknown what became of it */
+    bool no_wait;               /* nobody is told of room if there is none for it */
     bool done;                  /* it has left the table; what follows is the answer: */
     int status;                 /* 0 or a negative errno */
-    uint32_t target;            /* of OPENED */
+    uint16_t reply_flags;       /* enum fipc_reply_flag */
+    uint32_t target;            /* of OPENED, SERVED, WAITED */
+    int fd;                     /* of ANNOUNCE, owned; -1: none */
     struct fipc_message *reply; /* owned; NULL where the payload was not wanted, or on an error */
 };
 

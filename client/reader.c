@@ -10,8 +10,13 @@
 #include "client/exchange.h"
 #include "client/loan.h"
 #include "client/message.h"
+#include "client/pollable.h"
+#include "client/request.h"
+#include "client/serving.h"
 #include "common/clock.h"
 #include "common/control.h"
+#include "common/fd.h"
+#include "common/lane.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,7 +37,10 @@ static void complete(struct fipc_client *client, struct fipc_pending *pending, i
 {
     pending->status = status;
     pending->done = true;
-    fipc_baton_finish(&client->baton, pending->waiter);
+    if (pending->waiter != NULL)
+        fipc_baton_finish(&client->baton, pending->waiter);
+    else
+        pending->on_done(client, pending);
 }
 
 /* Return: 0; -ENOMEM */
@@ -47,20 +55,80 @@ static int keep_payload(const struct fipc_client *client, struct fipc_pending *p
     return 0;
 }
 
+static int status_of(const struct fipc_header *header)
+{
+    return header->status <= 0 && header->status >= -FIPC_ERROR_MAX ? header->status : -EPROTO;
+}
+
+/* Whether the service had no room: ROOM follows, perhaps at once. */
+static bool says_full(const struct fipc_header *header, const struct fipc_pending *pending)
+{
+    return header->kind == FIPC_KIND_REPLY && header->status == -EAGAIN &&
+           (header->flags & FIPC_REPLY_NOT_DELIVERED) != 0 && !pending->no_wait;
+}
+
 /* An answer to nothing is dropped: its asker may have given up. */
 static void take_answer(struct fipc_client *client, const struct fipc_header *header,
                         const void *payload)
 {
     struct fipc_pending *pending = fipc_pending_find(&client->pending, header->id);
-    int status = header->status <= 0 ? header->status : -EPROTO;
+    int status = status_of(header);
 
     if (pending == NULL || pending->answer_kind != header->kind)
         return;
     fipc_pending_remove(&client->pending, pending);
     pending->target = header->target;
+    pending->reply_flags = header->flags;
+    if (says_full(header, pending))
+        fipc_names_set_full(&client->names, pending->asked, true);
     if (status == 0 && pending->keeps_payload)
         status = keep_payload(client, pending, payload, fipc_payload_size(header));
     complete(client, pending, status);
+}
+
+/* The fd that was announced lies in the lane, perhaps behind wake-up bytes. Return: 0; -EBADMSG */
+static int receive_fd(struct fipc_client *client, uint64_t id, int *ret_fd)
+{
+    struct fipc_lane_fds fds;
+    unsigned char packet[CONTROL_BYTES_MAX];
+    struct fipc_control control;
+    size_t size;
+    int r;
+
+    do {
+        r = fipc_lane_receive(client->connection->lane_fd, packet, sizeof(packet), &size, &fds);
+        if (r == 0 && fds.count == 0 && size == 1)
+            continue;
+        if (r == 0 && fipc_control_decode(packet, size, &control) == 0 &&
+            control.type == FIPC_CONTROL_FDS && control.announce.id == id && fds.count == 1) {
+            *ret_fd = fds.fds[0];
+            return 0;
+        }
+        fipc_lane_fds_close(&fds);
+        r = -EBADMSG;
+    } while (r == 0);
+    return r;
+}
+
+/* Return: 0; -EBADMSG */
+static int take_announced(struct fipc_client *client, const struct fipc_header *header,
+                          const struct fipc_announce *announce)
+{
+    struct fipc_pending *pending = fipc_pending_find(&client->pending, header->id);
+    int fd = -1;
+
+    if (announce->n_fds > 1)
+        return -EBADMSG;
+    if (announce->n_fds == 1 && receive_fd(client, announce->id, &fd) < 0)
+        return -EBADMSG;
+    if (pending == NULL || pending->answer_kind != FIPC_KIND_CONTROL) {
+        (void)fd_close(fd);
+        return 0;
+    }
+    fipc_pending_remove(&client->pending, pending);
+    pending->fd = fd;
+    complete(client, pending, status_of(header));
+    return 0;
 }
 
 /* Return: 0; -EBADMSG; -ECONNRESET the broker closes the connection */
@@ -81,6 +149,16 @@ static int take_control(struct fipc_client *client, const struct fipc_header *he
         if (control.opened.path != FIPC_PATH_RELAY)
             return -EBADMSG;
         take_answer(client, header, payload);
+        return 0;
+    case FIPC_CONTROL_SERVED:
+    case FIPC_CONTROL_WAITED:
+        take_answer(client, header, payload);
+        return 0;
+    case FIPC_CONTROL_ANNOUNCE:
+        return take_announced(client, header, &control.announce);
+    case FIPC_CONTROL_ROOM:
+        fipc_names_set_full(&client->names, header->target, false);
+        (void)fipc_baton_wake_ready(&client->baton);
         return 0;
     case FIPC_CONTROL_GOODBYE:
         return -ECONNRESET;
@@ -107,6 +185,12 @@ static int take_record(struct fipc_client *client, struct fipc_consumer *in)
     case FIPC_KIND_CONTROL:
         r = take_control(client, &header, payload);
         break;
+    case FIPC_KIND_REQUEST:
+        r = fipc_request_take(client, &header, payload);
+        break;
+    case FIPC_KIND_CANCEL:
+        fipc_request_cancel(client, &header);
+        break;
     default:
         r = -EBADMSG;
         break;
@@ -115,11 +199,12 @@ static int take_record(struct fipc_client *client, struct fipc_consumer *in)
     return r;
 }
 
-/* Takes a batch. Return: 0 there may be more; -EAGAIN that was all; -ECONNRESET, -EPROTO the
- * connection was lost by it */
+/* Takes a batch. Return: 0 there may be more; -EAGAIN that was all; -EPIPE the connection was lost
+ * by it */
 static int take_records(struct fipc_client *client)
 {
-    struct fipc_channel *channel = &client->connection->channel;
+    struct fipc_connection *connection = client->connection;
+    struct fipc_channel *channel = &connection->channel;
     int r = 0;
 
     for (int n = 0; n < BATCH && r == 0; n++)
@@ -127,11 +212,12 @@ static int take_records(struct fipc_client *client)
     if ((r == 0 || r == -EAGAIN) && fipc_consumer_left_room(&channel->in) &&
         fipc_channel_ring(channel, FIPC_NEWS_ROOM) == -EBADMSG)
         r = -EBADMSG;
-    if (r == 0 || r == -EAGAIN)
-        return r;
-    r = r == -EBADMSG ? -EPROTO : r;
-    fipc_reader_lose(client, r);
-    return r;
+    if (r != 0 && r != -EAGAIN) {
+        fipc_reader_lose(client, r == -EBADMSG ? -EPROTO : r);
+        return -EPIPE;
+    }
+    fipc_backlog_go_on(client); /* what was taken may be what others waited for */
+    return client->connection == connection ? r : -EPIPE;
 }
 
 /* The broker hung up: what it said before that still counts. */
@@ -151,7 +237,9 @@ static void end_hung_up(struct fipc_client *client)
 static int outcome_of(const struct fipc_connection *connection, const struct fipc_pending *pending,
                       int error)
 {
-    if (error != -ECONNRESET ||
+    if (error != -ECONNRESET)
+        return error;
+    if (!pending->is_idempotent &&
         fipc_producer_was_taken(&connection->channel.out, pending->sent_until))
         return error;
     if (pending->loan != NULL)
@@ -165,7 +253,10 @@ void fipc_reader_lose(struct fipc_client *client, int error)
     struct fipc_pending *pending = fipc_pending_take_all(&client->pending);
 
     client->connection = NULL;
+    fipc_backlog_lost(&client->backlog);
+    fipc_pollable_unwatch(client, connection);
     fipc_names_clear(&client->names);
+    fipc_serving_lost(client);
     while (pending != NULL) {
         struct fipc_pending *next = pending->next;
 
@@ -174,6 +265,8 @@ void fipc_reader_lose(struct fipc_client *client, int error)
     }
     (void)fipc_baton_wake_ready(&client->baton);
     fipc_baton_kick(&client->baton);
+    fipc_pollable_signal(
+        client); /* the lane, which is closed, tells a poll loop nothing any more */
     fipc_connection_release(connection, &connection->n_users);
 }
 
@@ -190,11 +283,26 @@ static bool spin(struct fipc_spin *spin, const struct fipc_consumer *in, uint64_
     return hit;
 }
 
+/* Whether somebody waits for room in the outgoing ring. */
+static bool wants_room(const struct fipc_client *client)
+{
+    return client->baton.n_want_room > 0 || fipc_backlog_wants_room(client);
+}
+
+/* Return: whether anybody could use the room that there is */
+static bool use_room(struct fipc_client *client)
+{
+    bool has_room = fipc_backlog_has_room(client);
+
+    if (has_room)
+        fipc_backlog_go_on(client);
+    return (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton)) || has_room;
+}
+
 /* The second look, after the end word was set: see common/bell.h. */
 static bool anything_new(struct fipc_client *client, const struct fipc_connection *connection)
 {
-    return fipc_consumer_has_news(&connection->channel.in) ||
-           (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton));
+    return fipc_consumer_has_news(&connection->channel.in) || use_room(client);
 }
 
 /* Return: whether the broker hung up */
@@ -208,7 +316,7 @@ static bool sleep_a_slice(struct fipc_client *client, struct fipc_connection *co
     bool lost = false;
 
     baton->asleep_on = own;
-    baton->asleep_for_room = baton->n_want_room > 0;
+    baton->asleep_for_room = wants_room(client);
     if (baton->asleep_for_room)
         word |= FIPC_END_ROOM;
     fipc_end_arm(own, word);
@@ -235,7 +343,7 @@ static int wait_for_news(struct fipc_client *client, struct fipc_connection *con
 
     if (now_ns >= deadline_ns)
         return -ETIMEDOUT;
-    if (client->baton.n_want_room == 0) { /* room is not seen by spinning */
+    if (!wants_room(client)) { /* room is not seen by spinning */
         (void)pthread_mutex_unlock(&client->lock);
         hit = spin(&client->baton.spin, &connection->channel.in, now_ns);
         (void)pthread_mutex_lock(&client->lock);
@@ -262,8 +370,7 @@ int fipc_reader_read(struct fipc_client *client, uint64_t deadline_ns)
             (void)take_records(client);
     }
     fipc_connection_release(connection, &connection->n_users);
-    if (client->baton.n_want_room > 0)
-        (void)fipc_baton_wake_ready(&client->baton);
+    (void)use_room(client);
     return r == -ETIMEDOUT ? r : 0;
 }
 
@@ -275,11 +382,15 @@ int fipc_reader_open(struct fipc_client *client, uint64_t deadline_ns)
     (void)pthread_mutex_unlock(&client->lock);
     r = fipc_connection_open(&client->settings, deadline_ns, &connection);
     (void)pthread_mutex_lock(&client->lock);
+    client->connect_error = r;
     if (r < 0)
         return r;
     client->connection = connection;
+    client->n_connections++;
+    fipc_pollable_watch(client);
     client->handler_ms = connection->handler_ms;
     client->request_ring_bytes = connection->channel.region.request_ring_bytes;
+    fipc_backlog_go_on(client);
     (void)fipc_baton_wake_ready(&client->baton);
     return 0;
 }

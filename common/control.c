@@ -57,6 +57,7 @@ static const struct control_form forms[] = {
     [FIPC_CONTROL_GOODBYE] = PLAIN("goodbye", fipc_farewell),
     [FIPC_CONTROL_RESUME] = WITH_DATA("resume", fipc_resume, FIPC_ONESHOT_REPLY_BYTES_MAX),
     [FIPC_CONTROL_RESUMED] = PLAIN("resumed", fipc_nothing),
+    [FIPC_CONTROL_PIDFD] = PLAIN("pidfd", fipc_nothing),
 };
 
 static const struct control_form *form_of(unsigned type)

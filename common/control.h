@@ -24,6 +24,8 @@
  * counts the whole packet; `reserved` is zero. An unknown type, a size that is not exactly what
  * type and counts say, or another version is refused with a reason.
  */
+#include "common/name.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +33,6 @@
 #define FIPC_CONTROL_MAGIC UINT32_C(0x63706966) /* "fipc" */
 #define FIPC_CONTROL_VERSION 1
 
-#define FIPC_NAME_BYTES_MAX 255u          /* of a service's name, without a terminating zero */
 #define FIPC_ONESHOT_DATA_BYTES_MAX 4096u /* of a request inside HELLO */
 #define FIPC_ONESHOT_REPLY_BYTES_MAX                                                               \
     32736u /* of a reply inside ONESHOT_REPLY: as much as a default ring carries */
@@ -62,6 +63,7 @@ enum fipc_control_type {
     FIPC_CONTROL_GOODBYE = 26,
     FIPC_CONTROL_RESUME = 27,
     FIPC_CONTROL_RESUMED = 28,
+    FIPC_CONTROL_PIDFD = 29,
 };
 
 /* Why a client was refused, or a slot closed. */
@@ -123,6 +125,8 @@ struct fipc_welcome {
     uint32_t handler_ms; /* a call's longest life */
     uint32_t idle_ms;    /* a session without calls is closed after this; 0: never */
     uint64_t large_bytes_max;
+    uint32_t calls_max; /* that a session may have open, waits included: no more are taken */
+    uint32_t reserved;
 };
 
 /* The body of REFUSED and GOODBYE. */
@@ -142,7 +146,8 @@ enum fipc_path {
     FIPC_PATH_DIRECT = 1, /* an ANNOUNCE with the channel's fds follows */
 };
 
-/* The body of OPEN and WAIT: the service's name follows. */
+/* The body of OPEN and WAIT: the service's name follows. OPEN is answered at once, WAIT when
+ * somebody serves the name, or after the remaining time in the record's header. */
 struct fipc_named {
     uint32_t name_bytes;
     uint32_t reserved;
@@ -155,8 +160,10 @@ struct fipc_opened {
 
 struct fipc_serve {
     uint32_t name_bytes;  /* the service's name follows */
-    uint32_t concurrency; /* messages that this worker takes at once */
+    uint32_t concurrency; /* messages that this worker takes at once; 0: one */
 };
+
+#define FIPC_CONCURRENCY_MAX 4096u /* more is taken for this */
 
 /* To the broker: make a memfd of this size. From the broker: it was made, and an ANNOUNCE follows.
  */
@@ -164,7 +171,8 @@ struct fipc_large {
     uint64_t bytes;
 };
 
-/* A packet of type FDS with the same id was sent on the lane before this record. */
+/* A packet of type FDS with the same id was sent on the lane before this record. The record's
+ * header has the id of the question and a status: on an error there are no fds, and no packet. */
 struct fipc_announce {
     uint64_t id;
     uint32_t n_fds;
@@ -186,14 +194,16 @@ struct fipc_resume {
     uint32_t data_bytes;
 };
 
-/* SERVED, WAITED, ROOM, RESUMED: all is in the record's header. */
+/* All is in the record's header. SERVED, WAITED: the target. ROOM: a service that had no room has
+ * some again. PIDFD asks for the pidfd of whoever sent the request with this delivery number, as
+ * target; an ANNOUNCE answers. RESUMED. */
 struct fipc_nothing {
     uint64_t reserved;
 };
 
 static_assert(sizeof(struct fipc_control_header) == 16, "the wire's control header is 16 bytes");
 static_assert(sizeof(struct fipc_hello) == 48, "the wire's HELLO is 48 bytes");
-static_assert(sizeof(struct fipc_welcome) == 40, "the wire's WELCOME is 40 bytes");
+static_assert(sizeof(struct fipc_welcome) == 48, "the wire's WELCOME is 48 bytes");
 static_assert(sizeof(struct fipc_farewell) == 8 && sizeof(struct fipc_oneshot_reply) == 16 &&
                   sizeof(struct fipc_named) == 8 && sizeof(struct fipc_opened) == 8 &&
                   sizeof(struct fipc_serve) == 8 && sizeof(struct fipc_large) == 8 &&

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/hot_set.h"
 
+#include "common/clock.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+void fipc_hot_group_init(struct fipc_hot_group *group)
+{
+    TAILQ_INIT(&group->members);
+    group->count = 0;
+}
 
 int fipc_hot_set_init(struct fipc_hot_set *set, size_t capacity, const struct fipc_hot_set_ops *ops,
                       void *owner)
 {
     *set = (struct fipc_hot_set){.ops = ops, .owner = owner, .capacity = capacity};
+    TAILQ_INIT(&set->groups);
+    set->members = calloc(capacity, sizeof(*set->members));
     set->hot = calloc(capacity, sizeof(*set->hot));
-    set->place = calloc(capacity, sizeof(*set->place));
-    if (set->hot == NULL || set->place == NULL) {
+    if (set->members == NULL || set->hot == NULL) {
         fipc_hot_set_deinit(set);
         return -ENOMEM;
     }
@@ -19,56 +29,115 @@ int fipc_hot_set_init(struct fipc_hot_set *set, size_t capacity, const struct fi
 
 void fipc_hot_set_deinit(struct fipc_hot_set *set)
 {
+    free(set->members);
     free(set->hot);
-    free(set->place);
-    *set = (struct fipc_hot_set){.hot = NULL};
+    *set = (struct fipc_hot_set){.members = NULL};
 }
 
-void fipc_hot_set_add(struct fipc_hot_set *set, uint32_t member, uint64_t now_ns)
+/* ---- in and out ---- */
+
+static void group_join(struct fipc_hot_set *set, struct fipc_hot_group *group,
+                       struct fipc_hot_member *hot)
 {
+    hot->group = group;
+    TAILQ_INSERT_TAIL(&group->members, hot, in_group);
+    if (group->count++ == 0) {
+        TAILQ_INSERT_TAIL(&set->groups, group, in_set);
+        set->n_groups++;
+    }
+}
+
+static void group_leave(struct fipc_hot_set *set, struct fipc_hot_member *hot)
+{
+    struct fipc_hot_group *group = hot->group;
+
+    TAILQ_REMOVE(&group->members, hot, in_group);
+    hot->group = NULL;
+    if (--group->count > 0)
+        return;
+    TAILQ_REMOVE(&set->groups, group, in_set);
+    set->n_groups--;
+    if (set->serving == group)
+        set->serving = NULL;
+}
+
+void fipc_hot_set_add(struct fipc_hot_set *set, struct fipc_hot_group *group, uint32_t member,
+                      uint64_t now_ns)
+{
+    struct fipc_hot_member *hot = &set->members[member];
     uint32_t asleep;
 
     assert(member < set->capacity);
-    if (set->place[member] == 0) {
+    assert(hot->group == NULL || hot->group == group);
+    if (hot->group == NULL) {
         (void)fipc_end_disarm(set->ops->end(set->owner, member, &asleep));
-        set->hot[set->count++].member = member;
-        set->place[member] = (uint32_t)set->count;
+        group_join(set, group, hot);
+        hot->place = set->count++;
+        set->hot[hot->place] = member;
     }
-    set->hot[set->place[member] - 1].served_ns = now_ns;
+    hot->served_ns = now_ns;
 }
 
 void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member)
 {
-    size_t place = set->place[member];
-    struct fipc_hot_member last;
+    struct fipc_hot_member *hot = &set->members[member];
+    uint32_t last;
 
-    if (place == 0)
+    if (hot->group == NULL)
         return;
+    group_leave(set, hot);
     last = set->hot[--set->count];
-    set->hot[place - 1] = last;
-    set->place[last.member] = (uint32_t)place;
-    set->place[member] = 0;
+    set->hot[hot->place] = last;
+    set->members[last].place = hot->place;
 }
 
-unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t now_ns)
+/* ---- a round ---- */
+
+/* Return: how much was done for one member, which goes behind the others of its group */
+static unsigned serve_next(struct fipc_hot_set *set, struct fipc_hot_group *group, uint64_t end_ns,
+                           uint64_t *now_ns)
+{
+    struct fipc_hot_member *hot = TAILQ_FIRST(&group->members);
+    unsigned done;
+
+    TAILQ_REMOVE(&group->members, hot, in_group);
+    TAILQ_INSERT_TAIL(&group->members, hot, in_group);
+    done = set->ops->serve(set->owner, (uint32_t)(hot - set->members), end_ns);
+    if (done > 0) {
+        *now_ns = fipc_now_ns();
+        hot->served_ns = *now_ns;
+    }
+    return done;
+}
+
+static unsigned serve_group(struct fipc_hot_set *set, struct fipc_hot_group *group,
+                            uint64_t slice_ns, uint64_t *now_ns)
+{
+    uint64_t end_ns = fipc_deadline_after(*now_ns, slice_ns);
+    unsigned work = 0;
+
+    set->serving = group;
+    for (size_t n = group->count; n > 0 && set->serving != NULL && *now_ns < end_ns; n--)
+        work += serve_next(set, group, end_ns, now_ns);
+    set->serving = NULL;
+    return work;
+}
+
+unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t *now_ns)
 {
     unsigned work = 0;
 
-    /* backwards, since removing moves the last member, which was served already, into the gap */
-    for (size_t i = set->count; i-- > 0;) {
-        uint32_t member;
-        unsigned done;
+    for (size_t n = set->n_groups; n > 0 && set->n_groups > 0; n--) {
+        struct fipc_hot_group *group = TAILQ_FIRST(&set->groups);
 
-        if (i >= set->count)
-            continue;
-        member = set->hot[i].member;
-        done = set->ops->serve(set->owner, member, now_ns);
-        if (done > 0 && set->place[member] != 0)
-            set->hot[set->place[member] - 1].served_ns = now_ns;
-        work += done;
+        TAILQ_REMOVE(&set->groups, group, in_set);
+        TAILQ_INSERT_TAIL(&set->groups, group, in_set);
+        work += serve_group(set, group, slice_ns, now_ns);
     }
     return work;
 }
+
+/* ---- cooling ---- */
 
 void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns)
 {
@@ -78,9 +147,9 @@ void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns)
         uint32_t asleep;
         struct fipc_end *end;
 
-        if (set->hot[i].served_ns >= before_ns)
+        if (set->members[set->hot[i]].served_ns >= before_ns)
             continue;
-        end = set->ops->end(set->owner, set->hot[i].member, &asleep);
+        end = set->ops->end(set->owner, set->hot[i], &asleep);
         fipc_end_set(end, asleep);
         any = true;
     }
@@ -88,15 +157,15 @@ void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns)
         return;
 
     fipc_end_fence();
+    /* backwards, since removing moves the last member, which was looked at already, into the gap */
     for (size_t i = set->count; i-- > 0;) {
-        struct fipc_hot_member *hot = &set->hot[i];
-        uint32_t asleep;
+        uint32_t asleep, member = set->hot[i];
 
-        if (hot->served_ns >= before_ns)
+        if (set->members[member].served_ns >= before_ns)
             continue;
-        if (set->ops->has_work(set->owner, hot->member))
-            (void)fipc_end_disarm(set->ops->end(set->owner, hot->member, &asleep));
+        if (set->ops->has_work(set->owner, member))
+            (void)fipc_end_disarm(set->ops->end(set->owner, member, &asleep));
         else
-            fipc_hot_set_remove(set, hot->member);
+            fipc_hot_set_remove(set, member);
     }
 }

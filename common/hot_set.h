@@ -5,37 +5,55 @@
 /*
  * The channels that are active now, out of many: their owner polls them and their peers need not
  * ring. All others are armed, and ring. A member is a small number that its owner gave, such as the
- * index of a slot.
+ * index of a slot. Members are in groups, such as those of one user: each group has the same slice
+ * of a round, however many members it has.
  */
 #include "common/bell.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct fipc_hot_set_ops {
-    /* Serves a member, at most its share of a turn. Return: how much was done. May add and remove
-     * members. */
-    unsigned (*serve)(void *owner, uint32_t member, uint64_t now_ns);
+    /* Serves a member, at most its share of a turn, and not much longer than until @end_ns. Return:
+     * how much was done. May add and remove members. */
+    unsigned (*serve)(void *owner, uint32_t member, uint64_t end_ns);
     /* Whether serving a member would do anything now. */
     bool (*has_work)(void *owner, uint32_t member);
     /* The end word of a member, and what it is to be while the member is asleep. */
     struct fipc_end *(*end)(void *owner, uint32_t member, uint32_t *ret_asleep);
 };
 
+struct fipc_hot_group;
+
 struct fipc_hot_member {
-    uint32_t member;
+    struct fipc_hot_group *group; /* NULL: it is not hot */
+    TAILQ_ENTRY(fipc_hot_member) in_group;
     uint64_t served_ns; /* when there was work last */
+    size_t place;       /* in fipc_hot_set.hot */
+};
+
+/* Lives where its owner keeps it, at least while one of its members is hot. */
+struct fipc_hot_group {
+    TAILQ_ENTRY(fipc_hot_group) in_set;                    /* while one of them is hot */
+    TAILQ_HEAD(fipc_hot_members, fipc_hot_member) members; /* the next one to be served first */
+    size_t count;
 };
 
 struct fipc_hot_set {
     const struct fipc_hot_set_ops *ops;
     void *owner;
-    struct fipc_hot_member *hot;
-    size_t count;
-    uint32_t *place; /* of each possible member in hot, plus one; 0: it is not hot */
+    struct fipc_hot_member *members; /* all that there can be */
     size_t capacity;
+    uint32_t *hot; /* the numbers of those that are */
+    size_t count;
+    TAILQ_HEAD(fipc_hot_groups, fipc_hot_group) groups; /* likewise */
+    size_t n_groups;
+    const struct fipc_hot_group *serving; /* NULL: none, or it has no hot member any more */
 };
+
+void fipc_hot_group_init(struct fipc_hot_group *group);
 
 /**
  * fipc_hot_set_init() - make an empty set
@@ -47,14 +65,22 @@ int fipc_hot_set_init(struct fipc_hot_set *set, size_t capacity, const struct fi
                       void *owner);
 void fipc_hot_set_deinit(struct fipc_hot_set *set);
 
-/* Takes a member in, awake from here on. It may be hot already. */
-void fipc_hot_set_add(struct fipc_hot_set *set, uint32_t member, uint64_t now_ns);
+/* Takes a member in, awake from here on. It may be hot already, in the same group. */
+void fipc_hot_set_add(struct fipc_hot_set *set, struct fipc_hot_group *group, uint32_t member,
+                      uint64_t now_ns);
 
 /* Forgets a member without touching its end. It need not be hot. */
 void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member);
 
-/* Serves each member once. Return: how much was done by all. */
-unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t now_ns);
+/**
+ * fipc_hot_set_serve() - have a round
+ * @slice_ns:  how long the members of one group are served; those that had no turn have it first in
+ *             the next round
+ * @now_ns:    when the round begins, and after it when the last work was done
+ *
+ * Serves each member once, while its group has time. Return: how much was done by all.
+ */
+unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t *now_ns);
 
 /**
  * fipc_hot_set_cool() - put to sleep the members that had no work since @before_ns

@@ -54,6 +54,27 @@ static void lane_collect_fds(struct msghdr *message, struct fipc_lane_fds *ret_f
     }
 }
 
+/* ECONNRESET is told once, before what the peer sent: it closed with packets of ours unread. */
+static ssize_t lane_recvmsg(int lane_fd, struct msghdr *message, int flags)
+{
+    ssize_t size;
+
+    do
+        size = recvmsg(lane_fd, message, MSG_DONTWAIT | flags);
+    while (size < 0 && (errno == EINTR || errno == ECONNRESET));
+    return size;
+}
+
+static int lane_take_size(const struct msghdr *message, ssize_t size, size_t *ret_size)
+{
+    if (message->msg_flags & MSG_TRUNC)
+        return -EMSGSIZE;
+    if (size == 0) /* end of file, or an empty packet, which no honest peer sends */
+        return -EPIPE;
+    *ret_size = (size_t)size;
+    return 0;
+}
+
 int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size,
                       struct fipc_lane_fds *ret_fds)
 {
@@ -71,22 +92,44 @@ int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret
     ssize_t size;
 
     ret_fds->count = 0;
-    /* ECONNRESET is told once, before what the peer sent: it closed with packets of ours unread */
-    do
-        size = recvmsg(lane_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (size < 0 && (errno == EINTR || errno == ECONNRESET));
+    size = lane_recvmsg(lane_fd, &message, MSG_CMSG_CLOEXEC);
     if (size < 0)
         return lane_error();
 
     lane_collect_fds(&message, ret_fds);
     if (message.msg_flags & MSG_CTRUNC)
         return -EBADMSG;
-    if (message.msg_flags & MSG_TRUNC)
-        return -EMSGSIZE;
-    if (size == 0) /* end of file, or an empty packet, which no honest peer sends */
-        return -EPIPE;
-    *ret_size = (size_t)size;
-    return 0;
+    return lane_take_size(&message, size, ret_size);
+}
+
+int fipc_lane_receive_plain(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size)
+{
+    struct iovec part = {.iov_base = buffer, .iov_len = buffer_size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t size = lane_recvmsg(lane_fd, &message, MSG_PEEK);
+
+    if (size < 0)
+        return lane_error();
+    if (message.msg_flags & MSG_CTRUNC) /* nothing but fds could be there to be cut off */
+        return -EPERM;
+    (void)lane_recvmsg(lane_fd, &(struct msghdr){.msg_iov = NULL}, 0);
+    return lane_take_size(&message, size, ret_size);
+}
+
+bool fipc_lane_finish(int lane_fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+    } sender;
+    struct msghdr message = {.msg_control = sender.bytes, .msg_controllen = sizeof(sender.bytes)};
+    const int yes = 1;
+
+    /* credentials come with every packet, even an empty one: the end has none */
+    if (shutdown(lane_fd, SHUT_RD) < 0 ||
+        setsockopt(lane_fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+        return false;
+    return lane_recvmsg(lane_fd, &message, MSG_PEEK) == 0 && message.msg_controllen == 0;
 }
 
 void fipc_lane_fds_close(struct fipc_lane_fds *fds)
@@ -98,7 +141,10 @@ void fipc_lane_fds_close(struct fipc_lane_fds *fds)
 bool fipc_lane_is_hung_up(int lane_fd)
 {
     struct pollfd lane = {.fd = lane_fd, .events = POLLRDHUP};
+    int r;
 
-    return poll(&lane, 1, 0) > 0 &&
-           (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    do
+        r = poll(&lane, 1, 0);
+    while (r < 0 && errno == EINTR);
+    return r > 0 && (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }

@@ -39,8 +39,27 @@ int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *f
 int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size,
                       struct fipc_lane_fds *ret_fds);
 
+/**
+ * fipc_lane_receive_plain() - receive one packet that must come without fds
+ *
+ * One with fds is left where it is: whoever takes a foreign fd has to close it, which can take as
+ * long as its sender likes.
+ *
+ * Return: as fipc_lane_receive(), but: -EPERM it brings fds, and stays unread
+ */
+int fipc_lane_receive_plain(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size);
+
 /* Closes all of them. */
 void fipc_lane_fds_close(struct fipc_lane_fds *fds);
+
+/**
+ * fipc_lane_finish() - take no more packets, and look whether closing the lane can block
+ *
+ * It can only while a packet with fds lies unread in it.
+ *
+ * Return: whether nothing lies unread in it
+ */
+bool fipc_lane_finish(int lane_fd);
 
 /* Whether the peer hung up; what it sent before may still be there. Makes one system call. */
 bool fipc_lane_is_hung_up(int lane_fd);

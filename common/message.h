@@ -11,6 +11,15 @@
  *      +--------+------+-------+--------+--------+----------------+----------------+
  *      |  size  | kind | flags | target | status |       id       |  remaining_ns  |  payload ...
  *      +--------+------+-------+--------+--------+----------------+----------------+
+ *
+ *      caller                      broker                          worker
+ *        | -- REQUEST ------------->  |                               |
+ *        |                            | -- REQUEST, fipc_delivery --> |
+ *        | -- CANCEL, if it likes --> | -- CANCEL, if it is due ----> |
+ *        |                            | <------------------- REPLY -- |
+ *        | <--------------- REPLY --  |                               |
+ *
+ * A worker's reply, and a cancel to it, have the number of the delivery as target.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -30,7 +39,7 @@ enum fipc_request_flag {
     FIPC_REQUEST_NO_REPLY = 1 << 0,     /* a post: nobody waits for a reply */
     FIPC_REQUEST_IDEMPOTENT = 1 << 1,   /* may be delivered again after a crash */
     FIPC_REQUEST_WAIT_SERVICE = 1 << 2, /* wait for somebody to serve the name */
-    FIPC_REQUEST_NO_WAIT = 1 << 3,      /* -EAGAIN instead of waiting in a service's queue */
+    FIPC_REQUEST_NO_WAIT = 1 << 3,      /* not to be told of room where there is none: -EAGAIN */
     FIPC_REQUEST_LARGE = 1 << 4,        /* the payload is in a memfd that was announced before */
 };
 
@@ -39,18 +48,38 @@ enum fipc_reply_flag {
     FIPC_REPLY_CAPPED =
         1 << 0, /* the caller asked for more time than handler_ms: it got that much */
     FIPC_REPLY_LARGE = 1 << 1, /* as FIPC_REQUEST_LARGE */
+    FIPC_REPLY_NOT_DELIVERED =
+        1 << 2, /* an error of the broker: nobody has seen the request. Of such errors -ESTALE
+                   means that the target is none any more, open the name again; -EAGAIN that the
+                   service's queue is full, a control record ROOM follows */
 };
+
+/* Before the payload of a request to a worker: who called, as the kernel told the broker. So many
+ * group ids follow, then the caller's payload. */
+struct fipc_delivery {
+    uint32_t number; /* goes back as the target of the reply */
+    uint32_t uid;
+    uint32_t gid;
+    int32_t pid;
+    uint32_t n_groups;
+    uint32_t reserved;
+};
+
+/* A status is 0 or a negative errno: MAX_ERRNO of the kernel. */
+#define FIPC_ERROR_MAX 4095
 
 struct fipc_header {
     uint32_t size;   /* of header and payload, in bytes */
     uint16_t kind;   /* enum fipc_kind */
     uint16_t flags;  /* by kind */
-    uint32_t target; /* request: number that OPENED gave to the service's name */
+    uint32_t target; /* request: number that OPENED, SERVED gave to the name; reply of a worker, and
+                        cancel to it: number of the delivery */
     int32_t status;  /* reply: 0 or a negative errno */
     uint64_t id; /* made by the caller's library, unguessable: who knows it may have the reply */
     uint64_t remaining_ns; /* request: time left to answer; 0: the broker's longest */
 };
 
+static_assert(sizeof(struct fipc_delivery) == 24, "the wire's delivery has no padding");
 static_assert(sizeof(struct fipc_header) == 32, "the wire's header is 32 bytes");
 static_assert(offsetof(struct fipc_header, kind) == 4 && offsetof(struct fipc_header, flags) == 6 &&
                   offsetof(struct fipc_header, target) == 8 &&

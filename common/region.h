@@ -16,9 +16,13 @@
  * so that the first messages of an end touch one single page: a page fault costs more than the call
  * that it serves.
  *
- *      control block:    0  tail of the request ring      256  end word of the client, its CLOSING
- * flag 64  head of the request ring      320  end word of the broker, its CLOSING flag 128  tail of
- * the reply ring        384  reserved, zero 192  head of the reply ring
+ *      control block:    0  tail of the request ring
+ *                       64  head of the request ring
+ *                      128  tail of the reply ring
+ *                      192  head of the reply ring
+ *                      256  end word of the client, its CLOSING flag
+ *                      320  end word of the broker, its CLOSING flag
+ *                      384  reserved, zero
  *
  * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME
  * names.

@@ -23,6 +23,8 @@ struct account *account_open(struct account_table *table, uid_t uid)
     if (account == NULL)
         return NULL;
     account->uid = uid;
+    TAILQ_INIT(&account->room_wishes);
+    fipc_hot_group_init(&account->hot);
     if (tsearch(account, &table->tree, compare_uids) == NULL) {
         free(account);
         return NULL;
@@ -32,8 +34,15 @@ struct account *account_open(struct account_table *table, uid_t uid)
 
 void account_settle(struct account_table *table, struct account *account)
 {
-    if (account->n_slots > 0 || account->n_waiting > 0)
+    if (account->n_slots > 0 || account->n_waiting > 0 || account->n_closing > 0 ||
+        account->n_names > 0 || toll_is_due(&account->toll))
         return;
     (void)tdelete(account, &table->tree, compare_uids);
     free(account);
+}
+
+void account_table_deinit(struct account_table *table)
+{
+    tdestroy(table->tree, free);
+    table->tree = NULL;
 }

@@ -3,6 +3,8 @@
 #define FIPC_DAEMON_ACCOUNT_H
 
 /* What each uid holds of the broker, so that no user can take it all. */
+#include "common/hot_set.h"
+#include "daemon/room_wish.h"
 #include "daemon/toll.h"
 
 #include <stdint.h>
@@ -11,9 +13,18 @@
 struct account {
     uid_t uid;
     uint32_t n_slots;
-    uint32_t n_waiting;    /* connections in the waiting room */
+    uint32_t n_waiting;  /* connections in the waiting room */
+    uint32_t n_closing;  /* lanes that are slow to close: daemon/closer.h */
+    uint32_t n_handlers; /* live, of its slots */
+    uint32_t n_queued;   /* of these: in the queues of services; likewise the next */
+    uint64_t queued_bytes;
+    struct room_wish_list room_wishes; /* of its slots */
+    uint32_t n_room_wishes;
+    uint32_t n_names;      /* that its slots were the first to serve, or to wait for */
+    uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint64_t region_bytes; /* of the channels of its slots */
     struct toll toll;
+    struct fipc_hot_group hot; /* its slots that are */
 };
 
 /* All uids that hold something. Empty: all zero. */
@@ -24,7 +35,11 @@ struct account_table {
 /* Return: the uid's account, a new one if it has none yet; NULL no memory. */
 struct account *account_open(struct account_table *table, uid_t uid);
 
-/* Forgets the account once its uid holds nothing: call after each decrease. */
+/* Forgets the account once its uid holds nothing and owes nothing: call after each decrease. One
+ * that owes something stays, at most until its uid has come again and left. */
 void account_settle(struct account_table *table, struct account *account);
+
+/* Forgets all of them. */
+void account_table_deinit(struct account_table *table);
 
 #endif

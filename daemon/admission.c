@@ -63,7 +63,7 @@ static uint32_t places_per_uid(const struct broker *broker)
 
 static bool slot_allowed(const struct broker *broker, const struct account *account)
 {
-    return account->n_slots < admission_slots_per_uid(broker);
+    return account->n_slots + account->n_closing < admission_slots_per_uid(broker);
 }
 
 /* A uid's regions may take what its sessions of the default size would, and one of the largest size
@@ -89,23 +89,9 @@ void admission_slot_ended(struct broker *broker, struct slot *slot)
 
 /* ---- refusing and seating ---- */
 
-/* Takes HELLO out of a socket that is about to be closed: with it unread the peer would see a
- * reset, not our answer. */
-static void discard_hello(struct broker *broker, int lane_fd)
-{
-    struct fipc_lane_fds fds;
-    char byte;
-    size_t size;
-
-    if (!listener_has_room_for_packet(broker))
-        return;
-    (void)fipc_lane_receive(lane_fd, &byte, sizeof(byte), &size, &fds);
-    closer_close_all(&broker->closer, &fds);
-}
-
-/* Says why there is no slot. @lane_fd is consumed. */
+/* Says why there is no slot. @lane_fd is consumed. @account: NULL: there is none */
 static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
-                   enum fipc_reason reason)
+                   struct account *account, enum fipc_reason reason)
 {
     struct fipc_control refused = {
         .type = FIPC_CONTROL_REFUSED,
@@ -116,8 +102,7 @@ static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
     broker->slots.n_refused[reason]++;
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
     (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
-    discard_hello(broker, lane_fd);
-    closer_close(&broker->closer, lane_fd);
+    closer_close(&broker->closer, lane_fd, account);
 }
 
 /* Gives a slot to a connection. Return: 0, @lane_fd is consumed; -EAGAIN there is none that its uid
@@ -236,7 +221,7 @@ static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum 
 {
     struct account *account = waiting->account;
 
-    refuse(broker, waiting_leave(broker, waiting), &waiting->peer, reason);
+    refuse(broker, waiting_leave(broker, waiting), &waiting->peer, account, reason);
     account_settle(&broker->admission.accounts, account);
 }
 
@@ -253,6 +238,7 @@ static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
 
     (void)timer;
     (void)revents;
+    (void)closer_settle(&broker->closer, &broker->admission.accounts);
     for (waiting = TAILQ_FIRST(&broker->admission.room); waiting != NULL; waiting = next) {
         next = TAILQ_NEXT(waiting, link);
         if (!waiting->has_said_hello)
@@ -269,7 +255,7 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
 
     if (waiting->lane_fd < 0 || waiting->generation != generation)
         return;
-    closer_close(&broker->closer, waiting_leave(broker, waiting));
+    closer_close(&broker->closer, waiting_leave(broker, waiting), account);
     account_settle(&broker->admission.accounts, account);
 }
 
@@ -290,12 +276,12 @@ void admission_admit(struct broker *broker, int lane_fd)
     int r;
 
     if (peer_of(lane_fd, &peer) < 0) {
-        closer_close(&broker->closer, lane_fd);
+        closer_close(&broker->closer, lane_fd, NULL);
         return;
     }
     account = account_open(&broker->admission.accounts, peer.uid);
     if (account == NULL) {
-        refuse(broker, lane_fd, &peer, FIPC_REASON_SHORT);
+        refuse(broker, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
         return;
     }
     /* who comes now does not overtake who waits already */
@@ -304,7 +290,8 @@ void admission_admit(struct broker *broker, int lane_fd)
         r = wait_for_slot(broker, lane_fd, &peer, account);
     if (r == 0)
         return;
-    refuse(broker, lane_fd, &peer, r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
+    refuse(broker, lane_fd, &peer, account,
+           r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
     account_settle(&broker->admission.accounts, account);
 }
 

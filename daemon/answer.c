@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
+#include "daemon/relay.h"
 #include "daemon/slot_close.h"
 
 #include <assert.h>
@@ -11,7 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct slot *slot_of(struct broker *broker, const struct handler *handler)
+/* One uid's share of all handlers: one in so many. */
+#define HANDLERS_SHARE 4
+/* Of one uid's replies that wait for room. */
+#define UNSENT_BYTES_MAX (UINT64_C(64) << 20)
+
+struct slot *answer_caller(struct broker *broker, const struct handler *handler)
 {
     struct slot *slot = slot_find(&broker->slots, handler->slot, handler->slot_generation);
 
@@ -23,10 +29,14 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
                              uint64_t remaining_ns)
 {
     uint64_t longest_ns = broker->config->timeouts.handler_ms * FIPC_NS_PER_MS;
-    struct handler *handler = handler_start(&broker->handlers, slot->index, slot->generation);
+    struct handler *handler;
 
+    if (slot->account->n_handlers == broker->handlers.count / HANDLERS_SHARE)
+        return NULL;
+    handler = handler_start(&broker->handlers, slot->index, slot->generation);
     if (handler == NULL)
         return NULL;
+    slot->account->n_handlers++;
     if (remaining_ns > longest_ns)
         handler->reply_flags |= FIPC_REPLY_CAPPED;
     if (remaining_ns == 0 || remaining_ns > longest_ns)
@@ -42,11 +52,34 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
 
 void answer_set_state(struct broker *broker, struct handler *handler, enum handler_state state)
 {
-    struct slot *slot = slot_of(broker, handler);
+    struct slot *slot = answer_caller(broker, handler);
 
     slot->n_handlers[handler->state]--;
     slot->n_handlers[state]++;
     handler_set_state(handler, state);
+}
+
+static void deadline_over(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+    struct handler *handler = timer->data;
+
+    (void)revents;
+    broker->loop.now_ns = fipc_now_ns();
+    if (broker->loop.now_ns >= handler->deadline_ns)
+        answer_error(broker, handler, -ETIMEDOUT);
+    else /* libev counts from when its turn began */
+        answer_set_deadline(broker, handler);
+}
+
+void answer_set_deadline(struct broker *broker, struct handler *handler)
+{
+    uint64_t now_ns = broker->loop.now_ns;
+    uint64_t span_ns = handler->deadline_ns > now_ns ? handler->deadline_ns - now_ns : 0;
+
+    ev_timer_init(&handler->timer, deadline_over, (double)span_ns / (double)FIPC_NS_PER_S, 0);
+    handler->timer.data = handler;
+    ev_timer_start(broker->loop.ev, &handler->timer);
 }
 
 /* The last step of every handler. */
@@ -54,6 +87,9 @@ static void answer_end(struct broker *broker, struct slot *slot, struct handler 
                        enum handler_outcome outcome)
 {
     slot->active_ns = broker->loop.now_ns; /* it is idle from here on */
+    slot->account->n_handlers--;
+    if (handler->unsent)
+        slot->account->unsent_bytes -= handler->reply_bytes;
     handler_list_remove(&broker->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
     ev_timer_stop(broker->loop.ev, &handler->timer);
     answer_set_state(broker, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
@@ -67,14 +103,23 @@ static void answer_end(struct broker *broker, struct slot *slot, struct handler 
 static int send_to_ring(struct slot *slot, const struct handler *handler, int32_t status,
                         const void *data, size_t size)
 {
+    const struct fipc_control waited = {.type = FIPC_CONTROL_WAITED};
+    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_nothing)];
     struct fipc_header header = {
-        .kind = FIPC_KIND_REPLY,
+        .kind = handler->is_wait ? FIPC_KIND_CONTROL : FIPC_KIND_REPLY,
         .flags = handler->reply_flags,
+        .target = handler->target,
         .status = status,
         .id = handler->id,
     };
-    int r = fipc_producer_send(&slot->channel.out, &header, data, size);
+    int r = 0;
 
+    if (handler->is_wait) {
+        r = fipc_control_encode(&waited, packet, sizeof(packet), &size);
+        data = packet;
+    }
+    if (r == 0)
+        r = fipc_producer_send(&slot->channel.out, &header, data, size);
     if (r == 0)
         slot->news |= FIPC_NEWS_RECORDS;
     return r;
@@ -101,22 +146,30 @@ static void send_to_lane(const struct slot *slot, const struct handler *handler,
     (void)fipc_lane_send(slot->lane_fd, &reply, NULL, 0);
 }
 
-/* Keeps an answer until its client has made room. Without memory for it the caller gets the error
- * instead. */
+/* Return: 0; -ENOBUFS too much of its uid waits already; -ENOMEM */
+static int keep_reply(const struct account *account, struct handler *handler, const void *data,
+                      size_t size)
+{
+    if (size == 0)
+        return 0;
+    if (account->unsent_bytes + size > UNSENT_BYTES_MAX)
+        return -ENOBUFS;
+    handler->reply = malloc(size);
+    if (handler->reply == NULL)
+        return -ENOMEM;
+    memcpy(handler->reply, data, size);
+    handler->reply_bytes = (uint32_t)size;
+    return 0;
+}
+
+/* Keeps an answer until its client has made room, or what kept it from being kept. */
 static void keep_unsent(struct broker *broker, struct slot *slot, struct handler *handler,
                         int32_t status, const void *data, size_t size)
 {
-    if (size > 0) {
-        handler->reply = malloc(size);
-        if (handler->reply == NULL) {
-            status = -ENOMEM;
-            size = 0;
-        } else {
-            memcpy(handler->reply, data, size);
-        }
-    }
-    handler->status = status;
-    handler->reply_bytes = (uint32_t)size;
+    int r = keep_reply(slot->account, handler, data, size);
+
+    handler->status = r < 0 ? r : status;
+    slot->account->unsent_bytes += handler->reply_bytes;
     handler_list_remove(&broker->handlers, &slot->live, handler);
     handler_list_append(&broker->handlers, &slot->unsent, handler);
     handler->unsent = true;
@@ -126,10 +179,11 @@ static void answer_finish(struct broker *broker, struct handler *handler, int32_
                           const void *data, size_t size)
 {
     enum handler_outcome outcome = status < 0 ? HANDLER_ERROR : HANDLER_REPLIED;
-    struct slot *slot = slot_of(broker, handler);
+    struct slot *slot = answer_caller(broker, handler);
     int r;
 
     ev_timer_stop(broker->loop.ev, &handler->timer);
+    relay_forget(broker, handler);
     if (slot->state == SLOT_ONESHOT) {
         send_to_lane(slot, handler, status, data, size);
         answer_end(broker, slot, handler, outcome);
@@ -144,13 +198,15 @@ static void answer_finish(struct broker *broker, struct handler *handler, int32_
         answer_end(broker, slot, handler, outcome);
     else if (r == -EAGAIN)
         keep_unsent(broker, slot, handler, status, data, size);
-    else
-        slot_close(broker, slot, FIPC_REASON_CORRUPT_RING);
+    else {
+        slot->is_corrupt = true; /* closed when it has its turn: others may be looking at it now */
+        answer_end(broker, slot, handler, HANDLER_DROPPED);
+    }
 }
 
 size_t answer_bytes_max(struct broker *broker, const struct handler *handler)
 {
-    const struct slot *slot = slot_of(broker, handler);
+    const struct slot *slot = answer_caller(broker, handler);
 
     return slot->state == SLOT_ONESHOT ? FIPC_ONESHOT_REPLY_BYTES_MAX
                                        : fipc_ring_payload_max(slot->channel.out.capacity);
@@ -172,6 +228,12 @@ void answer_error(struct broker *broker, struct handler *handler, int error)
     answer_finish(broker, handler, error, NULL, 0);
 }
 
+void answer_not_delivered(struct broker *broker, struct handler *handler, int error)
+{
+    handler->reply_flags |= FIPC_REPLY_NOT_DELIVERED;
+    answer_error(broker, handler, error);
+}
+
 int answer_send_waiting(struct broker *broker, struct slot *slot)
 {
     int sent = 0;
@@ -188,12 +250,18 @@ int answer_send_waiting(struct broker *broker, struct slot *slot)
     return sent;
 }
 
+void answer_drop(struct broker *broker, struct handler *handler)
+{
+    relay_forget(broker, handler);
+    answer_end(broker, answer_caller(broker, handler), handler, HANDLER_DROPPED);
+}
+
 void answer_drop_all(struct broker *broker, struct slot *slot)
 {
     const struct handler_list *lists[] = {&slot->live, &slot->unsent};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         while (lists[i]->first != HANDLER_NONE)
-            answer_end(broker, slot, &broker->handlers.handlers[lists[i]->first], HANDLER_DROPPED);
+            answer_drop(broker, &broker->handlers.handlers[lists[i]->first]);
     }
 }

@@ -15,12 +15,18 @@
 struct broker;
 struct slot;
 
+/* The slot whose message a live handler is for. */
+struct slot *answer_caller(struct broker *broker, const struct handler *handler);
+
 /* Starts the handler of a request. Return: NULL there are too many. */
 struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t id,
                              uint64_t remaining_ns);
 
 /* Answers a request that gets no handler with an error. The slot's ring has room for it. */
 void answer_refuse(struct slot *slot, uint64_t id, int error);
+
+/* Ends the handler by -ETIMEDOUT when its time is over. */
+void answer_set_deadline(struct broker *broker, struct handler *handler);
 
 /* Moves a handler on and keeps its slot's counts of handlers by state. */
 void answer_set_state(struct broker *broker, struct handler *handler, enum handler_state state);
@@ -41,9 +47,15 @@ size_t answer_bytes_max(struct broker *broker, const struct handler *handler);
  * answer_reply() otherwise. */
 void answer_error(struct broker *broker, struct handler *handler, int error);
 
+/* Likewise, where nobody has seen the request, and the caller may be told so. */
+void answer_not_delivered(struct broker *broker, struct handler *handler, int error);
+
 /* Sends what waited for room, in order, while there is room. Return: how many; -EBADMSG the peer
  * corrupted its ring */
 int answer_send_waiting(struct broker *broker, struct slot *slot);
+
+/* Ends a handler as dropped, without a word to its caller. */
+void answer_drop(struct broker *broker, struct handler *handler);
 
 /* Ends all handlers of a slot as dropped. */
 void answer_drop_all(struct broker *broker, struct slot *slot);

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/version.h"
 #include "daemon/log.h"
+#include "daemon/relay.h"
 #include "daemon/slot_close.h"
 #include "daemon/slot_timer.h"
 
@@ -28,6 +29,10 @@ static int broker_make_parts(struct broker *broker)
     r = slot_table_init(&broker->slots, SLOTS_MAX, broker->config->slots.count);
     if (r == 0)
         r = handler_table_init(&broker->handlers, HANDLERS_MAX);
+    if (r == 0)
+        r = service_table_init(&broker->services);
+    if (r == 0)
+        r = delivery_table_init(&broker->deliveries);
     if (r == 0)
         r = loop_init(broker);
     if (r == 0)
@@ -77,8 +82,11 @@ void broker_deinit(struct broker *broker)
         if (broker->slots.slots[i].state != SLOT_FREE)
             slot_close(broker, &broker->slots.slots[i], FIPC_REASON_STOPPING);
     }
-    closer_deinit(&broker->closer);
+    closer_deinit(&broker->closer, &broker->admission.accounts);
+    account_table_deinit(&broker->admission.accounts);
     loop_deinit(broker);
+    delivery_table_deinit(&broker->deliveries);
+    service_table_deinit(&broker->services);
     handler_table_deinit(&broker->handlers);
     slot_table_deinit(&broker->slots);
     broker->config = config_free(broker->config);
@@ -132,6 +140,7 @@ void broker_stop(struct broker *broker)
     listener_close(broker);
     log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
               broker->handlers.n_live);
+    relay_stop(broker);
     ev_timer_start(broker->loop.ev, &broker->drain);
     if (broker->handlers.n_live == 0)
         ev_break(broker->loop.ev, EVBREAK_ALL);

@@ -11,7 +11,9 @@
 #include "daemon/listener.h"
 #include "daemon/loop.h"
 #include "daemon/notify.h"
+#include "daemon/service.h"
 #include "daemon/slot.h"
+#include "daemon/worker.h"
 
 #include <stdbool.h>
 
@@ -25,6 +27,8 @@ struct broker {
     struct notify notify;
     struct slot_table slots;
     struct handler_table handlers;
+    struct service_table services;
+    struct delivery_table deliveries;
     uint64_t started_ns;
     bool stopping; /* takes no more connections and requests */
     ev_timer drain;

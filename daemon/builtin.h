@@ -5,7 +5,12 @@
 /* The services of the broker itself: fipc.delay, fipc.echo, fipc.list, fipc.ping, fipc.stats. */
 #include "daemon/service.h"
 
-extern const struct service builtins[];
+struct builtin {
+    const char *name;
+    service_fn *serve;
+};
+
+extern const struct builtin builtins[];
 extern const uint32_t builtin_count;
 
 #endif

@@ -2,6 +2,8 @@
 #include "daemon/closer.h"
 
 #include "common/fd.h"
+#include "common/lane.h"
+#include "daemon/account.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,25 +13,28 @@
 
 #define LAST_CLOSE_S 1
 
+static struct closing *closing_at(const struct closer *closer, size_t position)
+{
+    return &closer->lanes[position % closer->capacity];
+}
+
 static void *closer_run(void *argument)
 {
     struct closer *closer = argument;
 
     (void)pthread_mutex_lock(&closer->lock);
     for (;;) {
-        int fd;
+        int lane_fd;
 
-        while (closer->count == 0 && !closer->ending)
+        while (closer->n_closed == closer->n_given && !closer->ending)
             (void)pthread_cond_wait(&closer->more, &closer->lock);
-        if (closer->count == 0)
+        if (closer->n_closed == closer->n_given)
             break;
-        fd = closer->fds[closer->first];
-        closer->first = (closer->first + 1) % closer->capacity;
-        closer->count--;
+        lane_fd = closing_at(closer, closer->n_closed)->lane_fd;
         (void)pthread_mutex_unlock(&closer->lock);
-        (void)fd_close(fd);
+        (void)fd_close(lane_fd);
         (void)pthread_mutex_lock(&closer->lock);
-        closer->n_open--;
+        closer->n_closed++;
     }
     (void)pthread_mutex_unlock(&closer->lock);
     return NULL;
@@ -55,22 +60,22 @@ int closer_init(struct closer *closer, bool threaded, size_t fds_max)
     *closer = (struct closer){.capacity = fds_max};
     if (!threaded)
         return 0;
-    closer->fds = calloc(fds_max, sizeof(*closer->fds));
-    if (closer->fds == NULL)
+    closer->lanes = calloc(fds_max, sizeof(*closer->lanes));
+    if (closer->lanes == NULL)
         return -ENOMEM;
     (void)pthread_mutex_init(&closer->lock, NULL);
     (void)pthread_cond_init(&closer->more, NULL);
     r = start_without_signals(closer);
     if (r < 0) {
-        free(closer->fds);
-        closer->fds = NULL;
+        free(closer->lanes);
+        closer->lanes = NULL;
         return r;
     }
     closer->threaded = true;
     return 0;
 }
 
-void closer_deinit(struct closer *closer)
+void closer_deinit(struct closer *closer, struct account_table *accounts)
 {
     struct timespec limit;
 
@@ -85,42 +90,54 @@ void closer_deinit(struct closer *closer)
     limit.tv_sec += LAST_CLOSE_S;
     if (pthread_timedjoin_np(closer->thread, NULL, &limit) != 0)
         return; /* stuck in a close: it and what it uses end with the process */
+    (void)closer_settle(closer, accounts);
     closer->threaded = false;
-    free(closer->fds);
-    closer->fds = NULL;
+    free(closer->lanes);
+    closer->lanes = NULL;
 }
 
-void closer_close(struct closer *closer, int fd)
+/* Takes one packet out, such as a HELLO that was not read, if no fd is with it. */
+static void discard_packet(int lane_fd)
 {
-    if (!closer->threaded) {
-        (void)fd_close(fd);
+    char byte;
+    size_t size;
+
+    (void)fipc_lane_receive_plain(lane_fd, &byte, sizeof(byte), &size);
+}
+
+void closer_close(struct closer *closer, int lane_fd, struct account *account)
+{
+    discard_packet(lane_fd); /* with one unread the peer would see a reset, not our last word */
+    if (!closer->threaded || fipc_lane_finish(lane_fd)) {
+        (void)fd_close(lane_fd);
         return;
     }
-    if (fd < 0)
-        return;
+    if (account != NULL)
+        account->n_closing++;
     (void)pthread_mutex_lock(&closer->lock);
-    assert(closer->count < closer->capacity); /* there are no more fds than that */
-    closer->fds[(closer->first + closer->count) % closer->capacity] = fd;
-    closer->count++;
-    closer->n_open++;
+    assert(closer->n_given - closer->n_settled < closer->capacity); /* there are no more fds */
+    *closing_at(closer, closer->n_given++) =
+        (struct closing){.lane_fd = lane_fd, .account = account};
     (void)pthread_cond_signal(&closer->more);
     (void)pthread_mutex_unlock(&closer->lock);
 }
 
-void closer_close_all(struct closer *closer, struct fipc_lane_fds *fds)
+size_t closer_settle(struct closer *closer, struct account_table *accounts)
 {
-    while (fds->count > 0)
-        closer_close(closer, fds->fds[--fds->count]);
-}
-
-size_t closer_n_open(struct closer *closer)
-{
-    size_t n_open;
+    size_t n_closed;
 
     if (!closer->threaded)
         return 0;
     (void)pthread_mutex_lock(&closer->lock);
-    n_open = closer->n_open;
+    n_closed = closer->n_closed;
     (void)pthread_mutex_unlock(&closer->lock);
-    return n_open;
+    while (closer->n_settled != n_closed) {
+        struct account *account = closing_at(closer, closer->n_settled++)->account;
+
+        if (account == NULL)
+            continue;
+        account->n_closing--;
+        account_settle(accounts, account);
+    }
+    return closer->n_given - n_closed;
 }

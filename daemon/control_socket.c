@@ -166,16 +166,19 @@ static int set_access(const struct config *config, const char *path)
 }
 
 /* Until listen(2) nobody can connect, so that mode and group are in force from the first connection
- * on. */
+ * on. Who tries before is refused, and tries again: without the permission he would give up. */
 static int bind_socket(const struct config *config, const struct sockaddr_un *address,
                        struct control_socket *control)
 {
+    mode_t usual;
     int r;
 
     control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (control->fd < 0 ||
-        bind(control->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-        lstat(control->path, &control->bound) < 0)
+    usual = umask(0);
+    r = control->fd < 0 ? -1
+                        : bind(control->fd, (const struct sockaddr *)address, sizeof(*address));
+    (void)umask(usual);
+    if (r < 0 || lstat(control->path, &control->bound) < 0)
         return failed(control->path, -errno, "make its folder writable, or use --socket");
     r = set_access(config, control->path);
     if (r < 0)

@@ -5,14 +5,20 @@
  * handled, so that the head always tells what was delivered.
  *
  * A slot is not read while an answer of its waits for room, nor without room for the answer to the
- * next record, nor with too many requests open: a client fills its own ring, nobody else's.
+ * next record: a client fills its own ring, nobody else's. Nor is a request or question taken while
+ * too many are open; while the broker stops, only of who works on something.
  */
 #include "daemon/dispatch.h"
 
 #include "common/channel.h"
+#include "common/clock.h"
+#include "common/name.h"
 #include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/log.h"
+#include "daemon/notice.h"
+#include "daemon/pidfd.h"
+#include "daemon/relay.h"
 #include "daemon/service.h"
 #include "daemon/slot_close.h"
 #include "daemon/toll.h"
@@ -22,8 +28,8 @@
 
 /* Room for the smallest answers: an error, or one of the control records. */
 #define ANSWER_BYTES 64
-/* Requests of one slot that may be open at the same time. */
-#define LIVE_PER_SLOT_MAX 1024
+#define RECORDS_PER_CLOCK_LOOK 4
+#define FLAGS_KNOWN (FIPC_REQUEST_IDEMPOTENT | FIPC_REQUEST_WAIT_SERVICE | FIPC_REQUEST_NO_WAIT)
 
 struct record {
     struct fipc_header header;
@@ -31,27 +37,54 @@ struct record {
     size_t size;
 };
 
+void dispatch_request(struct broker *broker, struct handler *handler, struct service *service,
+                      const void *payload, size_t size)
+{
+    if (service == NULL) {
+        answer_not_delivered(broker, handler, -ENOENT);
+        return;
+    }
+    answer_set_state(broker, handler, HANDLER_ROUTED);
+    if (service->serve == NULL) {
+        relay_request(broker, handler, service, payload, size);
+        return;
+    }
+    answer_set_state(broker, handler, HANDLER_RUNNING);
+    service->serve(broker, handler, payload, size);
+}
+
 static void take_request(struct broker *broker, struct slot *slot, const struct record *record)
 {
+    struct service *service = service_of_target(&broker->services, record->header.target);
     struct handler *handler =
         answer_begin(broker, slot, record->header.id, record->header.remaining_ns);
-    const struct service *service;
 
     if (handler == NULL) {
         answer_refuse(slot, record->header.id, -EAGAIN);
         return;
     }
-    if (record->header.flags != 0) {
-        answer_error(broker, handler, -EOPNOTSUPP);
-        return;
-    }
-    service = service_of_target(record->header.target);
-    service_run(broker, handler, service, record->payload, record->size);
+    handler->flags = record->header.flags;
+    if ((handler->flags & ~FLAGS_KNOWN) != 0)
+        answer_not_delivered(broker, handler, -EOPNOTSUPP);
+    else if (service == NULL)
+        answer_not_delivered(broker, handler, -ESTALE);
+    else
+        dispatch_request(broker, handler, service, record->payload, record->size);
 }
 
-/* Answers a control record. There is room for it: see dispatch_may_take(). */
-static void answer_control(struct slot *slot, const struct fipc_header *question,
-                           const struct fipc_control *control, int status, uint32_t target)
+/* Ends the call with this id, if it is still open. Its caller has forgotten it: nothing is said. */
+static void take_cancel(struct broker *broker, struct slot *slot, uint64_t id)
+{
+    uint32_t index = slot->live.first;
+
+    while (index != HANDLER_NONE && broker->handlers.handlers[index].id != id)
+        index = broker->handlers.handlers[index].next;
+    if (index != HANDLER_NONE)
+        answer_drop(broker, &broker->handlers.handlers[index]);
+}
+
+void dispatch_answer_control(struct slot *slot, const struct fipc_header *question,
+                             const struct fipc_control *control, int status, uint32_t target)
 {
     unsigned char packet[ANSWER_BYTES];
     struct fipc_header header = {
@@ -81,15 +114,61 @@ static void log_unknown(const struct slot *slot, const struct fipc_control *open
               log_escape(name, sizeof(name), open->name, open->open.name_bytes));
 }
 
-static void take_open(struct slot *slot, const struct fipc_header *question,
+static void take_open(struct broker *broker, struct slot *slot, const struct fipc_header *question,
                       const struct fipc_control *open)
 {
-    struct fipc_control opened = {.type = FIPC_CONTROL_OPENED, .opened = {.path = FIPC_PATH_RELAY}};
-    uint32_t target = service_target(open->name, open->open.name_bytes);
+    const struct fipc_control opened = {.type = FIPC_CONTROL_OPENED,
+                                        .opened = {.path = FIPC_PATH_RELAY}};
+    const struct service *service =
+        service_find(&broker->services, open->name, open->open.name_bytes);
+    int status = 0;
 
-    if (target == SERVICE_NONE && log_level() >= LOG_DEBUG)
+    if (!fipc_name_is_valid(open->name, open->open.name_bytes))
+        status = -EINVAL;
+    else if (service == NULL || !service_is_served(service))
+        status = -ENOENT;
+    if (status == -ENOENT && log_level() >= LOG_DEBUG)
         log_unknown(slot, open);
-    answer_control(slot, question, &opened, target == SERVICE_NONE ? -ENOENT : 0, target);
+    dispatch_answer_control(slot, question, &opened, status,
+                            status == 0 ? service_target(service) : 0);
+}
+
+static void take_serve(struct broker *broker, struct slot *slot, const struct fipc_header *question,
+                       const struct fipc_control *serve)
+{
+    const struct fipc_control served = {.type = FIPC_CONTROL_SERVED};
+    struct service *service;
+    int status = relay_serve(broker, slot, serve->name, serve->serve.name_bytes,
+                             serve->serve.concurrency, &service);
+
+    dispatch_answer_control(slot, question, &served, status,
+                            status == 0 ? service_target(service) : SERVICE_NONE);
+    if (status == 0) /* after the answer: requests for this target follow */
+        relay_served(broker, service);
+}
+
+static void take_wait(struct broker *broker, struct slot *slot, const struct fipc_header *question,
+                      const struct fipc_control *wait)
+{
+    struct handler *handler = answer_begin(broker, slot, question->id, question->remaining_ns);
+    struct service *service;
+    int r = -EINVAL;
+
+    if (handler == NULL) {
+        const struct fipc_control waited = {.type = FIPC_CONTROL_WAITED};
+
+        dispatch_answer_control(slot, question, &waited, -EAGAIN, SERVICE_NONE);
+        return;
+    }
+    handler->is_wait = true;
+    if (fipc_name_is_valid(wait->name, wait->wait.name_bytes))
+        r = relay_open(broker, slot, wait->name, wait->wait.name_bytes, &service);
+    if (r < 0) {
+        answer_error(broker, handler, r);
+        return;
+    }
+    answer_set_state(broker, handler, HANDLER_ROUTED);
+    relay_wait(broker, handler, service);
 }
 
 static void take_control(struct broker *broker, struct slot *slot, const struct record *record)
@@ -106,7 +185,13 @@ static void take_control(struct broker *broker, struct slot *slot, const struct 
     if (fipc_control_decode(packet, record->size, &control) < 0)
         slot_close(broker, slot, FIPC_REASON_MALFORMED);
     else if (control.type == FIPC_CONTROL_OPEN)
-        take_open(slot, &record->header, &control);
+        take_open(broker, slot, &record->header, &control);
+    else if (control.type == FIPC_CONTROL_SERVE)
+        take_serve(broker, slot, &record->header, &control);
+    else if (control.type == FIPC_CONTROL_WAIT)
+        take_wait(broker, slot, &record->header, &control);
+    else if (control.type == FIPC_CONTROL_PIDFD)
+        pidfd_answer(broker, slot, &record->header);
     else
         slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
 }
@@ -122,17 +207,40 @@ static void take_record(struct broker *broker, struct slot *slot, const struct r
     case FIPC_KIND_CONTROL:
         take_control(broker, slot, record);
         break;
+    case FIPC_KIND_CANCEL:
+        take_cancel(broker, slot, record->header.id);
+        break;
+    case FIPC_KIND_REPLY:
+        if (slot->n_workers > 0)
+            relay_reply(broker, slot, &record->header, record->payload, record->size);
+        else
+            slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+        break;
     default:
         slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
     }
+}
+
+static bool is_asking(const struct fipc_header *header)
+{
+    return header->kind == FIPC_KIND_REQUEST || header->kind == FIPC_KIND_CONTROL;
+}
+
+/* Whether requests and questions of a slot are taken now. While the broker stops only who works on
+ * something may ask: it may need the answers for its own. */
+static bool may_ask(const struct broker *broker, const struct slot *slot)
+{
+    return slot_n_live(slot) < DISPATCH_CALLS_MAX && (!broker->stopping || relay_is_busy(slot));
 }
 
 /* 1: the slot may be read; 0: not before there is room, or something ends; -EBADMSG the reply ring
  * is corrupt */
 static int dispatch_may_take(const struct broker *broker, struct slot *slot)
 {
-    if (broker->stopping || slot->unsent.first != HANDLER_NONE ||
-        slot_n_live(slot) >= LIVE_PER_SLOT_MAX)
+    if (slot->is_corrupt)
+        return -EBADMSG;
+    if (slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
+        (slot->is_held && !may_ask(broker, slot)))
         return 0;
     return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES);
 }
@@ -151,6 +259,9 @@ static int take_one(struct broker *broker, struct slot *slot)
     r = fipc_consumer_take(&slot->channel.in, &record.header, &record.payload);
     if (r < 0)
         return r == -EAGAIN ? 0 : r;
+    slot->is_held = is_asking(&record.header) && !may_ask(broker, slot);
+    if (slot->is_held)
+        return 0;
     record.size = fipc_payload_size(&record.header);
     slot->active_ns = broker->loop.now_ns;
     take_record(broker, slot, &record);
@@ -199,17 +310,56 @@ static bool rests(const struct broker *broker, const struct slot *slot)
     return slot->rest_until_ns > broker->loop.now_ns;
 }
 
-unsigned dispatch_serve(struct broker *broker, struct slot *slot)
+/* Room for what waits for it, and for some more. */
+static bool has_wanted_room(struct slot *slot)
+{
+    size_t bytes = slot->channel.out.capacity / 4;
+
+    if (bytes < slot->wanted_bytes)
+        bytes = slot->wanted_bytes;
+    return slot->wanted_bytes > 0 && fipc_producer_has_room(&slot->channel.out, bytes) != 0;
+}
+
+/* Sends what waited for room. Return: how many; -EBADMSG */
+static int send_waiting(struct broker *broker, struct slot *slot)
+{
+    int n_answers = answer_send_waiting(broker, slot), n_notices;
+
+    if (n_answers < 0)
+        return n_answers;
+    n_notices = notice_send_waiting(slot);
+    if (n_notices < 0)
+        return n_notices;
+    if (has_wanted_room(slot))
+        relay_has_room(broker, slot);
+    return n_answers + n_notices;
+}
+
+/* Whether a slot that did so much had its turn. The clock is looked at where that costs little
+ * beside the records. */
+static bool had_turn(struct broker *broker, unsigned work, uint64_t end_ns)
+{
+    struct loop *loop = &broker->loop;
+
+    if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0) {
+        loop->now_ns = fipc_now_ns();
+        loop->is_slice_over = loop->is_slice_over || loop->now_ns >= end_ns;
+    }
+    return loop->is_slice_over || work >= broker->config->dispatch.messages_per_turn;
+}
+
+unsigned dispatch_serve(struct broker *broker, struct slot *slot, uint64_t end_ns)
 {
     unsigned work = 0;
     int r;
 
     if (rests(broker, slot))
         return 0;
-    r = answer_send_waiting(broker, slot);
+    broker->loop.is_slice_over = false;
+    r = send_waiting(broker, slot);
     if (r > 0)
         work += (unsigned)r;
-    while (r >= 0 && work < broker->config->dispatch.messages_per_turn) {
+    while (r >= 0 && !had_turn(broker, work, end_ns)) {
         r = take_one(broker, slot);
         if (r == 0)
             break;
@@ -232,8 +382,8 @@ unsigned dispatch_serve(struct broker *broker, struct slot *slot)
 
 bool dispatch_waits_for_room(struct slot *slot)
 {
-    return slot->unsent.first != HANDLER_NONE ||
-           fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) == 0;
+    return slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
+           slot->wanted_bytes > 0 || fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) == 0;
 }
 
 static bool unsent_fits(const struct broker *broker, struct slot *slot)
@@ -249,7 +399,11 @@ bool dispatch_has_work(struct broker *broker, struct slot *slot)
         return false;
     if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         return true;
+    if (slot->is_corrupt || has_wanted_room(slot))
+        return true;
     if (slot->unsent.first != HANDLER_NONE)
         return unsent_fits(broker, slot);
+    if (!STAILQ_EMPTY(&slot->notices))
+        return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) != 0;
     return dispatch_may_take(broker, slot) != 0 && fipc_consumer_has_news(&slot->channel.in);
 }

@@ -6,8 +6,8 @@
 #include "common/lane.h"
 #include "daemon/answer.h"
 #include "daemon/broker.h"
+#include "daemon/dispatch.h"
 #include "daemon/log.h"
-#include "daemon/service.h"
 #include "daemon/slot_close.h"
 
 #include <assert.h>
@@ -40,9 +40,9 @@ static void oneshot_begin(struct broker *broker, struct slot *slot,
         slot_close(broker, slot, FIPC_REASON_SHORT);
         return;
     }
-    service_run(broker, handler,
-                service_of_target(service_target(hello->name, hello->hello.name_bytes)),
-                hello->data, hello->hello.data_bytes);
+    dispatch_request(broker, handler,
+                     service_find(&broker->services, hello->name, hello->hello.name_bytes),
+                     hello->data, hello->hello.data_bytes);
 }
 
 /* ---- session ---- */
@@ -80,6 +80,7 @@ static int session_send_welcome(const struct broker *broker, const struct slot *
                 .reply_ring_bytes = slot->rings.reply_bytes,
                 .handler_ms = broker->config->timeouts.handler_ms,
                 .idle_ms = broker->config->timeouts.idle_ms,
+                .calls_max = DISPATCH_CALLS_MAX,
             },
     };
     const int fds[] = {region_fd, slot->bell_fd};
@@ -214,34 +215,24 @@ static enum fipc_reason reason_of_receive_error(const struct slot *slot, int err
     case -EPIPE: /* or a packet without a byte */
         return fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_MALFORMED;
     case -EMSGSIZE:
-    case -EBADMSG:
         return FIPC_REASON_MALFORMED;
+    case -EPERM:
+        return FIPC_REASON_FDS;
     default:
         return FIPC_REASON_SHORT;
     }
 }
 
 /* Return: 0; -EAGAIN nothing there yet; else @ret_reason says why this client gets no slot */
-static int hello_receive(struct broker *broker, const struct slot *slot, void *packet,
-                         size_t packet_size, struct fipc_control *ret_hello,
-                         enum fipc_reason *ret_reason)
+static int hello_receive(const struct slot *slot, void *packet, size_t packet_size,
+                         struct fipc_control *ret_hello, enum fipc_reason *ret_reason)
 {
-    struct fipc_lane_fds fds;
     size_t size;
     int r;
 
-    if (!listener_has_room_for_packet(broker)) {
-        *ret_reason = FIPC_REASON_SHORT;
-        return -EMFILE;
-    }
-    r = fipc_lane_receive(slot->lane_fd, packet, packet_size, &size, &fds);
+    r = fipc_lane_receive_plain(slot->lane_fd, packet, packet_size, &size);
     if (r == -EAGAIN)
         return r;
-    if (fds.count > 0) {
-        closer_close_all(&broker->closer, &fds);
-        *ret_reason = FIPC_REASON_FDS;
-        return -EBADMSG;
-    }
     if (r < 0) {
         *ret_reason = reason_of_receive_error(slot, r);
         return r;
@@ -275,7 +266,7 @@ void greeting_receive(struct broker *broker, struct slot *slot)
                    fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
     }
-    r = hello_receive(broker, slot, packet, sizeof(packet), &hello, &reason);
+    r = hello_receive(slot, packet, sizeof(packet), &hello, &reason);
     if (r == -EAGAIN)
         return;
     if (r < 0) {

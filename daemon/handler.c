@@ -5,7 +5,9 @@
 #include "daemon/log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TO(state) (UINT32_C(1) << (state))
 
@@ -16,7 +18,7 @@ static const struct {
     [HANDLER_FREE] = {"free", TO(HANDLER_TAKEN)},
     [HANDLER_TAKEN] = {"taken", TO(HANDLER_ROUTED) | TO(HANDLER_FAILED)},
     [HANDLER_ROUTED] = {"routed", TO(HANDLER_RUNNING) | TO(HANDLER_FAILED)},
-    [HANDLER_RUNNING] = {"running", TO(HANDLER_REPLYING) | TO(HANDLER_FAILED)},
+    [HANDLER_RUNNING] = {"running", TO(HANDLER_REPLYING) | TO(HANDLER_ROUTED) | TO(HANDLER_FAILED)},
     [HANDLER_REPLYING] = {"replying", TO(HANDLER_DONE) | TO(HANDLER_FAILED)},
     [HANDLER_DONE] = {"done", TO(HANDLER_FREE)},
     [HANDLER_FAILED] = {"failed", TO(HANDLER_FREE)},
@@ -88,6 +90,8 @@ void handler_end(struct handler_table *table, struct handler *handler, enum hand
 {
     handler_set_state(handler, HANDLER_FREE);
     assert(!ev_is_active(&handler->timer));
+    assert(handler->queued == NULL && handler->delivery == NULL);
+    handler_drop_request(handler);
     free(handler->reply);
     handler->reply = NULL;
     handler->next = table->first_free;
@@ -96,6 +100,25 @@ void handler_end(struct handler_table *table, struct handler *handler, enum hand
     table->n_live--;
     assert(table->n_started == table->n_ended[HANDLER_REPLIED] + table->n_ended[HANDLER_ERROR] +
                                    table->n_ended[HANDLER_DROPPED] + table->n_live);
+}
+
+int handler_keep_request(struct handler *handler, const void *payload, size_t size)
+{
+    if (handler->request != NULL || size == 0)
+        return 0;
+    handler->request = malloc(size);
+    if (handler->request == NULL)
+        return -ENOMEM;
+    memcpy(handler->request, payload, size);
+    handler->request_bytes = (uint32_t)size;
+    return 0;
+}
+
+void handler_drop_request(struct handler *handler)
+{
+    free(handler->request);
+    handler->request = NULL;
+    handler->request_bytes = 0;
 }
 
 bool handler_state_allows(enum handler_state from, enum handler_state to)

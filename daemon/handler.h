@@ -6,22 +6,29 @@
  * A handler is the life of ONE message in the broker. It ends with exactly one outcome; at all
  * times started = ended + live.
  *
- *      taken -> routed -> running -> replying -> done        and from each of the first four: ->
- * failed
+ *      taken -> routed -> running -> replying -> done
+ *
+ * From each of the first four it can fail. It goes back from running to routed when who worked on
+ * it is lost, and another one can.
  *
  * Handlers live in one flat array that never moves, and refer to their slot by index and
  * generation.
  */
 #include <ev.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #define HANDLER_NONE UINT32_MAX
+
+struct delivery;
+struct service;
 
 enum handler_state {
     HANDLER_FREE,
     HANDLER_TAKEN,    /* the request was read */
-    HANDLER_ROUTED,   /* its service is known */
+    HANDLER_ROUTED,   /* its service is known; it may wait in that service's queue */
     HANDLER_RUNNING,  /* the service works on it */
     HANDLER_REPLYING, /* the reply is known; it may wait for room */
     HANDLER_DONE,
@@ -53,12 +60,25 @@ struct handler {
     uint64_t started_ns;
     uint64_t deadline_ns;
     ev_timer timer; /* a service that answers later, and the deadline */
-    bool unsent;    /* the answer below waits for room, in the slot's list of that name */
+    uint16_t flags; /* of the request: enum fipc_request_flag */
+    bool is_wait;   /* the message is WAIT: answered by WAITED */
+    /* of a request to a service that workers serve: daemon/relay.h */
+    struct service *queued; /* in whose queue it is; NULL: in none */
+    TAILQ_ENTRY(handler) in_queue;
+    struct delivery *delivery; /* who works on it; NULL: nobody */
+    bool was_delivered;        /* to somebody who is gone, and may have done it */
+    void *request;             /* owned: its payload, while that may have to be delivered again */
+    uint32_t request_bytes;
+    /* the answer: */
+    bool unsent; /* it waits for room, in the slot's list of that name */
     uint16_t reply_flags;
     int32_t status;
+    uint32_t target; /* of WAITED */
     uint32_t reply_bytes;
     void *reply; /* owned */
 };
+
+TAILQ_HEAD(handler_queue, handler);
 
 struct handler_table {
     struct handler *handlers;
@@ -82,6 +102,12 @@ struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32
  * and no timer. */
 void handler_end(struct handler_table *table, struct handler *handler,
                  enum handler_outcome outcome);
+
+/* Copies the payload of the request into the handler, unless it is there already. Return: 0;
+ * -ENOMEM
+ */
+int handler_keep_request(struct handler *handler, const void *payload, size_t size);
+void handler_drop_request(struct handler *handler);
 
 /* The one setter of the state; asserts that the table of states allows the move. */
 void handler_set_state(struct handler *handler, enum handler_state state);

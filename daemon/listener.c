@@ -59,12 +59,7 @@ static int64_t fds_left(struct broker *broker)
     int64_t n_clients = (int64_t)slot_n_taken(&broker->slots) + broker->admission.n_waiting;
 
     return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
-           (int64_t)closer_n_open(&broker->closer);
-}
-
-bool listener_has_room_for_packet(struct broker *broker)
-{
-    return broker->listener.refuses_fds || fds_left(broker) >= FIPC_LANE_FDS_MAX;
+           (int64_t)closer_settle(&broker->closer, &broker->admission.accounts);
 }
 
 static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
@@ -77,7 +72,7 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
     for (int i = 0; i == 0 || broker->listener.is_short || !loop_is_late(broker); i++) {
         int fd;
 
-        if (fds_left(broker) < broker->listener.fds_reserved + FDS_PER_CLIENT) {
+        if (fds_left(broker) < FDS_RESERVED + FDS_PER_CLIENT) {
             if (i == 0) /* else nobody may be waiting any more */
                 listener_pause(broker, "few file descriptors are left");
             return;
@@ -143,15 +138,13 @@ static int count_fds(void)
 /* With one client. */
 static int fds_to_start(const struct listener *listener)
 {
-    return listener->fds_own + listener->fds_reserved + FDS_PER_CLIENT;
+    return listener->fds_own + FDS_RESERVED + FDS_PER_CLIENT;
 }
 
 /* Return: 0; -ERANGE there are not enough for a single client */
 static int share_out_fds(struct listener *listener)
 {
     listener->fds_limit = raise_fds_limit();
-    /* where fds can reach us there must be room for all that one packet can carry */
-    listener->fds_reserved = FDS_RESERVED + (listener->refuses_fds ? 0 : FIPC_LANE_FDS_MAX);
     listener->fds_own = count_fds();
     return fds_to_start(listener) > listener->fds_limit ? -ERANGE : 0;
 }
@@ -170,13 +163,12 @@ static void log_start_error(const struct listener *listener, int error)
 static int listener_start(struct broker *broker)
 {
     struct listener *listener = &broker->listener;
-    int r;
-
     /* who connected to systemd's socket before may have sent some already */
-    listener->refuses_fds = refuse_fds(listener->socket.fd) && !listener->socket.is_inherited;
-    r = share_out_fds(listener);
+    bool refuses_fds = refuse_fds(listener->socket.fd) && !listener->socket.is_inherited;
+    int r = share_out_fds(listener);
+
     if (r == 0)
-        r = closer_init(&broker->closer, !listener->refuses_fds, (size_t)listener->fds_limit);
+        r = closer_init(&broker->closer, !refuses_fds, (size_t)listener->fds_limit);
     if (r == 0)
         r = control_socket_listen(&listener->socket, broker->config->control.backlog);
     if (r < 0) {

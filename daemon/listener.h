@@ -13,21 +13,15 @@ struct broker;
 struct listener {
     struct control_socket socket;
     ev_io ready;
-    ev_timer retry;   /* active while accepting is paused: fds or memory ran out */
-    double pause_s;   /* how long it pauses; 0: the last attempt succeeded */
-    bool refuses_fds; /* the kernel does it: no fd of a peer can reach us */
-    bool is_short;    /* that it paused was logged; until all who wait are accepted */
+    ev_timer retry; /* active while accepting is paused: fds or memory ran out */
+    double pause_s; /* how long it pauses; 0: the last attempt succeeded */
+    bool is_short;  /* that it paused was logged; until all who wait are accepted */
     int fds_limit;
-    int fds_own;      /* of these: what the broker needs for itself */
-    int fds_reserved; /* and so many are left free when accepting pauses */
+    int fds_own; /* of these: what the broker needs for itself */
 };
 
 /* Listens on the control socket. What goes wrong is logged. Return: 0; a negative errno */
 int listener_open(struct broker *broker);
-
-/* Whether fds are left for all that one packet can carry, where the kernel does not refuse them.
- * With fewer, some would be lost, and closed by the kernel while the loop waits. */
-bool listener_has_room_for_packet(struct broker *broker);
 
 /* Stops listening, and removes the socket unless it is systemd's. Does nothing the second time. */
 void listener_close(struct broker *broker);

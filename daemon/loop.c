@@ -28,6 +28,8 @@
 #define TURN_NS (100 * FIPC_NS_PER_US)
 /* How long they may keep it from the bells of cold slots: whoever calls seldom waits for that. */
 #define LOOK_NS (20 * FIPC_NS_PER_US)
+/* One uid's part of a round, in which all others wait for theirs. */
+#define SLICE_NS (50 * FIPC_NS_PER_US)
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
 #define ROUNDS_PER_CLOCK_LOOK 8
@@ -59,10 +61,9 @@ static struct slot *hot_slot(void *owner, uint32_t member)
     return &broker->slots.slots[member];
 }
 
-static unsigned hot_serve(void *owner, uint32_t member, uint64_t now_ns)
+static unsigned hot_serve(void *owner, uint32_t member, uint64_t end_ns)
 {
-    (void)now_ns;
-    return dispatch_serve(owner, hot_slot(owner, member));
+    return dispatch_serve(owner, hot_slot(owner, member), end_ns);
 }
 
 static bool hot_has_work(void *owner, uint32_t member)
@@ -159,13 +160,13 @@ static bool loop_serve_hot(struct broker *broker)
     uint64_t turn_end_ns = loop->now_ns + TURN_NS;
 
     for (unsigned round = 1;; round++) {
-        unsigned work = fipc_hot_set_serve(&loop->hot, loop->now_ns);
+        unsigned work = fipc_hot_set_serve(&loop->hot, SLICE_NS, &loop->now_ns);
 
         if (work > 0 && loop->spinning) {
             fipc_spin_end(&loop->spin, true);
             loop->spinning = false;
         }
-        if (work > 0 || round % ROUNDS_PER_CLOCK_LOOK == 0)
+        if (work == 0 && round % ROUNDS_PER_CLOCK_LOOK == 0)
             loop->now_ns = fipc_now_ns();
         if (work == 0) {
             if (!loop->spinning)
@@ -294,7 +295,7 @@ bool loop_is_late(struct broker *broker)
 
 void loop_heat(struct broker *broker, const struct slot *slot)
 {
-    fipc_hot_set_add(&broker->loop.hot, slot->index, broker->loop.now_ns);
+    fipc_hot_set_add(&broker->loop.hot, &slot->account->hot, slot->index, broker->loop.now_ns);
 }
 
 /* ---- life ---- */

@@ -28,6 +28,7 @@ struct loop {
     ev_idle more_work; /* active: poll without blocking */
     ev_async signals;  /* never sent: libev makes its fd for signals when the first one starts */
     struct fipc_hot_set hot;
+    bool is_slice_over; /* whoever is served took so long that others have their turn */
     struct fipc_spin spin;
     bool spinning;
     uint64_t now_ns;        /* when this turn, or round of the hot slots, began */

@@ -53,6 +53,18 @@ static int config_path(const struct options *options, char **ret_path)
     return *ret_path != NULL ? 0 : -ENOMEM;
 }
 
+/* That a file which may be missing is missing is no error, but nor is it fine: it may lie
+ * elsewhere.
+ */
+static void print_valid(const char *path, const struct config *config)
+{
+    if (access(path, F_OK) == 0)
+        (void)printf("%s: OK\n", path);
+    else
+        (void)printf("%s: no such file, %s hold\n", path,
+                     config->given != 0 ? "its drop-ins and the defaults" : "the defaults");
+}
+
 static int read_config(const struct options *options, struct config **ret_config,
                        config_error_fn *report)
 {
@@ -64,7 +76,7 @@ static int read_config(const struct options *options, struct config **ret_config
         return r;
     r = config_load(path, options->config != NULL, ret_config, report, NULL);
     if (r == 0 && options->check_config)
-        (void)printf("%s: OK\n", path);
+        print_valid(path, *ret_config);
     free(path);
     return r;
 }

@@ -4,7 +4,6 @@
 #include "common/clock.h"
 #include "common/version.h"
 #include "daemon/broker.h"
-#include "daemon/builtin.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -12,8 +11,8 @@
 #include <unistd.h>
 
 /* A page takes the loop a fraction of a millisecond. */
-#define SLOTS_PER_PAGE 64
-/* What is around the slots of a page. */
+#define ITEMS_PER_PAGE 64
+/* What is around the items of a page. */
 #define PAGE_FRAME_BYTES 64
 #define SLOTS_LOOKED_AT_PER_PAGE 8192
 
@@ -63,19 +62,57 @@ static void set_text(json_t *object, const char *name, const char *value)
     set(object, name, json_string(value));
 }
 
-char *report_services(const struct broker *broker)
+static json_t *report_service(const struct service *service)
 {
-    json_t *report = report_begin(), *services = json_array();
+    const struct worker *first = TAILQ_FIRST(&service->workers);
+    json_t *report = json_object();
+    uint32_t n_running = 0;
 
-    (void)broker;
-    for (uint32_t i = 0; i < builtin_count; i++) {
-        json_t *service = json_object();
+    for (const struct worker *worker = first; worker != NULL;
+         worker = TAILQ_NEXT(worker, of_service))
+        n_running += worker->n_deliveries;
+    set(report, "name", json_stringn(service->name, service->name_bytes));
+    set_text(report, "kind", service->serve != NULL ? "built-in" : "served");
+    set_number(report, "workers", service->n_workers);
+    set_number(report, "running", n_running);
+    set_number(report, "queued", service->n_queued);
+    set_text(report, "path", "relay");
+    if (service->serve != NULL)
+        set_number(report, "uid", geteuid());
+    else
+        set(report, "uid", first != NULL ? json_integer(first->slot->peer.uid) : json_null());
+    return report;
+}
 
-        set_text(service, "name", builtins[i].name);
-        set_text(service, "kind", "built-in");
-        append(services, service);
+/* Adds an item to a page that has room for so many bytes. Return: what is left of them; -1 it does
+ * not fit */
+static ssize_t page_add(json_t *page, json_t *item, ssize_t bytes_left)
+{
+    bytes_left -= (ssize_t)json_dumpb(item, NULL, 0, JSON_COMPACT) + 1; /* and a comma */
+    if (bytes_left >= 0)
+        append(page, item);
+    else
+        json_decref(item);
+    return bytes_left < 0 ? -1 : bytes_left;
+}
+
+char *report_services(const struct broker *broker, uint32_t first, size_t bytes_max)
+{
+    json_t *report = report_begin(), *page = json_array();
+    ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
+    uint32_t n_used = broker->services.n_used, i;
+
+    for (i = first; i < n_used && json_array_size(page) < ITEMS_PER_PAGE; i++) {
+        const struct service *service = &broker->services.services[i];
+
+        /* not one that is only waited for */
+        if (service->name != NULL && (service_is_served(service) || service->n_queued > 0))
+            bytes_left = page_add(page, report_service(service), bytes_left);
+        if (bytes_left < 0)
+            break;
     }
-    set(report, "services", services);
+    set(report, "next", i < n_used ? json_integer(i) : json_null());
+    set(report, "services", page);
     return report_text(report);
 }
 
@@ -119,6 +156,16 @@ static json_t *report_handler_table(const struct handler_table *handlers)
     return report;
 }
 
+static json_t *report_deliveries(const struct delivery_table *deliveries)
+{
+    json_t *report = json_object();
+
+    set_number(report, "made", deliveries->n_made);
+    set_number(report, "late_replies", deliveries->n_late);
+    set_number(report, "unknown_replies", deliveries->n_unknown);
+    return report;
+}
+
 static json_t *report_loop(const struct loop *loop)
 {
     json_t *report = json_object();
@@ -138,6 +185,7 @@ char *report_stats(const struct broker *broker)
     set_number(report, "uptime_ms", (fipc_now_ns() - broker->started_ns) / FIPC_NS_PER_MS);
     set(report, "slots", report_slot_table(broker));
     set(report, "handlers", report_handler_table(&broker->handlers));
+    set(report, "deliveries", report_deliveries(&broker->deliveries));
     set(report, "loop", report_loop(&broker->loop));
     return report_text(report);
 }
@@ -155,24 +203,11 @@ static json_t *report_slot(const struct slot *slot)
     set_number(report, "pid", (uint64_t)slot->peer.pid);
     set_number(report, "age_ms", (fipc_now_ns() - slot->taken_ns) / FIPC_NS_PER_MS);
     set_number(report, "calls", slot->calls);
+    set_number(report, "serves", slot->n_workers);
     for (enum handler_state state = HANDLER_TAKEN; state <= HANDLER_REPLYING; state++)
         set_number(handlers, handler_state_name(state), slot->n_handlers[state]);
     set(report, "handlers", handlers);
     return report;
-}
-
-/* Adds a slot to a page that has room for so many bytes. Return: what is left of them; -1 it does
- * not fit */
-static ssize_t page_add(json_t *page, const struct slot *slot, ssize_t bytes_left)
-{
-    json_t *report = report_slot(slot);
-
-    bytes_left -= (ssize_t)json_dumpb(report, NULL, 0, JSON_COMPACT) + 1; /* and a comma */
-    if (bytes_left >= 0)
-        append(page, report);
-    else
-        json_decref(report);
-    return bytes_left < 0 ? -1 : bytes_left;
 }
 
 char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max)
@@ -183,11 +218,11 @@ char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max
 
     if (n_used > SLOTS_LOOKED_AT_PER_PAGE && first < n_used - SLOTS_LOOKED_AT_PER_PAGE)
         end = first + SLOTS_LOOKED_AT_PER_PAGE;
-    for (i = first; i < end && json_array_size(page) < SLOTS_PER_PAGE; i++) {
+    for (i = first; i < end && json_array_size(page) < ITEMS_PER_PAGE; i++) {
         const struct slot *slot = &broker->slots.slots[i];
 
         if (slot->state != SLOT_FREE)
-            bytes_left = page_add(page, slot, bytes_left);
+            bytes_left = page_add(page, report_slot(slot), bytes_left);
         if (bytes_left < 0)
             break;
     }

@@ -9,11 +9,11 @@
 
 struct broker;
 
-char *report_services(const struct broker *broker);
 char *report_stats(const struct broker *broker);
 
-/* One page of the taken slots, from number @first on, in at most @bytes_max bytes; "next" is where
- * the next page starts, or null. */
+/* One page of the taken slots, or of the services, from number @first on, in at most @bytes_max
+ * bytes; "next" is where the next page starts, or null. */
+char *report_services(const struct broker *broker, uint32_t first, size_t bytes_max);
 char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max);
 
 #endif

@@ -1,36 +1,181 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A target is the place of a name and its generation there. A place whose generations are used up
+ * is never used again.
+ */
 #include "daemon/service.h"
 
-#include "daemon/answer.h"
+#include "common/name.h"
+#include "daemon/account.h"
 #include "daemon/builtin.h"
-#include "daemon/handler.h"
+#include "daemon/flat_array.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
-const struct service *service_of_target(uint32_t target)
+#define GENERATION_SHIFT 16
+#define GENERATION_MAX ((UINT32_C(1) << GENERATION_SHIFT) - 1)
+/* A target of place 0 and generation 0 is not SERVICE_NONE. */
+#define PLACES (GENERATION_MAX - 1)
+#define PLACE_NONE UINT32_MAX
+
+static int compare_names(const void *a, const void *b)
 {
-    return target != SERVICE_NONE && target <= builtin_count ? &builtins[target - 1] : NULL;
+    const struct service *left = a, *right = b;
+
+    if (left->name_bytes != right->name_bytes)
+        return left->name_bytes < right->name_bytes ? -1 : 1;
+    return memcmp(left->name, right->name, left->name_bytes);
 }
 
-uint32_t service_target(const void *name, size_t name_bytes)
+static struct service *place_take(struct service_table *table)
 {
-    for (uint32_t i = 0; i < builtin_count; i++) {
-        if (strlen(builtins[i].name) == name_bytes &&
-            memcmp(builtins[i].name, name, name_bytes) == 0)
-            return i + 1;
+    struct service *service;
+
+    if (table->first_free != PLACE_NONE) {
+        service = &table->services[table->first_free];
+        table->first_free = service->next_free;
+        return service;
     }
-    return SERVICE_NONE;
+    if (table->n_used == PLACES)
+        return NULL;
+    service = &table->services[table->n_used];
+    service->index = table->n_used++;
+    return service;
 }
 
-void service_run(struct broker *broker, struct handler *handler, const struct service *service,
-                 const void *payload, size_t size)
+static void place_give_back(struct service_table *table, struct service *service)
 {
-    if (service == NULL) {
-        answer_error(broker, handler, -ENOENT);
+    service->name = NULL;
+    if (service->was_served && service->generation++ == GENERATION_MAX)
         return;
+    service->next_free = table->first_free;
+    table->first_free = service->index;
+}
+
+/* Return: NULL no memory, or no place */
+static struct service *service_add(struct service_table *table, const char *name, size_t name_bytes)
+{
+    struct service *service = place_take(table);
+
+    if (service == NULL)
+        return NULL;
+    *service = (struct service){
+        .index = service->index,
+        .generation = service->generation,
+        .name = name,
+        .name_bytes = name_bytes,
+    };
+    TAILQ_INIT(&service->workers);
+    TAILQ_INIT(&service->queue);
+    TAILQ_INIT(&service->waits);
+    TAILQ_INIT(&service->room_wishes);
+    if (tsearch(service, &table->by_name, compare_names) == NULL) {
+        place_give_back(table, service);
+        return NULL;
     }
-    answer_set_state(broker, handler, HANDLER_ROUTED);
-    answer_set_state(broker, handler, HANDLER_RUNNING);
-    service->serve(broker, handler, payload, size);
+    return service;
+}
+
+int service_table_init(struct service_table *table)
+{
+    int r;
+
+    *table = (struct service_table){.first_free = PLACE_NONE};
+    r = flat_array_map(PLACES, sizeof(*table->services), (void **)&table->services);
+    for (uint32_t i = 0; r == 0 && i < builtin_count; i++) {
+        struct service *service = service_add(table, builtins[i].name, strlen(builtins[i].name));
+
+        if (service == NULL)
+            return -ENOMEM;
+        service->serve = builtins[i].serve;
+    }
+    return r;
+}
+
+static void service_remove(struct service_table *table, struct service *service)
+{
+    (void)tdelete(service, &table->by_name, compare_names);
+    if (service->serve == NULL)
+        free((void *)service->name);
+    place_give_back(table, service);
+}
+
+void service_table_deinit(struct service_table *table)
+{
+    for (uint32_t i = 0; i < table->n_used; i++) {
+        if (table->services[i].name != NULL)
+            service_remove(table, &table->services[i]);
+    }
+    flat_array_unmap(table->services, PLACES, sizeof(*table->services));
+    table->services = NULL;
+}
+
+uint32_t service_target(const struct service *service)
+{
+    return service->generation << GENERATION_SHIFT | (service->index + 1);
+}
+
+struct service *service_of_target(struct service_table *table, uint32_t target)
+{
+    uint32_t index = (target & GENERATION_MAX) - 1;
+    struct service *service;
+
+    if (index >= table->n_used)
+        return NULL;
+    service = &table->services[index];
+    return service->name != NULL && service->generation == target >> GENERATION_SHIFT ? service
+                                                                                      : NULL;
+}
+
+struct service *service_find(struct service_table *table, const char *name, size_t name_bytes)
+{
+    const struct service wanted = {.name = name, .name_bytes = name_bytes};
+    struct service **found = tfind(&wanted, &table->by_name, compare_names);
+
+    return found != NULL ? *found : NULL;
+}
+
+struct service *service_open(struct service_table *table, const char *name, size_t name_bytes,
+                             struct account *account)
+{
+    struct service *service = service_find(table, name, name_bytes);
+    char *own_name;
+
+    if (service != NULL)
+        return service;
+    own_name = malloc(name_bytes);
+    if (own_name == NULL)
+        return NULL;
+    memcpy(own_name, name, name_bytes);
+    service = service_add(table, own_name, name_bytes);
+    if (service == NULL) {
+        free(own_name);
+        return NULL;
+    }
+    service->account = account;
+    account->n_names++;
+    return service;
+}
+
+void service_settle(struct service_table *table, struct account_table *accounts,
+                    struct service *service)
+{
+    struct account *account = service->account;
+
+    if (service->serve != NULL || service->n_workers > 0 || !TAILQ_EMPTY(&service->queue) ||
+        !TAILQ_EMPTY(&service->waits))
+        return;
+    assert(TAILQ_EMPTY(&service->room_wishes));
+    service_remove(table, service);
+    account->n_names--;
+    account_settle(accounts, account);
+}
+
+bool service_is_served(const struct service *service)
+{
+    return service->serve != NULL || service->n_workers > 0;
 }

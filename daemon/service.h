@@ -2,12 +2,22 @@
 #ifndef FIPC_DAEMON_SERVICE_H
 #define FIPC_DAEMON_SERVICE_H
 
-/* Names that answer requests. A target is the number of a name, which OPENED tells the client. */
+/*
+ * Names that answer requests: built in, or served by workers. A target is the number of a name,
+ * which OPENED tells the client: it never comes to mean another name.
+ */
+#include "daemon/handler.h"
+#include "daemon/room_wish.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+struct account;
+struct account_table;
 struct broker;
-struct handler;
+struct worker;
 
 #define SERVICE_NONE UINT32_C(0)
 
@@ -20,19 +30,55 @@ struct handler;
 typedef void service_fn(struct broker *broker, struct handler *handler, const void *payload,
                         size_t size);
 
+TAILQ_HEAD(worker_list, worker);
+
 struct service {
-    const char *name;
-    service_fn *serve;
+    uint32_t index;
+    uint32_t generation; /* counts the names that were served in this place */
+    bool was_served;     /* its target was told */
+    uint32_t next_free;  /* service_table.first_free */
+    const char *name;    /* not terminated; owned unless built in; NULL: the place is free */
+    size_t name_bytes;
+    service_fn *serve;       /* built in; NULL: workers do */
+    struct account *account; /* whose n_names counts this name; NULL: built in */
+    struct worker_list workers;
+    uint32_t n_workers;
+    struct handler_queue queue; /* requests that no worker could be given yet */
+    uint32_t n_queued;
+    struct handler_queue waits;        /* for somebody to serve this name */
+    struct room_wish_list room_wishes; /* of those who found no room in the queue */
 };
 
-/* Return: the service; NULL no such target. */
-const struct service *service_of_target(uint32_t target);
+struct service_table {
+    struct service *services;
+    uint32_t first_free;
+    uint32_t n_used; /* places from this number on were never used, and are not in the list */
+    void *by_name;   /* of tsearch(3) */
+};
 
-/* Return: the target of a name; SERVICE_NONE nobody serves it. */
-uint32_t service_target(const void *name, size_t name_bytes);
+/* The built-in ones are there. Return: 0; -ENOMEM */
+int service_table_init(struct service_table *table);
+void service_table_deinit(struct service_table *table);
 
-/* Takes a handler from TAKEN to RUNNING and calls the service; NULL answers -ENOENT. */
-void service_run(struct broker *broker, struct handler *handler, const struct service *service,
-                 const void *payload, size_t size);
+/* What OPENED says of a service. */
+uint32_t service_target(const struct service *service);
+
+/* Return: the service; NULL no such target, or not any more. */
+struct service *service_of_target(struct service_table *table, uint32_t target);
+
+/* Return: the service of this name; NULL nobody serves it or waits for it. */
+struct service *service_find(struct service_table *table, const char *name, size_t name_bytes);
+
+/* As service_find(), or makes it, at the expense of @account. Return: NULL no memory, or no place
+ */
+struct service *service_open(struct service_table *table, const char *name, size_t name_bytes,
+                             struct account *account);
+
+/* Forgets the name if nobody serves it and nobody waits: call after each of them has left. */
+void service_settle(struct service_table *table, struct account_table *accounts,
+                    struct service *service);
+
+/* Whether a request can be answered by somebody now. */
+bool service_is_served(const struct service *service);
 
 #endif

@@ -86,6 +86,9 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
         .live = HANDLER_LIST_EMPTY,
         .unsent = HANDLER_LIST_EMPTY,
     };
+    STAILQ_INIT(&slot->notices);
+    TAILQ_INIT(&slot->room_wishes);
+    TAILQ_INIT(&slot->workers);
     slot_set_state(table, slot, SLOT_GREETING);
     table->n_taken_ever++;
     return slot;
@@ -94,7 +97,7 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
 void slot_free(struct slot_table *table, struct slot *slot)
 {
     assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->channel.region.base == NULL);
-    assert(slot_n_live(slot) == 0);
+    assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && TAILQ_EMPTY(&slot->room_wishes));
     slot_set_state(table, slot, SLOT_FREE);
     slot->next_free = table->first_free;
     table->first_free = slot->index;

@@ -11,6 +11,9 @@
 #include "common/control.h"
 #include "daemon/account.h"
 #include "daemon/handler.h"
+#include "daemon/notice.h"
+#include "daemon/room_wish.h"
+#include "daemon/service.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -62,6 +65,17 @@ struct slot {
     uint64_t calls;             /* requests taken */
     struct handler_list live;   /* its handlers, but for those in unsent */
     struct handler_list unsent; /* its handlers whose reply waits for room */
+    struct notice_list notices; /* likewise what it is told unasked */
+    struct worker_list workers; /* the names that it serves */
+    gid_t *groups;              /* of the peer: asked for when a worker is to be told; owned */
+    uint32_t n_groups;
+    uint32_t n_workers;
+    struct room_wish_list room_wishes; /* for the services that had none */
+    uint32_t n_room_wishes;
+    uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
+    bool has_groups;
+    bool is_corrupt; /* its reply ring is: it is closed when it has its turn */
+    bool is_held;    /* what comes next in its ring asks for something, and could not be taken */
     uint32_t n_handlers[HANDLER_STATE_COUNT];
 };
 

@@ -7,6 +7,9 @@
 #include "daemon/broker.h"
 #include "daemon/greeting.h"
 #include "daemon/log.h"
+#include "daemon/notice.h"
+#include "daemon/relay.h"
+#include "daemon/room_wish.h"
 #include "daemon/slot_timer.h"
 
 #include <string.h>
@@ -86,20 +89,25 @@ void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reaso
     else
         broker->slots.n_closed[reason]++;
     log_close(slot, reason);
+    if (reason == FIPC_REASON_GONE)
+        relay_take_last_replies(broker, slot);
     if (refused && reason != FIPC_REASON_GONE)
         say_refused(slot, reason);
     else if (slot->state == SLOT_OPEN && reason != FIPC_REASON_GONE)
         say_goodbye(slot, reason);
 
     slot_set_state(&broker->slots, slot, SLOT_CLOSING);
+    room_wish_forget_all(slot);
     answer_drop_all(broker, slot);
+    relay_leave(broker, slot);
+    notice_drop_all(slot);
     slot_timer_stop(broker, slot);
     greeting_forget(broker, slot);
     loop_unwatch(broker, slot);
     slot->account->region_bytes -= slot->channel.region.size;
     fipc_channel_deinit(&slot->channel);
     slot->bell_fd = fd_close(slot->bell_fd);
-    closer_close(&broker->closer, fd_steal(&slot->lane_fd));
+    closer_close(&broker->closer, fd_steal(&slot->lane_fd), slot->account);
     admission_slot_ended(broker, slot);
     slot_free(&broker->slots, slot);
 }

@@ -22,7 +22,8 @@ static uint64_t slot_deadline(const struct config *config, const struct slot *sl
         *ret_reason = FIPC_REASON_NOT_DRAINED;
         from_ns = slot->blocked_ns;
         span_ms = config->timeouts.handler_ms;
-    } else if (slot->state == SLOT_OPEN && slot_n_live(slot) == 0 && config->timeouts.idle_ms > 0) {
+    } else if (slot->state == SLOT_OPEN && slot_n_live(slot) == 0 && slot->n_workers == 0 &&
+               config->timeouts.idle_ms > 0) {
         *ret_reason = FIPC_REASON_IDLE;
         from_ns = slot->active_ns;
         span_ms = config->timeouts.idle_ms;

@@ -16,6 +16,8 @@
 #define BUDGET_SHARE 32
 /* It may be that far behind before its clients rest. */
 #define DUE_NS_MAX (2 * FIPC_NS_PER_MS)
+/* No more is ever due: on a machine that is slow with everything nobody must rest for ever. */
+#define DUE_NS_LIMIT (10 * FIPC_NS_PER_MS)
 
 uint64_t toll_cpu_now_ns(void)
 {
@@ -33,19 +35,42 @@ static void pay_off(struct toll *toll, uint64_t now_ns)
     toll->paid_ns = now_ns;
 }
 
+bool toll_is_due(struct toll *toll)
+{
+    if (toll->due_ns > 0)
+        pay_off(toll, fipc_now_ns());
+    return toll->due_ns > 0;
+}
+
+/* A long wake-up holds up more calls, and each of them longer: the wait of others grows with its
+ * square (Pollaczek, Khinchine). One alone may be the machine's doing. */
+static uint64_t charge_of(const struct slot *slot, uint64_t cpu_ns)
+{
+    if (slot->costly_ns == 0 && !slot->account->toll.was_costly)
+        return cpu_ns - USUAL_NS;
+    return cpu_ns < DUE_NS_LIMIT ? cpu_ns * cpu_ns / COSTLY_NS : DUE_NS_LIMIT;
+}
+
 bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
 {
     uint64_t now_ns = broker->loop.now_ns;
     struct toll *toll = &slot->account->toll;
+    uint64_t charge_ns;
 
-    if (cpu_ns <= COSTLY_NS)
+    pay_off(toll, now_ns);
+    if (cpu_ns <= COSTLY_NS || toll->due_ns == 0) { /* what was long ago is no row */
         slot->costly_ns = 0;
-    else if (slot->costly_ns == 0)
-        slot->costly_ns = now_ns;
+        toll->was_costly = false;
+    }
     if (cpu_ns <= USUAL_NS)
         return true;
-    pay_off(toll, now_ns);
-    toll->due_ns += cpu_ns - USUAL_NS;
+    charge_ns = charge_of(slot, cpu_ns);
+    if (cpu_ns > COSTLY_NS && slot->costly_ns == 0)
+        slot->costly_ns = now_ns;
+    toll->was_costly = cpu_ns > COSTLY_NS;
+    toll->due_ns += charge_ns;
+    if (toll->due_ns > DUE_NS_LIMIT)
+        toll->due_ns = DUE_NS_LIMIT;
     if (toll->due_ns <= DUE_NS_MAX)
         return true;
     if (slot->costly_ns != 0 &&

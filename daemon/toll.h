@@ -18,7 +18,11 @@ struct slot;
 struct toll {
     uint64_t due_ns;  /* what was charged, less what the budget paid off */
     uint64_t paid_ns; /* until then */
+    bool was_costly;  /* the last wake-up */
 };
+
+/* Whether anything is due now: who comes back anew is not free of it. */
+bool toll_is_due(struct toll *toll);
 
 /* CPU time of this thread. */
 uint64_t toll_cpu_now_ns(void);

@@ -39,7 +39,8 @@ const struct option_spec bench_options[] = {
      offsetof(struct settings, bench.floors), 0, 0},
     {"cpu", 0, OPTION_NUMBER, "CPU", "Run on this CPU only", offsetof(struct settings, bench.cpu),
      0, CPU_SETSIZE - 1},
-    {"server-cpu", 0, OPTION_NUMBER, "CPU", "Let the servers of the floors run on this one only",
+    {"server-cpu", 0, OPTION_NUMBER, "CPU",
+     "Let workers and the servers of the floors run on this one",
      offsetof(struct settings, bench.server_cpu), 0, CPU_SETSIZE - 1},
     {"save", 0, OPTION_TEXT, "FILE", "Print the table, and write the JSON document to FILE",
      offsetof(struct settings, bench.save), 0, 0},
@@ -47,8 +48,14 @@ const struct option_spec bench_options[] = {
 };
 
 static const struct bench_exchange exchanges[] = {
-    {"call", 64, 0, false},  {"call", 1024, 0, false}, {"call", 65536, 0, false},
-    {"call", 64, 20, false}, {"call", 64, 200, false}, {"once", 64, 0, true},
+    {.name = "call", .bytes = 64},
+    {.name = "call", .bytes = 1024},
+    {.name = "call", .bytes = 65536},
+    {.name = "call", .bytes = 64, .think_us = 20},
+    {.name = "call", .bytes = 64, .think_us = 200},
+    {.name = "once", .bytes = 64, .once = true},
+    {.name = "relay", .bytes = 64, .relayed = true},
+    {.name = "relay", .bytes = 1024, .relayed = true},
 };
 
 /* fipc first: the others are what it is compared with. */
@@ -180,10 +187,9 @@ static int measure(struct bench *bench, const struct bench_result *result, size_
     if (status != EXIT_SUCCESS)
         return status;
     r = measure_started(bench, result, state, &result->rounds[round]);
-    if (r < 0)
-        contender->tell(state, r);
+    status = r < 0 ? contender->tell(state, r) : EXIT_SUCCESS;
     contender->stop(state);
-    return r < 0 ? EXIT_CALL_FAILED : EXIT_SUCCESS;
+    return status;
 }
 
 /* ---- all of them ---- */

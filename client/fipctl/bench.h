@@ -24,6 +24,7 @@ struct bench_exchange {
     size_t bytes;
     uint64_t think_us; /* the client is busy with something else so long before each one */
     bool once;         /* over a connection of its own: connect, call, close */
+    bool relayed;      /* by the server to a worker, another process, and its reply back */
 };
 
 /* Where an exchange is done. */
@@ -62,8 +63,8 @@ struct bench_contender {
     /* Gives the reply back, outside the measured time. NULL: nothing to do. */
     void (*release)(void *state);
 
-    /* Says why exchange() failed. */
-    void (*tell)(const void *state, int error);
+    /* Says why exchange() failed. Return: the exit status to end with */
+    int (*tell)(const void *state, int error);
 
     void (*stop)(void *state);
 };
@@ -72,7 +73,7 @@ extern const struct bench_contender bench_fipc;
 extern const struct bench_contender bench_socket;
 extern const struct bench_contender bench_spin;
 
-/* ---- the other process of a floor ---- */
+/* ---- another process ---- */
 
 /**
  * bench_server_start() - run a server in a child process

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 
-/* fipc as programs use it: the client library and the broker that runs. */
+/*
+ * fipc as programs use it: the client library and the broker that runs. What is relayed goes to a
+ * worker of ours, in a process of its own.
+ */
 #include "client/fipctl/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 
 #include <errno.h>
 #include <fipc/client.h>
+#include <fipc/service.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define SERVICE "fipc.echo"
+#define BUILTIN_SERVICE "fipc.echo"
+#define SERVICE_BYTES 48
 
 /* A message may take half of its ring: larger ones than this ask for larger rings. */
 #define BYTES_IN_DEFAULT_RINGS 16384
@@ -19,13 +26,56 @@ struct fipc_state {
     const struct invocation *invocation;
     fipc_options options;
     fipc_client *client; /* NULL: a connection for each call */
+    char service[SERVICE_BYTES];
+    pid_t worker; /* 0: none */
     fipc_message *reply;
 };
+
+/* ---- the worker ---- */
+
+static void echo(fipc_request *request, void *userdata)
+{
+    (void)userdata;
+    (void)fipc_reply(request, fipc_request_data(request), fipc_request_size(request));
+}
+
+/* Returns where it may not serve: whoever waits for the name says so. */
+static void work(void *argument)
+{
+    const struct fipc_state *state = argument;
+    fipc_client *client;
+
+    if (fipc_connect(&client, &state->options) < 0 ||
+        fipc_serve(client, state->service, 1, echo, NULL) < 0)
+        return;
+    while (fipc_dispatch(client, -1) >= 0) {
+    }
+}
+
+static int start_worker(struct fipc_state *state, const struct bench_place *place)
+{
+    int r;
+
+    (void)snprintf(state->service, sizeof(state->service), "fipctl.bench.%d", (int)getpid());
+    r = bench_server_start(place, work, state, &state->worker);
+    if (r == 0)
+        r = fipc_wait(state->client, state->service, (int)place->invocation->settings.timeout_ms);
+    if (r == 0)
+        return EXIT_SUCCESS;
+    if (r == -ECONNREFUSED)
+        return failure_of_call(place->invocation, state->service, r);
+    failure_print("bench: no worker serves %s: %s; may this user serve names?", state->service,
+                  fipc_strerror(r));
+    return EXIT_CALL_FAILED;
+}
+
+/* ---- the client ---- */
 
 static void fipc_stop(void *argument)
 {
     struct fipc_state *state = argument;
 
+    bench_server_stop(state->worker);
     fipc_unref(state->client);
     free(state);
 }
@@ -35,7 +85,7 @@ static int fipc_start(const struct bench_exchange *exchange, const struct bench_
 {
     const struct invocation *invocation = place->invocation;
     struct fipc_state *state = malloc(sizeof(*state));
-    int r = 0;
+    int status = EXIT_SUCCESS, r = 0;
 
     if (state == NULL) {
         failure_print("bench: not enough memory; free some");
@@ -49,14 +99,19 @@ static int fipc_start(const struct bench_exchange *exchange, const struct bench_
                 .socket = invocation->socket_path,
                 .connect_timeout_ms = (int)invocation->settings.timeout_ms,
             },
+        .service = BUILTIN_SERVICE,
     };
     if (exchange->bytes > BYTES_IN_DEFAULT_RINGS)
         state->options.request_ring_bytes = state->options.reply_ring_bytes = LARGE_RING_BYTES;
     if (!exchange->once)
         r = fipc_connect(&state->client, &state->options);
-    if (r < 0) {
-        free(state);
-        return failure_of_connect(invocation, r);
+    if (r < 0)
+        status = failure_of_connect(invocation, r);
+    else if (exchange->relayed)
+        status = start_worker(state, place);
+    if (status != EXIT_SUCCESS) {
+        fipc_stop(state);
+        return status;
     }
     *ret_state = state;
     return EXIT_SUCCESS;
@@ -70,9 +125,9 @@ static int fipc_exchange(void *argument, const void *data, size_t bytes,
     int r;
 
     if (state->client != NULL)
-        r = fipc_call(state->client, SERVICE, data, bytes, 0, timeout_ms, &state->reply);
+        r = fipc_call(state->client, state->service, data, bytes, 0, timeout_ms, &state->reply);
     else
-        r = fipc_call_once(&state->options, SERVICE, data, bytes, timeout_ms, &state->reply);
+        r = fipc_call_once(&state->options, state->service, data, bytes, timeout_ms, &state->reply);
     if (r < 0)
         return r;
     *ret_reply = (struct bench_reply){fipc_data(state->reply), fipc_size(state->reply)};
@@ -86,16 +141,14 @@ static void fipc_release(void *argument)
     fipc_free(state->reply);
 }
 
-static void fipc_tell(const void *argument, int error)
+static int fipc_tell(const void *argument, int error)
 {
     const struct fipc_state *state = argument;
 
     if (error == -EBADMSG)
-        failure_of_reply(state->invocation, SERVICE, "the reply is not what was sent");
-    else if (error == -ECONNREFUSED)
-        (void)failure_of_connect(state->invocation, error);
-    else
-        failure_of_call(state->invocation, SERVICE, error);
+        return failure_of_reply(state->invocation, state->service,
+                                "the reply is not what was sent");
+    return failure_of_call(state->invocation, state->service, error);
 }
 
 const struct bench_contender bench_fipc = {

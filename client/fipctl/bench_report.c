@@ -235,7 +235,7 @@ static void print_how(const struct bench_report *report)
 
     print_place("Client", settings->bench.cpu);
     if (settings->bench.floors)
-        print_place(", servers of the floors", settings->bench.server_cpu);
+        print_place(", workers and servers of the floors", settings->bench.server_cpu);
     output_print(". Medians over rounds: %zu of %" PRIu64 " ms each, after a warm-up of %g ms.\n",
                  report->n_rounds, settings->bench.duration_ms,
                  (double)settings->bench.duration_ms / BENCH_WARM_UP_PART);
@@ -244,7 +244,8 @@ static void print_how(const struct bench_report *report)
 static void print_legend(const struct bench_report *report)
 {
     output_print("\nonce: connect, call, close. after N us: the client computes so long before "
-                 "each call.\nEach time includes one look at the clock, %" PRIu64 " ns.\n",
+                 "each call.\nrelay: the call goes on to a worker, another process.\nEach time "
+                 "includes one look at the clock, %" PRIu64 " ns.\n",
                  report->clock_ns);
     if (!report->place->invocation->settings.bench.floors)
         return;

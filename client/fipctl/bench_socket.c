@@ -2,8 +2,8 @@
 
 /*
  * The floor of everything that goes through sockets: a SOCK_SEQPACKET Unix socket against a server
- * that has nothing but an epoll loop and sends each packet back. Its address is abstract, so that
- * nothing of it is in any folder.
+ * that has nothing but an epoll loop and sends each packet back; when relayed, what a worker behind
+ * another such socket made of it. Its address is abstract, so that nothing of it is in any folder.
  */
 #include "client/fipctl/bench.h"
 #include "client/fipctl/command.h"
@@ -27,9 +27,25 @@ struct socket_state {
     int listen_fd;
     int fd; /* -1: a connection for each call */
     bool once;
-    pid_t server;
+    int worker_fds[2]; /* the server's end, the worker's; -1: not relayed */
+    pid_t server, worker;
     unsigned char reply[PACKET_BYTES_MAX];
 };
+
+/* ---- worker ---- */
+
+static void work(void *argument)
+{
+    struct socket_state *state = argument;
+    int fd = state->worker_fds[1];
+    ssize_t size;
+
+    (void)fd_close(state->listen_fd);
+    (void)fd_close(state->worker_fds[0]);
+    do
+        size = recv(fd, state->reply, sizeof(state->reply), 0);
+    while (size > 0 && send(fd, state->reply, (size_t)size, MSG_NOSIGNAL) == size);
+}
 
 /* ---- server ---- */
 
@@ -41,11 +57,21 @@ static void watch(int epoll_fd, int fd)
         _exit(EXIT_FAILURE);
 }
 
-static void serve_connection(int fd, unsigned char *packet)
+/* Return: the size of what the worker sent back; -1 */
+static ssize_t relay(int worker_fd, unsigned char *packet, size_t size)
 {
-    ssize_t size = recv(fd, packet, PACKET_BYTES_MAX, 0);
+    if (send(worker_fd, packet, size, MSG_NOSIGNAL) < 0)
+        return -1;
+    return recv(worker_fd, packet, PACKET_BYTES_MAX, 0);
+}
 
-    if (size <= 0 || send(fd, packet, (size_t)size, MSG_NOSIGNAL) != size)
+static void serve_connection(struct socket_state *state, int fd)
+{
+    ssize_t size = recv(fd, state->reply, sizeof(state->reply), 0);
+
+    if (size > 0 && state->worker_fds[0] >= 0)
+        size = relay(state->worker_fds[0], state->reply, (size_t)size);
+    if (size <= 0 || send(fd, state->reply, (size_t)size, MSG_NOSIGNAL) != size)
         (void)close(fd);
 }
 
@@ -55,6 +81,7 @@ static void serve(void *argument)
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
     (void)fd_close(state->fd);
+    (void)fd_close(state->worker_fds[1]);
     watch(epoll_fd, state->listen_fd);
     for (;;) {
         struct epoll_event events[EVENTS];
@@ -64,7 +91,7 @@ static void serve(void *argument)
             int fd = events[i].data.fd;
 
             if (fd != state->listen_fd)
-                serve_connection(fd, state->reply);
+                serve_connection(state, fd);
             else if ((fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
                 watch(epoll_fd, fd);
         }
@@ -105,16 +132,35 @@ static void socket_stop(void *argument)
     struct socket_state *state = argument;
 
     bench_server_stop(state->server);
+    bench_server_stop(state->worker);
     (void)fd_close(state->listen_fd);
     (void)fd_close(state->fd);
     free(state);
 }
 
-static void socket_tell(const void *argument, int error)
+static int socket_tell(const void *argument, int error)
 {
     (void)argument;
     errno = -error;
     failure_print("bench: the bare Unix socket: %m; measure without --floors");
+    return EXIT_CALL_FAILED;
+}
+
+static int start_servers(struct socket_state *state, const struct bench_exchange *exchange,
+                         const struct bench_place *place)
+{
+    int r = socket_listen(state);
+
+    if (r == 0 && exchange->relayed)
+        r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, state->worker_fds) < 0 ? -errno
+                                                                                         : 0;
+    if (r == 0 && exchange->relayed)
+        r = bench_server_start(place, work, state, &state->worker);
+    if (r == 0)
+        r = bench_server_start(place, serve, state, &state->server);
+    for (int i = 0; i < 2; i++)
+        state->worker_fds[i] = fd_close(state->worker_fds[i]);
+    return r;
 }
 
 static int socket_start(const struct bench_exchange *exchange, const struct bench_place *place,
@@ -123,20 +169,15 @@ static int socket_start(const struct bench_exchange *exchange, const struct benc
     struct socket_state *state = malloc(sizeof(*state));
     int r;
 
-    if (state == NULL) {
-        socket_tell(NULL, -ENOMEM);
-        return EXIT_CALL_FAILED;
-    }
-    *state = (struct socket_state){.fd = -1, .once = exchange->once};
-    r = socket_listen(state);
-    if (r == 0)
-        r = bench_server_start(place, serve, state, &state->server);
+    if (state == NULL)
+        return socket_tell(NULL, -ENOMEM);
+    *state = (struct socket_state){.fd = -1, .once = exchange->once, .worker_fds = {-1, -1}};
+    r = start_servers(state, exchange, place);
     if (r == 0 && !state->once)
         r = state->fd = socket_connect(state);
     if (r < 0) {
-        socket_tell(state, r);
         socket_stop(state);
-        return EXIT_CALL_FAILED;
+        return socket_tell(NULL, r);
     }
     *ret_state = state;
     return EXIT_SUCCESS;

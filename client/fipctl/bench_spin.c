@@ -87,7 +87,7 @@ static bool spin_can(const struct bench_exchange *exchange, const struct bench_p
     cpu_set_t both;
 
     CPU_OR(&both, &place->client_cpus, &place->server_cpus);
-    return !exchange->once && CPU_COUNT(&both) > 1;
+    return !exchange->once && !exchange->relayed && CPU_COUNT(&both) > 1;
 }
 
 static void spin_stop(void *argument)
@@ -100,11 +100,12 @@ static void spin_stop(void *argument)
     free(state);
 }
 
-static void spin_tell(const void *argument, int error)
+static int spin_tell(const void *argument, int error)
 {
     (void)argument;
     errno = -error;
     failure_print("bench: the spinning processes: %m; measure without --floors");
+    return EXIT_CALL_FAILED;
 }
 
 static int spin_start(const struct bench_exchange *exchange, const struct bench_place *place,
@@ -115,10 +116,8 @@ static int spin_start(const struct bench_exchange *exchange, const struct bench_
 
     assert(exchange->bytes <= PAYLOAD_BYTES_MAX_HERE);
     (void)exchange;
-    if (state == NULL) {
-        spin_tell(NULL, -ENOMEM);
-        return EXIT_CALL_FAILED;
-    }
+    if (state == NULL)
+        return spin_tell(NULL, -ENOMEM);
     *state = (struct spin_state){0};
     state->shared = mmap(NULL, sizeof(*state->shared), PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -127,9 +126,8 @@ static int spin_start(const struct bench_exchange *exchange, const struct bench_
     if (r == 0)
         r = bench_server_start(place, serve, state->shared, &state->server);
     if (r < 0) {
-        spin_tell(state, r);
         spin_stop(state);
-        return EXIT_CALL_FAILED;
+        return spin_tell(NULL, r);
     }
     *ret_state = state;
     return EXIT_SUCCESS;

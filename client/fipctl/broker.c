@@ -3,6 +3,7 @@
 
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,11 +26,18 @@ int broker_connect(const struct invocation *invocation, fipc_client **ret_client
     return r < 0 ? failure_of_connect(invocation, r) : EXIT_SUCCESS;
 }
 
-/*
- * The largest request that a session carries, found by asking for room: that is decided without a
- * message, and in one place, whatever sizes the broker is configured for. Return: @size if it fits.
- */
-static size_t find_limit(fipc_client *client, const char *service, size_t size)
+int broker_remaining_ms(const struct invocation *invocation)
+{
+    uint64_t waited_ms = (fipc_now_ns() - invocation->started_ns) / FIPC_NS_PER_MS;
+
+    return waited_ms < invocation->settings.timeout_ms
+               ? (int)(invocation->settings.timeout_ms - waited_ms)
+               : 1;
+}
+
+/* Asks for room: that is decided without a message, and in one place, whatever sizes the broker is
+ * configured for. */
+size_t broker_find_limit(fipc_client *client, const char *service, size_t size)
 {
     size_t fits = 0, too_large = size + 1;
 
@@ -50,21 +58,34 @@ static size_t find_limit(fipc_client *client, const char *service, size_t size)
     return fits;
 }
 
-void broker_tell_limit(const struct invocation *invocation, const char *service, size_t size)
+/* Says that a request was too large, and how large it may be. */
+static int tell_limit(const struct invocation *invocation, const char *service, size_t size)
 {
     const fipc_options options = connect_options(invocation);
     fipc_client *client;
     size_t limit = 0;
 
     if (fipc_connect(&client, &options) == 0) {
-        limit = find_limit(client, service, size);
+        limit = broker_find_limit(client, service, size);
         fipc_unref(client);
     }
-    if (limit > 0 && limit < size)
-        failure_print("%s: %s: %zu bytes are too many for one request; the limit is %zu bytes",
-                      invocation->command->name, service, size, limit);
-    else
-        failure_of_call(invocation, service, -EMSGSIZE);
+    if (limit == 0 || limit >= size)
+        return failure_of_call(invocation, service, -EMSGSIZE);
+    failure_print("%s: %s: %zu bytes are too many for one request; the limit is %zu bytes",
+                  invocation->command->name, service, size, limit);
+    return EXIT_CALL_FAILED;
+}
+
+int broker_tell_call(const struct invocation *invocation, const char *service, size_t size, int r)
+{
+    switch (r) {
+    case 0:
+        return EXIT_SUCCESS;
+    case -EMSGSIZE:
+        return tell_limit(invocation, service, size);
+    default:
+        return failure_of_call(invocation, service, r);
+    }
 }
 
 int broker_call_once(const struct invocation *invocation, const char *service, const void *data,
@@ -74,33 +95,50 @@ int broker_call_once(const struct invocation *invocation, const char *service, c
     int r = fipc_call_once(&options, service, data, size, (int)invocation->settings.timeout_ms,
                            ret_reply);
 
-    switch (r) {
-    case 0:
-        return EXIT_SUCCESS;
-    case -ECONNREFUSED:
-        return failure_of_connect(invocation, r);
-    case -EMSGSIZE:
-        broker_tell_limit(invocation, service, size);
-        return EXIT_CALL_FAILED;
-    default:
-        failure_of_call(invocation, service, r);
-        return EXIT_CALL_FAILED;
-    }
+    return broker_tell_call(invocation, service, size, r);
+}
+
+/* The broker gives no question longer than timeouts.handler_ms: then it is asked again. */
+int broker_wait_served(const struct invocation *invocation, fipc_client *client, const char *name)
+{
+    uint64_t deadline_ns =
+        invocation->started_ns + invocation->settings.timeout_ms * FIPC_NS_PER_MS;
+    int r;
+
+    do {
+        r = fipc_wait(client, name, broker_remaining_ms(invocation));
+    } while (r == -ETIMEDOUT && fipc_now_ns() < deadline_ns);
+    return r < 0 ? failure_of_wait(invocation, name, r) : EXIT_SUCCESS;
+}
+
+int broker_call_served(const struct invocation *invocation, const char *service, const void *data,
+                       size_t size, fipc_message **ret_reply)
+{
+    fipc_client *client;
+    int status = broker_connect(invocation, &client);
+    int r = 0;
+
+    if (status != EXIT_SUCCESS)
+        return status;
+    status = broker_wait_served(invocation, client, service);
+    if (status == EXIT_SUCCESS)
+        r = fipc_call(client, service, data, size, FIPC_WAIT_SERVICE,
+                      broker_remaining_ms(invocation), ret_reply);
+    fipc_unref(client);
+    return status == EXIT_SUCCESS ? broker_tell_call(invocation, service, size, r) : status;
 }
 
 static int call(const struct invocation *invocation, fipc_client *client, const char *service,
                 const char *question, fipc_message **ret_reply)
 {
+    size_t size = strlen(question);
     int r;
 
     if (client == NULL)
-        return broker_call_once(invocation, service, question, strlen(question), ret_reply);
-    r = fipc_call(client, service, question, strlen(question), 0,
-                  (int)invocation->settings.timeout_ms, ret_reply);
-    if (r == 0)
-        return EXIT_SUCCESS;
-    failure_of_call(invocation, service, r);
-    return EXIT_CALL_FAILED;
+        return broker_call_once(invocation, service, question, size, ret_reply);
+    r = fipc_call(client, service, question, size, 0, (int)invocation->settings.timeout_ms,
+                  ret_reply);
+    return broker_tell_call(invocation, service, size, r);
 }
 
 int broker_ask(const struct invocation *invocation, fipc_client *client, const char *service,
@@ -116,8 +154,7 @@ int broker_ask(const struct invocation *invocation, fipc_client *client, const c
     fipc_free(reply);
     if (!json_is_object(answer)) {
         json_decref(answer);
-        failure_of_reply(invocation, service, "the reply is no JSON object");
-        return EXIT_CALL_FAILED;
+        return failure_of_reply(invocation, service, "the reply is no JSON object");
     }
     *ret_answer = answer;
     return EXIT_SUCCESS;

@@ -27,6 +27,18 @@ int broker_connect(const struct invocation *invocation, fipc_client **ret_client
 int broker_call_once(const struct invocation *invocation, const char *service, const void *data,
                      size_t size, fipc_message **ret_reply);
 
+/* Waits until somebody serves a name, as long as --timeout says. Return: EXIT_SUCCESS; or the exit
+ * status to end with */
+int broker_wait_served(const struct invocation *invocation, fipc_client *client, const char *name);
+
+/**
+ * broker_call_served() - one call, once somebody serves the name
+ *
+ * All else: as broker_call_once().
+ */
+int broker_call_served(const struct invocation *invocation, const char *service, const void *data,
+                       size_t size, fipc_message **ret_reply);
+
 /**
  * broker_ask() - call a service of the broker itself that answers with a JSON object
  * @client:      NULL: without a session
@@ -38,7 +50,15 @@ int broker_call_once(const struct invocation *invocation, const char *service, c
 int broker_ask(const struct invocation *invocation, fipc_client *client, const char *service,
                const char *question, json_t **ret_answer);
 
-/* Says that a request to @service was too large, and how large it may be. */
-void broker_tell_limit(const struct invocation *invocation, const char *service, size_t size);
+/* Return: how many milliseconds are left of --timeout, at least one */
+int broker_remaining_ms(const struct invocation *invocation);
+
+/* Return: the size of the largest message that a session carries to @service, at most @size; 0 if
+ * that cannot be found out */
+size_t broker_find_limit(fipc_client *client, const char *service, size_t size);
+
+/* What a call with @size bytes returned, @r: says what went wrong, if anything did. Return: the
+ * exit status to end with */
+int broker_tell_call(const struct invocation *invocation, const char *service, size_t size, int r);
 
 #endif

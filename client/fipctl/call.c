@@ -4,6 +4,7 @@
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "client/fipctl/output.h"
+#include "client/fipctl/payload.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,51 +13,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_BYTES 65536 /* to begin with */
-
-struct payload {
-    char *bytes; /* for free(3) */
-    size_t size, capacity;
+const struct option_spec call_options[] = {
+    {"wait", 'w', OPTION_FLAG, NULL, "Wait until somebody serves the name",
+     offsetof(struct settings, call.wait), 0, 0},
+    {0},
 };
 
-/* Return: 0; -ENOMEM */
-static int payload_grow(struct payload *payload)
-{
-    size_t capacity = payload->capacity > 0 ? payload->capacity * 2 : READ_BYTES;
-    char *bytes = realloc(payload->bytes, capacity);
-
-    if (bytes == NULL)
-        return -ENOMEM;
-    payload->bytes = bytes;
-    payload->capacity = capacity;
-    return 0;
-}
-
-/* As read(2), but waits also where somebody else made stdin non-blocking. */
-static ssize_t read_stdin(void *buffer, size_t size)
+/* All of stdin; waits also where somebody else made it non-blocking. Return: 0; -EFBIG more than
+ * PAYLOAD_BYTES_MAX; the error of payload_read() */
+static int read_stdin(struct payload *payload)
 {
     struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
     ssize_t n;
 
-    while ((n = read(STDIN_FILENO, buffer, size)) < 0 && (errno == EINTR || errno == EAGAIN))
-        (void)poll(&readable, 1, -1);
-    return n;
-}
-
-/* Return: 0; -EFBIG more than PAYLOAD_BYTES_MAX; the error of read(2); -ENOMEM */
-static int payload_read(struct payload *payload)
-{
-    ssize_t n = 1;
-
-    while (n > 0) {
-        if (payload->size == payload->capacity && payload_grow(payload) < 0)
-            return -ENOMEM;
-        n = read_stdin(payload->bytes + payload->size, payload->capacity - payload->size);
-        payload->size += n > 0 ? (size_t)n : 0;
+    while ((n = payload_read(payload, STDIN_FILENO)) != 0) {
+        if (n == -EINTR || n == -EAGAIN)
+            (void)poll(&readable, 1, -1);
+        else if (n < 0)
+            return (int)n;
         if (payload->size > PAYLOAD_BYTES_MAX)
             return -EFBIG;
     }
-    return n < 0 ? -errno : 0;
+    return 0;
 }
 
 /* What to send: the text of the command line, stdin, or nothing. Return: EXIT_SUCCESS;
@@ -67,7 +45,7 @@ static int payload_init(struct payload *payload, const char *data)
 
     *payload = (struct payload){0};
     if (data != NULL && strcmp(data, "-") == 0) {
-        r = payload_read(payload);
+        r = read_stdin(payload);
     } else if (data != NULL) {
         payload->bytes = strdup(data);
         payload->size = strlen(data);
@@ -101,20 +79,27 @@ static json_t *json_reply(const char *service, const void *data, size_t size)
                      text != NULL ? text : json_base64(data, size));
 }
 
+static int call(const struct invocation *invocation, const char *service,
+                const struct payload *payload, fipc_message **ret_reply)
+{
+    if (invocation->settings.call.wait)
+        return broker_call_served(invocation, service, payload->bytes, payload->size, ret_reply);
+    return broker_call_once(invocation, service, payload->bytes, payload->size, ret_reply);
+}
+
 int call_run(const struct invocation *invocation)
 {
     const char *service = invocation->arguments[0];
     fipc_message *reply;
     struct payload payload;
-    int status;
+    int status = options_check_name(invocation, service);
 
-    if (service[0] == '\0' || strlen(service) > FIPC_NAME_MAX)
-        return failure_of_usage(invocation, "the name of a service has 1 to %d bytes",
-                                FIPC_NAME_MAX);
+    if (status != OPTIONS_GO_ON)
+        return status;
     status = payload_init(&payload, invocation->n_arguments > 1 ? invocation->arguments[1] : NULL);
     if (status == EXIT_SUCCESS)
-        status = broker_call_once(invocation, service, payload.bytes, payload.size, &reply);
-    free(payload.bytes);
+        status = call(invocation, service, &payload, &reply);
+    payload_deinit(&payload);
     if (status != EXIT_SUCCESS)
         return status;
     if (invocation->settings.json)

@@ -2,7 +2,7 @@
 #ifndef FIPC_FIPCTL_COMMAND_H
 #define FIPC_FIPCTL_COMMAND_H
 
-/* The commands of fipctl: one row each in the table of fipctl.c, all else follows from it. */
+/* The commands of fipctl: one row each in the table of command.c, all else follows from it. */
 #include "client/fipctl/options.h"
 
 enum {
@@ -28,13 +28,17 @@ const struct command *command_find(const char *name);
 
 extern const struct option_spec no_options[];
 extern const struct option_spec bench_options[];
+extern const struct option_spec call_options[];
 extern const struct option_spec ping_options[];
+extern const struct option_spec serve_options[];
 
 int bench_run(const struct invocation *invocation);
 int call_run(const struct invocation *invocation);
 int list_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);
+int serve_run(const struct invocation *invocation);
 int slots_run(const struct invocation *invocation);
 int stats_run(const struct invocation *invocation);
+int wait_run(const struct invocation *invocation);
 
 #endif

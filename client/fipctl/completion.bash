@@ -35,6 +35,18 @@ _fipctl_offer() {
     done
 }
 
+# _fipctl_other_command N: what goes on from the Nth word after the name that is served, as the shell completes it.
+_fipctl_other_command() {
+    local kind=-f
+    if declare -F _command_offset >/dev/null; then # of bash-completion: knows the options of other programs
+        _command_offset $((COMP_CWORD - $1 + 1))
+        return
+    fi
+    [ "$1" -gt 1 ] || kind=-c
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$kind" -- "$current")
+}
+
 _fipctl() {
     local program=${1/#\~/$HOME} current=${COMP_WORDS[COMP_CWORD]}
     local word option='' command='' n_arguments=0 only_arguments='' i
@@ -77,6 +89,8 @@ _fipctl() {
     elif [ $n_arguments -eq 0 ] && [[ $command =~ ^(call|wait)$ ]]; then
         mapfile -t services < <(_fipctl_services)
         _fipctl_offer "${services[@]}"
+    elif [ $n_arguments -ge 1 ] && [ -n "$only_arguments" ] && [ "$command" = serve ]; then
+        _fipctl_other_command $n_arguments
     fi
 }
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void print_line(const char *line) { (void)fprintf(stderr, "fipctl: %s\n", line); }
 
@@ -66,14 +67,16 @@ static const struct {
     {ECONNRESET, "the connection broke, it is not known whether the call was carried out",
      "see the broker's journal (journalctl -u fipcd)"},
     {EDQUOT, "you have all that one user may have at once",
-     "end some of your other clients (fipctl slots)"},
-    {EINVAL, "the name, or the data for it, is not valid", "'fipctl list' shows the names"},
+     "end some of your other clients, or have slots.per_uid raised"},
+    {EINVAL, "it does not take this request", "look up what it expects"},
     {EMSGSIZE, "the request or the reply is larger than the broker carries", "send less"},
-    {ENOENT, "no such service", "'fipctl list' shows what is served"},
+    {EIO, "the service failed", "see what it says itself, or its journal"},
+    {ENOENT, "no such service, or it has not got what was asked for",
+     "'fipctl list' shows what is served"},
     {EPROTO, "the broker broke the protocol", "is it fipcd, and as new as fipctl?"},
 };
 
-static void failure_of_timeout(const struct invocation *invocation, const char *service)
+static void print_timeout(const struct invocation *invocation, const char *service)
 {
     uint64_t waited_ms = (fipc_now_ns() - invocation->started_ns) / FIPC_NS_PER_MS;
     const char *remedy = "give it longer with --timeout MS";
@@ -86,22 +89,49 @@ static void failure_of_timeout(const struct invocation *invocation, const char *
                   (unsigned long long)waited_ms, remedy);
 }
 
-void failure_of_call(const struct invocation *invocation, const char *service, int error)
+static void print_reason(const struct invocation *invocation, const char *service, int error)
 {
     const char *command = invocation->command->name;
 
-    if (error == -ETIMEDOUT) {
-        failure_of_timeout(invocation, service);
-        return;
-    }
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (error == -reasons[i].error) {
             failure_print("%s: %s: %s; %s", command, service, reasons[i].why, reasons[i].remedy);
             return;
         }
     }
-    failure_print("%s: %s: %s; see the broker's journal (journalctl -u fipcd)", command, service,
-                  fipc_strerror(error));
+    failure_print(
+        "%s: %s: %s; see what the service says itself, or the broker's journal (journalctl "
+        "-u fipcd)",
+        command, service, fipc_strerror(error));
+}
+
+/* Whether there never was a connection, or a lost one could not be replaced in time. */
+static bool is_of_connect(const struct invocation *invocation, int error)
+{
+    return error == -ECONNREFUSED ||
+           (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);
+}
+
+int failure_of_call(const struct invocation *invocation, const char *service, int error)
+{
+    if (is_of_connect(invocation, error))
+        return failure_of_connect(invocation, error);
+    if (error == -ETIMEDOUT)
+        print_timeout(invocation, service);
+    else
+        print_reason(invocation, service, error);
+    return EXIT_CALL_FAILED;
+}
+
+int failure_of_wait(const struct invocation *invocation, const char *name, int error)
+{
+    if (error != -ETIMEDOUT)
+        return failure_of_call(invocation, name, error);
+    failure_print("%s: %s: nobody served it within %llu ms; start its service, or wait longer with "
+                  "--timeout MS",
+                  invocation->command->name, name,
+                  (unsigned long long)invocation->settings.timeout_ms);
+    return EXIT_CALL_FAILED;
 }
 
 /* Where the broker of this socket is looked after. */
@@ -130,7 +160,7 @@ int failure_of_connect(const struct invocation *invocation, int error)
         return EXIT_CALL_FAILED;
     case -EDQUOT:
         failure_print("cannot get a session from the broker at %s: you have all that one user may "
-                      "have at once; end some of your other clients (fipctl slots)",
+                      "have at once; end some of your other clients, or have slots.per_uid raised",
                       path);
         return EXIT_CALL_FAILED;
     case -EPROTO:
@@ -145,8 +175,9 @@ int failure_of_connect(const struct invocation *invocation, int error)
     }
 }
 
-void failure_of_reply(const struct invocation *invocation, const char *service, const char *why)
+int failure_of_reply(const struct invocation *invocation, const char *service, const char *why)
 {
     failure_print("%s: %s: %s; is it fipcd that listens on %s, and as new as fipctl?",
                   invocation->command->name, service, why, invocation->socket_path);
+    return EXIT_CALL_FAILED;
 }

@@ -13,13 +13,18 @@ void failure_print(const char *format, ...) __attribute__((format(printf, 1, 2))
 int failure_of_usage(const struct invocation *invocation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Why a service did not answer; @error: negative errno. */
-void failure_of_call(const struct invocation *invocation, const char *service, int error);
+/* Why a service did not answer, or no broker could be asked for it; @error: negative errno. Return:
+ * the exit status to end with */
+int failure_of_call(const struct invocation *invocation, const char *service, int error);
+
+/* Likewise, why nobody serves a name that was waited for. */
+int failure_of_wait(const struct invocation *invocation, const char *name, int error);
 
 /* Why there is no connection; @error: negative errno. Return: the exit status to end with */
 int failure_of_connect(const struct invocation *invocation, int error);
 
-/* The broker said something that only another program, or another version, can have meant. */
-void failure_of_reply(const struct invocation *invocation, const char *service, const char *why);
+/* The broker said something that only another program, or another version, can have meant. Return:
+ * the exit status to end with */
+int failure_of_reply(const struct invocation *invocation, const char *service, const char *why);
 
 #endif

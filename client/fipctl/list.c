@@ -1,35 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
-#include "client/fipctl/failure.h"
 #include "client/fipctl/output.h"
+#include "client/fipctl/pages.h"
 #include "client/fipctl/table.h"
 
 #include <stdlib.h>
 
-#define SERVICE "fipc.list"
+static const struct pages pages = {"fipc.list", "", "services"};
 
 static const struct column columns[] = {
     {"NAME", "name", NULL, COLUMN_TEXT},
     {"KIND", "kind", NULL, COLUMN_TEXT},
+    {"WORKERS", "workers", NULL, COLUMN_NUMBER},
+    {"QUEUE", "queued", NULL, COLUMN_NUMBER},
+    {"PATH", "path", NULL, COLUMN_TEXT},
+    {"UID", "uid", NULL, COLUMN_NUMBER},
     {0},
 };
 
 int list_run(const struct invocation *invocation)
 {
-    json_t *answer;
-    int status = broker_ask(invocation, NULL, SERVICE, "", &answer);
+    fipc_client *client;
+    json_t *services, *last = NULL;
+    int status = broker_connect(invocation, &client);
 
     if (status != EXIT_SUCCESS)
         return status;
-    if (!json_is_array(json_object_get(answer, "services"))) {
-        failure_of_reply(invocation, SERVICE, "the reply has no list of services");
-        status = EXIT_CALL_FAILED;
-    } else if (invocation->settings.json) {
-        output_json(json_incref(answer));
-    } else {
-        table_print(columns, json_object_get(answer, "services"));
-    }
-    json_decref(answer);
+    services = json_array();
+    status = pages_ask(invocation, client, &pages, services, &last);
+    fipc_unref(client);
+    if (status == EXIT_SUCCESS && invocation->settings.json)
+        output_json(json_pack("{s:O}", "services", services));
+    else if (status == EXIT_SUCCESS)
+        table_print(columns, services);
+    json_decref(last);
+    json_decref(services);
     return status;
 }

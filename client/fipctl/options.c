@@ -12,6 +12,7 @@
 #include "client/fipctl/failure.h"
 #include "client/fipctl/help.h"
 #include "common/clock.h"
+#include "common/name.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,7 +36,8 @@ const struct option_spec common_options[] = {
      offsetof(struct settings, user), 0, 0},
     {"json", 0, OPTION_FLAG, NULL, "Print one JSON document", offsetof(struct settings, json), 0,
      0},
-    {"timeout", 0, OPTION_NUMBER, "MS", "Wait so many milliseconds for the broker (default 5000)",
+    {"timeout", 0, OPTION_NUMBER, "MS",
+     "Wait so many milliseconds for broker and reply (default 5000)",
      offsetof(struct settings, timeout_ms), 1, INT_MAX},
     {"help", 'h', OPTION_HELP, NULL, "Print this help", 0, 0, 0},
     {"version", 0, OPTION_VERSION, NULL, "Print the version", 0, 0, 0},
@@ -49,6 +51,7 @@ static const struct settings default_settings = {
     .bench =
         {.rounds = 5, .duration_ms = 200, .count = 1000000, .cpu = CPU_ANY, .server_cpu = CPU_ANY},
     .ping = {.count = 10, .bytes = 64},
+    .serve = {.parallel = 1},
 };
 
 /* What getopt_long() understands at the moment. */
@@ -197,6 +200,8 @@ static int parse_words(struct invocation *invocation, int argc, char **argv)
     }
     while (status == OPTIONS_GO_ON && optind < argc) /* what follows "--" */
         status = take_word(invocation, argv[optind++]);
+    if (invocation->n_arguments > 0) /* and so a word before them: there is room for one more */
+        invocation->arguments[invocation->n_arguments] = NULL;
     return status;
 }
 
@@ -245,6 +250,16 @@ static int choose_socket(struct invocation *invocation)
         return EXIT_USAGE;
     }
     return OPTIONS_GO_ON;
+}
+
+int options_check_name(const struct invocation *invocation, const char *name)
+{
+    if (fipc_name_is_valid(name, strlen(name)))
+        return OPTIONS_GO_ON;
+    return failure_of_usage(invocation,
+                            "'%s': no name of a service; that is of letters, digits, '-' and '_', "
+                            "with single dots between them, and has at most %u bytes",
+                            name, FIPC_NAME_BYTES_MAX);
 }
 
 int options_parse(struct invocation *ret_invocation, int argc, char **argv)

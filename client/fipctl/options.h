@@ -15,6 +15,9 @@ struct command;
 
 #define CPU_ANY UINT64_MAX
 
+/* Three fds each, below the 1024 that a process may have open by default. */
+#define PARALLEL_MAX 256
+
 /* What options set; an option's row in its table says where. */
 struct settings {
     bool json;
@@ -34,6 +37,12 @@ struct settings {
         uint64_t bytes;
         bool verbose;
     } ping;
+    struct {
+        bool wait;
+    } call;
+    struct {
+        uint64_t parallel;
+    } serve;
 };
 
 enum option_kind {
@@ -64,7 +73,7 @@ struct invocation {
     const struct command *command;
     struct settings settings;
     char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-    char **arguments; /* of the command, borrowed from argv */
+    char **arguments; /* of the command, borrowed from argv; NULL after the last one */
     int n_arguments;
 };
 
@@ -80,5 +89,9 @@ struct invocation {
  * Return: OPTIONS_GO_ON; or the exit status to end with
  */
 int options_parse(struct invocation *ret_invocation, int argc, char **argv);
+
+/* Whether a word can be the name of a service; if not, that is said. Return: OPTIONS_GO_ON; or the
+ * exit status to end with */
+int options_check_name(const struct invocation *invocation, const char *name);
 
 #endif

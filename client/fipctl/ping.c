@@ -36,6 +36,7 @@ struct pinger {
     unsigned char *payload;
     size_t bytes;
     uint64_t n_sent, n_errors;
+    int status; /* to end with */
     struct samples samples;
 };
 
@@ -83,20 +84,25 @@ static int ping_once(struct pinger *pinger, uint64_t *ret_ns)
     return same ? 0 : -EBADMSG;
 }
 
-static void print_error(const struct pinger *pinger, int error)
+/* Whether the next ping may do better: a late, missing or wrong reply says nothing about it. */
+static bool is_passing(int error)
 {
-    if (error == -EBADMSG)
-        failure_of_reply(pinger->invocation, SERVICE, "the reply is not what was sent");
-    else if (error == -EMSGSIZE)
-        broker_tell_limit(pinger->invocation, SERVICE, pinger->bytes);
-    else
-        failure_of_call(pinger->invocation, SERVICE, error);
+    return error == -ETIMEDOUT || error == -EAGAIN || error == -EBADMSG;
 }
 
+/* Return: the exit status to end with */
+static int tell_error(const struct pinger *pinger, int error)
+{
+    if (error == -EBADMSG)
+        return failure_of_reply(pinger->invocation, SERVICE, "the reply is not what was sent");
+    return broker_tell_call(pinger->invocation, SERVICE, pinger->bytes, error);
+}
+
+/* The first one is told, and the one that ends it all; the others by their number. */
 static void count_error(struct pinger *pinger, int error)
 {
-    if (pinger->n_errors++ == 0) /* the others are told by their number */
-        print_error(pinger, error);
+    if (pinger->n_errors++ == 0 || !is_passing(error))
+        pinger->status = tell_error(pinger, error);
     if (pinger->invocation->settings.ping.verbose)
         output_print("ping %" PRIu64 ": %s\n", pinger->n_sent,
                      error == -EBADMSG ? "wrong reply" : fipc_strerror(error));
@@ -107,12 +113,6 @@ static void count_reply(struct pinger *pinger, uint64_t ns)
     samples_add(&pinger->samples, ns);
     if (pinger->invocation->settings.ping.verbose)
         output_print("ping %" PRIu64 ": %s\n", pinger->n_sent, duration_format(ns).text);
-}
-
-/* Whether the next ping may do better: a late, missing or wrong reply says nothing about it. */
-static bool is_passing(int error)
-{
-    return error == -ETIMEDOUT || error == -EAGAIN || error == -EBADMSG;
 }
 
 static void ping_all(struct pinger *pinger)
@@ -191,7 +191,7 @@ int ping_run(const struct invocation *invocation)
             output_json(json_summary(&pinger));
         else
             print_summary(&pinger);
-        status = pinger.n_errors > 0 ? EXIT_CALL_FAILED : EXIT_SUCCESS;
+        status = pinger.status;
     }
     pinger_deinit(&pinger);
     return status;

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/*
- * The broker tells its taken slots page by page, so that no page holds up its loop. Slots come and
- * go between two pages; none is told twice, since the pages go upward. One session asks for all, or
- * the list would show a different slot of our own on every page.
- */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
-#include "client/fipctl/failure.h"
 #include "client/fipctl/output.h"
+#include "client/fipctl/pages.h"
 #include "client/fipctl/table.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#define SERVICE "fipc.stats"
+static const struct pages pages = {"fipc.stats", "slots ", "slots"};
 
 static const struct column columns[] = {
     {"SLOT", "slot", NULL, COLUMN_NUMBER},
@@ -25,6 +18,7 @@ static const struct column columns[] = {
     {"UID", "uid", NULL, COLUMN_NUMBER},
     {"PID", "pid", NULL, COLUMN_NUMBER},
     {"AGE", "age_ms", NULL, COLUMN_MS},
+    {"SERVES", "serves", NULL, COLUMN_NUMBER},
     {"CALLS", "calls", NULL, COLUMN_NUMBER},
     {"TAKEN", "handlers", "taken", COLUMN_NUMBER},
     {"ROUTED", "handlers", "routed", COLUMN_NUMBER},
@@ -32,53 +26,6 @@ static const struct column columns[] = {
     {"REPLYING", "handlers", "replying", COLUMN_NUMBER},
     {0},
 };
-
-/* Where the next page starts. Return: 0; 1 there is none; -1 not a page that follows slot @from */
-static int next_page(const json_t *page, uint64_t from, uint64_t *ret_next)
-{
-    const json_t *next = json_object_get(page, "next");
-
-    if (!json_is_integer(json_object_get(page, "count")) ||
-        !json_is_array(json_object_get(page, "slots")))
-        return -1;
-    if (json_is_null(next))
-        return 1;
-    if (!json_is_integer(next) || json_integer_value(next) < 0 ||
-        (uint64_t)json_integer_value(next) <= from)
-        return -1;
-    *ret_next = (uint64_t)json_integer_value(next);
-    return 0;
-}
-
-/* @ret_slots: an array; returned to the caller. Return: EXIT_SUCCESS, or the exit status to end
- * with */
-static int ask_all(const struct invocation *invocation, fipc_client *client, json_t *slots,
-                   json_int_t *ret_count)
-{
-    uint64_t from = 0;
-    int next = 0;
-
-    while (next == 0) {
-        char question[32];
-        json_t *page;
-        int status;
-
-        (void)snprintf(question, sizeof(question), "slots %" PRIu64, from);
-        status = broker_ask(invocation, client, SERVICE, question, &page);
-        if (status != EXIT_SUCCESS)
-            return status;
-        next = next_page(page, from, &from);
-        if (next >= 0) {
-            (void)json_array_extend(slots, json_object_get(page, "slots"));
-            *ret_count = json_integer_value(json_object_get(page, "count"));
-        }
-        json_decref(page);
-    }
-    if (next > 0)
-        return EXIT_SUCCESS;
-    failure_of_reply(invocation, SERVICE, "the reply is no page of slots");
-    return EXIT_CALL_FAILED;
-}
 
 static void print_slots(json_t *slots, json_int_t count)
 {
@@ -89,19 +36,21 @@ static void print_slots(json_t *slots, json_int_t count)
 int slots_run(const struct invocation *invocation)
 {
     fipc_client *client;
-    json_t *slots;
-    json_int_t count = 0;
+    json_t *slots, *last = NULL;
+    json_int_t count;
     int status = broker_connect(invocation, &client);
 
     if (status != EXIT_SUCCESS)
         return status;
     slots = json_array();
-    status = ask_all(invocation, client, slots, &count);
+    status = pages_ask(invocation, client, &pages, slots, &last);
     fipc_unref(client);
+    count = json_integer_value(json_object_get(last, "count"));
     if (status == EXIT_SUCCESS && invocation->settings.json)
         output_json(json_pack("{s:I, s:O}", "count", count, "slots", slots));
     else if (status == EXIT_SUCCESS)
         print_slots(slots, count);
+    json_decref(last);
     json_decref(slots);
     return status;
 }

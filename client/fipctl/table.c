@@ -46,7 +46,7 @@ static char *cell_text(const struct column *column, const json_t *row)
 {
     const json_t *value = cell(column, row);
 
-    if (value == NULL)
+    if (value == NULL || json_is_null(value))
         return strdup("-");
     if (json_is_string(value))
         return plain(strdup(json_string_value(value)));

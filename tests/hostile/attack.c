@@ -16,7 +16,7 @@
 #define REQUEST_BYTES 256
 
 static const struct attack *const tables[] = {attacks_on_region, attacks_on_bells, attacks_on_lane,
-                                              attacks_by_calls};
+                                              attacks_by_calls, attacks_by_names};
 
 const struct attack *attack_number(unsigned number)
 {

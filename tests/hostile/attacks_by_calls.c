@@ -78,8 +78,10 @@ static void stopped(struct attack_scene *scene)
     uint32_t echo = 0;
     uint64_t id;
 
-    while (attack_goes_on(scene) && !attack_enter(scene, &client, &echo))
-        ;
+    while (!attack_enter(scene, &client, &echo)) {
+        if (!attack_goes_on(scene))
+            return;
+    }
     while (raw_send_request(&client, echo, "stop", 4, &id) == 0)
         ;
     (void)raise(SIGSTOP);
@@ -108,6 +110,34 @@ static void cancels_and_questions(struct attack_scene *scene)
     raw_close(&client);
 }
 
+/* What costs the broker most to answer, asked for by many sessions, as often as their rings take.
+ */
+static void reports(struct attack_scene *scene)
+{
+    struct raw_client clients[SESSIONS];
+    uint32_t stats[SESSIONS], echo;
+
+    for (int i = 0; i < SESSIONS; i++)
+        clients[i] = RAW_CLIENT_EMPTY;
+    while (attack_goes_on(scene)) {
+        for (int i = 0; i < SESSIONS; i++) {
+            uint64_t id;
+
+            if (clients[i].lane_fd < 0 && (!attack_enter(scene, &clients[i], &echo) ||
+                                           raw_open_name(&clients[i], "fipc.stats", &stats[i]) < 0))
+                continue;
+            while (raw_try_receive_record(&clients[i]) == 0) {
+            }
+            while (raw_send_request(&clients[i], stats[i], "slots 0", 7, &id) == 0) {
+            }
+            if (attack_is_thrown_out(&clients[i]))
+                raw_close(&clients[i]);
+        }
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        raw_close(&clients[i]);
+}
+
 /* One request after the other inside the greeting, some longer than they may be. */
 static void oneshot_storm(struct attack_scene *scene)
 {
@@ -129,6 +159,7 @@ const struct attack attacks_by_calls[] = {
     {"open calls with one id", open_calls_with_one_id},
     {"stopped", stopped},
     {"cancels and questions", cancels_and_questions},
+    {"reports", reports},
     {"one-shot storm", oneshot_storm},
     {0},
 };

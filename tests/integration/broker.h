@@ -93,7 +93,7 @@ int test_broker_count_fds(const struct test_broker *broker);
 int test_broker_count_regions(const struct test_broker *broker);
 
 /* The number at a path such as "slots.closed.corrupt ring" in a report of fipc.stats; 0: there is
- * no such key. */
+ * no such key, or it is null. */
 long long test_report_number(const void *report, size_t size, const char *path);
 
 /*

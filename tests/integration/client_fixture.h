@@ -140,6 +140,33 @@ static inline void thread_join(pthread_t thread)
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 
+/* ---- a call that the broker has ---- */
+
+struct in_flight {
+    int error;
+    uint64_t told_ns;
+};
+
+/* A thread that makes a call which no broker answers in time. */
+static inline void *call_in_flight(void *arg)
+{
+    struct in_flight *call = arg;
+
+    call->error = delay(client, PATIENT_MS, PATIENT_MS);
+    call->told_ns = fipc_now_ns();
+    return NULL;
+}
+
+/* Waits until the broker has so many calls at once. */
+static inline void wait_until_taken(long long n_live)
+{
+    struct test_witness witness;
+
+    test_witness_open(&witness, &broker);
+    TEST_WAIT_FOR(test_witness_number(&witness, "handlers.live") == n_live + 1);
+    test_witness_close(&witness);
+}
+
 /* ---- signals ---- */
 
 static inline void ignore_it(int signal_number) { (void)signal_number; }

@@ -163,12 +163,12 @@ int fcntl(int fd, int command, ...)
 
 /* ---- memory ---- */
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): glibc names them */
+/* NOLINTBEGIN(bugprone-reserved-identifier): glibc names them */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void __libc_free(void *block);
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void *count_block(void *block)
 {
@@ -252,8 +252,6 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
     if (size < 0 || all == NULL)
         return size;
-    if ((message->msg_flags & MSG_CTRUNC) != 0)
-        atomic_fetch_add(&all->fds_lost, 1);
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
          part = CMSG_NXTHDR(message, part)) {
         if (part->cmsg_type == SCM_RIGHTS)

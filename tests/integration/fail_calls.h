@@ -46,7 +46,6 @@ struct fail_calls {
         _Atomic uint64_t first, last;
     } kinds[FAIL_KIND_COUNT];
     _Atomic int64_t blocks;    /* of the heap, that are not freed */
-    _Atomic uint64_t fds_lost; /* messages that came with MSG_CTRUNC */
     _Atomic uint64_t fds_came; /* that came in messages */
 };
 

@@ -106,7 +106,8 @@ void fake_welcome(struct fake_broker *fake)
         .type = FIPC_CONTROL_WELCOME,
         .welcome = {.request_ring_bytes = FAKE_RING_BYTES,
                     .reply_ring_bytes = FAKE_RING_BYTES,
-                    .handler_ms = 30000},
+                    .handler_ms = 30000,
+                    .calls_max = 1024},
     };
 
     fake_make_channel(fake);

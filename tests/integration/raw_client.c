@@ -293,6 +293,42 @@ static int receive_answer(struct raw_client *client, enum fipc_kind kind, uint64
     return r;
 }
 
+/* Sends a control record that the client gives the next id. */
+static int send_control(struct raw_client *client, const struct fipc_control *control,
+                        uint64_t remaining_ns)
+{
+    const struct fipc_header header = {
+        .kind = FIPC_KIND_CONTROL,
+        .id = ++client->last_id,
+        .remaining_ns = remaining_ns,
+    };
+    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_named) +
+                         FIPC_NAME_BYTES_MAX];
+    size_t size;
+    int r;
+
+    r = fipc_control_encode(control, packet, sizeof(packet), &size);
+    return r < 0 ? r : raw_send_record(client, &header, packet, size);
+}
+
+/* Return: its status, or why there was none */
+static int ask(struct raw_client *client, const struct fipc_control *question,
+               enum fipc_control_type answer, uint32_t *ret_target)
+{
+    int r = send_control(client, question, 0);
+
+    if (r == 0)
+        r = receive_answer(client, FIPC_KIND_CONTROL, client->last_id);
+    if (r == 0)
+        r = record_decode(client);
+    if (r == 0 && client->packet.type != answer)
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    *ret_target = client->header.target;
+    return client->header.status;
+}
+
 int raw_open_name(struct raw_client *client, const char *name, uint32_t *ret_target)
 {
     const struct fipc_control open = {
@@ -300,25 +336,57 @@ int raw_open_name(struct raw_client *client, const char *name, uint32_t *ret_tar
         .open = {.name_bytes = (uint32_t)strlen(name)},
         .name = name,
     };
-    const struct fipc_header header = {.kind = FIPC_KIND_CONTROL, .id = ++client->last_id};
-    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_named) +
-                         FIPC_NAME_BYTES_MAX];
-    size_t size;
-    int r;
 
-    r = fipc_control_encode(&open, packet, sizeof(packet), &size);
-    if (r == 0)
-        r = raw_send_record(client, &header, packet, size);
-    if (r == 0)
-        r = receive_answer(client, FIPC_KIND_CONTROL, header.id);
-    if (r == 0)
-        r = record_decode(client);
-    if (r == 0 && client->packet.type != FIPC_CONTROL_OPENED)
-        r = -EBADMSG;
+    return ask(client, &open, FIPC_CONTROL_OPENED, ret_target);
+}
+
+int raw_serve(struct raw_client *client, const char *name, uint32_t concurrency,
+              uint32_t *ret_target)
+{
+    const struct fipc_control serve = {
+        .type = FIPC_CONTROL_SERVE,
+        .serve = {.name_bytes = (uint32_t)strlen(name), .concurrency = concurrency},
+        .name = name,
+    };
+
+    return ask(client, &serve, FIPC_CONTROL_SERVED, ret_target);
+}
+
+int raw_send_wait(struct raw_client *client, const char *name, uint64_t remaining_ns,
+                  uint64_t *ret_id)
+{
+    const struct fipc_control wait = {
+        .type = FIPC_CONTROL_WAIT,
+        .wait = {.name_bytes = (uint32_t)strlen(name)},
+        .name = name,
+    };
+    int r = send_control(client, &wait, remaining_ns);
+
+    *ret_id = client->last_id;
+    return r;
+}
+
+int raw_take_request(struct raw_client *client, struct fipc_delivery *ret_delivery,
+                     size_t *ret_data_at)
+{
+    int r = raw_receive_record(client);
+
     if (r < 0)
         return r;
-    *ret_target = client->header.target;
-    return client->header.status;
+    if (client->header.kind != FIPC_KIND_REQUEST || client->payload_bytes < sizeof(*ret_delivery))
+        return -EBADMSG;
+    memcpy(ret_delivery, client->payload, sizeof(*ret_delivery));
+    *ret_data_at = sizeof(*ret_delivery) + ret_delivery->n_groups * sizeof(gid_t);
+    return *ret_data_at <= client->payload_bytes ? 0 : -EBADMSG;
+}
+
+int raw_send_reply(struct raw_client *client, uint32_t number, uint64_t id, int32_t status,
+                   const void *data, size_t size)
+{
+    const struct fipc_header header = {
+        .kind = FIPC_KIND_REPLY, .target = number, .id = id, .status = status};
+
+    return raw_send_record(client, &header, data, size);
 }
 
 int raw_send_request(struct raw_client *client, uint32_t target, const void *data, size_t size,

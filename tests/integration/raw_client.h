@@ -89,6 +89,23 @@ int raw_receive_goodbye(struct raw_client *client, enum fipc_reason *ret_reason)
 /* Sends OPEN, waits for OPENED. Return: its status, or why there was none */
 int raw_open_name(struct raw_client *client, const char *name, uint32_t *ret_target);
 
+/* Sends SERVE, waits for SERVED. Return: its status, or why there was none */
+int raw_serve(struct raw_client *client, const char *name, uint32_t concurrency,
+              uint32_t *ret_target);
+
+/* Sends WAIT, does not wait itself. Return: as raw_send_record() */
+int raw_send_wait(struct raw_client *client, const char *name, uint64_t remaining_ns,
+                  uint64_t *ret_id);
+
+/* Waits for a request as a worker: its header is client->header, its data the payload from
+ * data_at on. -EBADMSG: another record came, or it is none */
+int raw_take_request(struct raw_client *client, struct fipc_delivery *ret_delivery,
+                     size_t *ret_data_at);
+
+/* Answers a delivery. Return: as raw_send_record() */
+int raw_send_reply(struct raw_client *client, uint32_t number, uint64_t id, int32_t status,
+                   const void *data, size_t size);
+
 /* Sends a request, does not wait. Return: as raw_send_record() */
 int raw_send_request(struct raw_client *client, uint32_t target, const void *data, size_t size,
                      uint64_t *ret_id);

@@ -425,7 +425,7 @@ static void type_in_a_gap(void)
 static void type_after_the_last(void)
 {
     make_hello();
-    wire.header.type = FIPC_CONTROL_RESUMED + 1;
+    wire.header.type = FIPC_CONTROL_PIDFD + 1;
 }
 static void type_of_all_bits(void)
 {

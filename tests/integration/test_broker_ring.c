@@ -336,7 +336,7 @@ static void control_of_no_type(void)
 }
 static void control_of_an_unknown_type(void)
 {
-    make(FIPC_CONTROL_RESUMED + 1, 8);
+    make(FIPC_CONTROL_PIDFD + 1, 8);
     send_made();
 }
 static void open_of_more_than_is_there(void)
@@ -583,14 +583,20 @@ END_TEST
 
 /* ---- what is tolerated ---- */
 
-static const char *const unknown_names[] = {"no.such.name", "fipc.ech", "fipc.echo ",
-                                            "FIPC.ECHO",    "fipc.",    ""};
+static const struct {
+    const char *name;
+    int status;
+} unknown_names[] = {
+    {"no.such.name", -ENOENT}, {"fipc.ech", -ENOENT}, {"fipc.echo ", -EINVAL},
+    {"FIPC.ECHO", -ENOENT},    {"fipc.", -EINVAL},    {"", -EINVAL},
+};
 
 START_TEST(unknown_name_is_answered_and_nothing_else)
 {
     uint32_t target = 7;
 
-    ck_assert_int_eq(raw_open_name(&villain, unknown_names[_i], &target), -ENOENT);
+    ck_assert_int_eq(raw_open_name(&villain, unknown_names[_i].name, &target),
+                     unknown_names[_i].status);
     ck_assert_uint_eq(target, 0);
     check_tolerated();
 }
@@ -612,7 +618,8 @@ static const uint32_t unknown_targets[] = {0, 6, 1000, UINT32_MAX};
 
 START_TEST(unknown_target_is_answered_and_nothing_else)
 {
-    ck_assert_int_eq(raw_call(&villain, unknown_targets[_i], "data", 4), -ENOENT);
+    ck_assert_int_eq(raw_call(&villain, unknown_targets[_i], "data", 4), -ESTALE);
+    ck_assert_uint_eq(villain.header.flags, FIPC_REPLY_NOT_DELIVERED);
     ck_assert_uint_eq(villain.payload_bytes, 0);
     check_tolerated();
 }

@@ -266,16 +266,51 @@ static void drop_fds(void)
     ck_assert_int_eq((int)close_range(1020, ~0U, 0), 0);
 }
 
+/* How many fds are open above those that were taken. */
+static int n_high_fds(void)
+{
+    int n = 0;
+
+    for (int fd = 1101; fd < 1200; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void expect_no_answer_in_time(void)
+{
+    static const unsigned char large[10000];
+    const fipc_options options = options_for_broker();
+    uint64_t start_ns = fipc_now_ns();
+
+    ck_assert_int_eq(delay(client, PATIENT_MS, 60), -ETIMEDOUT);
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, 60, NULL), -ECONNREFUSED);
+    ck_assert_int_eq(fipc_call_once(&options, "fipc.echo", large, sizeof(large), 60, NULL),
+                     -ECONNREFUSED);
+    ck_assert_uint_ge(ms_since(start_ns), 180);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
+}
+
 START_TEST(fds_above_1024_are_fds)
 {
     const fipc_options options = options_for_broker();
 
     raise_fds();
     open_client();
+    ck_assert_int_eq(n_high_fds(), 2); /* lane and bell */
     ck_assert_int_eq(echo(client, 100, 1), 0);
     ck_assert_int_eq(delay(client, 60, PATIENT_MS), 0); /* the lane is looked at meanwhile */
     ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL), 0);
+    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
+    expect_no_answer_in_time();
+    ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
+
+    test_broker_kill(&broker);
+    ck_assert_int_eq(delay(client, 1, 60), -ECONNREFUSED);
+    test_broker_start(&broker, NULL);
+    ck_assert_int_eq(echo(client, 100, 1), 0);
+    ck_assert_int_eq(n_high_fds(), 2);
     close_client();
+    ck_assert_int_eq(n_high_fds(), 0);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include "tests/integration/client_fixture.h"
 #include "tests/integration/fake_broker.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 static struct fake_broker fake;
@@ -202,7 +203,8 @@ static void welcome_with(uint32_t request_ring_bytes, uint32_t reply_ring_bytes,
         .type = FIPC_CONTROL_WELCOME,
         .welcome = {.request_ring_bytes = request_ring_bytes,
                     .reply_ring_bytes = reply_ring_bytes,
-                    .handler_ms = 30000},
+                    .handler_ms = 30000,
+                    .calls_max = 1024},
     };
 
     fake_send_packet(&fake, &welcome, fds, n_fds);
@@ -320,7 +322,39 @@ START_TEST(oneshot_is_not_sent_twice)
 
     ck_assert_int_eq(call_fake_once(PATIENT_MS), -ECONNRESET);
     thread_join(thread);
-    ck_assert_int_eq(call_fake_once(30), -ETIMEDOUT);
+    ck_assert_int_eq(call_fake_once(30), -ECONNREFUSED);
+}
+END_TEST
+
+/* As a broker that dies with connections in its backlog, or greetings that it has not read. */
+static void *answer_the_second(void *arg)
+{
+    struct fipc_control answer = {.type = FIPC_CONTROL_ONESHOT_REPLY};
+    struct pollfd lane = {.fd = accept(fake.listener_fd, NULL, NULL), .events = POLLIN};
+
+    EXPECT(poll(&lane, 1, PATIENT_MS) == 1);
+    EXPECT(close(lane.fd) == 0);
+    fake_accept(&fake);
+    answer.oneshot_reply.id = fake.hello.id;
+    fake_send_packet(&fake, &answer, NULL, 0);
+    return arg;
+}
+
+START_TEST(oneshot_that_nobody_read_is_sent_again)
+{
+    pthread_t thread = thread_start(answer_the_second, NULL);
+
+    ck_assert_int_eq(call_fake_once(PATIENT_MS), 0);
+    thread_join(thread);
+}
+END_TEST
+
+START_TEST(oneshot_that_was_refused_tells_why_in_the_end)
+{
+    pthread_t thread = thread_start(refuse_with_patience, NULL);
+
+    ck_assert_int_eq(call_fake_once(300), -EDQUOT);
+    thread_join(thread);
 }
 END_TEST
 
@@ -604,6 +638,8 @@ int main(void)
     tcase_add_loop_test(greetings, bad_greeting_is_a_violation, 0, COUNT_OF(bad_greetings));
     tcase_add_loop_test(greetings, bad_reply_to_a_oneshot_is_a_violation, 0, COUNT_OF(bad_replies));
     tcase_add_test(greetings, oneshot_is_not_sent_twice);
+    tcase_add_test(greetings, oneshot_that_nobody_read_is_sent_again);
+    tcase_add_test(greetings, oneshot_that_was_refused_tells_why_in_the_end);
     tcase_add_loop_test(greetings, full_backlog_is_waited_out, 0, COUNT_OF(storms_us));
     tcase_add_loop_test(greetings, full_backlog_is_no_broker_at_the_deadline, 0,
                         COUNT_OF(storms_us));

@@ -3,8 +3,9 @@
 #include "tests/integration/client_fixture.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 
-#define THREADS 8
+#define THREADS 32
 
 /* ---- all at once ---- */
 
@@ -28,7 +29,7 @@ static void *echo_often(void *arg)
 {
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(4000); i++)
+    for (int i = 0; i < test_scaled(1000); i++)
         EXPECT(echo(client, (size_t)(i * 37 % 3000), unique(me, i)) == 0);
     return NULL;
 }
@@ -40,7 +41,7 @@ static void *delay_and_echo(void *arg)
 {
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(40); i++) {
+    for (int i = 0; i < test_scaled(10); i++) {
         EXPECT(delay(client, (me * 7 + i * 5) % 30, PATIENT_MS) == 0);
         for (int k = 0; k < 20; k++)
             EXPECT(echo(client, 100, unique(me, i * 20 + k)) == 0);
@@ -55,7 +56,7 @@ static void *fill_rings(void *arg)
 {
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(500); i++)
+    for (int i = 0; i < test_scaled(125); i++)
         EXPECT(echo(client, 1500 + (size_t)(i * 101 % 500), unique(me, i)) == 0);
     return NULL;
 }
@@ -75,7 +76,7 @@ static void *lend_often(void *arg)
 {
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(1000); i++) {
+    for (int i = 0; i < test_scaled(250); i++) {
         size_t size = (size_t)(i * 211 % 8000);
         fipc_message *loan, *reply;
 
@@ -100,7 +101,7 @@ static void *be_impatient(void *arg)
 {
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(100); i++) {
+    for (int i = 0; i < test_scaled(25); i++) {
         if (me % 2 == 0)
             EXPECT(delay(client, 40, (i + me) % 5) == -ETIMEDOUT);
         else
@@ -114,7 +115,7 @@ END_TEST
 
 static void *take_and_give_references(void *arg)
 {
-    for (int i = 0; i < test_scaled(5000); i++) {
+    for (int i = 0; i < test_scaled(1250); i++) {
         fipc_client *mine = fipc_ref(client);
 
         if (i % 100 == 0)
@@ -132,7 +133,7 @@ static void *ask_for_new_names(void *arg)
     static const char *const names[] = {"fipc.ping", "fipc.echo", "fipc.list", "com.example.none"};
     int me = *(const int *)arg;
 
-    for (int i = 0; i < test_scaled(200); i++) {
+    for (int i = 0; i < test_scaled(50); i++) {
         int r = fipc_call(client, names[(me + i) % 4], NULL, 0, 0, PATIENT_MS, NULL);
 
         EXPECT(r == ((me + i) % 4 == 3 ? -ENOENT : 0));
@@ -224,11 +225,7 @@ static void *lose_broker(void *arg)
 
 static void *replace_broker(void *arg)
 {
-    struct test_witness witness;
-
-    test_witness_open(&witness, &broker);
-    TEST_WAIT_FOR(test_witness_number(&witness, "handlers.live") == THREADS + 1);
-    test_witness_close(&witness);
+    wait_until_taken(THREADS);
     test_broker_kill(&broker);
     test_broker_start(&broker, NULL);
     return arg;
@@ -243,6 +240,175 @@ START_TEST(all_learn_of_the_death_and_go_on)
     (void)replace_broker(NULL);
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
+}
+END_TEST
+
+/* ---- the end of a handle ---- */
+
+static pthread_barrier_t all_are_here;
+
+static void *drop_at_once(void *arg)
+{
+    int me = *(const int *)arg;
+
+    for (int i = 0; i < test_scaled(100); i++) {
+        if (me == 0) {
+            open_client();
+            for (int k = 1; k < THREADS; k++)
+                EXPECT(fipc_ref(client) == client);
+        }
+        (void)pthread_barrier_wait(&all_are_here);
+        if (me % 8 == i % 8)
+            EXPECT(fipc_call(client, "fipc.ping", NULL, 0, 0, PATIENT_MS, NULL) == 0);
+        fipc_unref(client);
+        (void)pthread_barrier_wait(&all_are_here);
+    }
+    return NULL;
+}
+
+START_TEST(anybody_may_drop_the_last_reference)
+{
+    close_client();
+    ck_assert_int_eq(pthread_barrier_init(&all_are_here, NULL, THREADS), 0);
+    run_threads(drop_at_once);
+    ck_assert_int_eq(pthread_barrier_destroy(&all_are_here), 0);
+    client = NULL;
+}
+END_TEST
+
+/* ---- everything at once ---- */
+
+#define DEEDS 70
+
+/* A thread with a reference of its own. */
+struct user {
+    fipc_client *own;
+    fipc_message *kept; /* outlives it; NULL: the call was lost */
+    int number;
+};
+
+static bool broker_is_replaced;
+static atomic_int n_done;
+
+/* What a call may also come to while one broker goes and the next one comes. */
+static bool is_result(int r, int expected)
+{
+    return r == expected || (broker_is_replaced && (r == -ECONNRESET || r == -ECONNREFUSED));
+}
+
+static void call(struct user *user, int i)
+{
+    EXPECT(is_result(echo(user->own, (size_t)(i * 37 % 3000), unique(user->number, i)), 0));
+}
+
+static fipc_message *lend(const struct user *user, int i)
+{
+    fipc_message *loan;
+
+    EXPECT(fipc_loan(user->own, "fipc.echo", 500, &loan) == 0);
+    pattern_fill(fipc_loan_data(loan), 500, unique(user->number, i));
+    return loan;
+}
+
+static void expect_echo_of_loan(fipc_message *loan, const struct user *user, int i)
+{
+    fipc_message *reply = NULL;
+
+    EXPECT(is_result(fipc_send(loan, 0, PATIENT_MS, &reply), 0));
+    EXPECT(reply == NULL || pattern_matches(fipc_data(reply), 500, unique(user->number, i)));
+    fipc_free(reply);
+}
+
+static void send_loan(struct user *user, int i) { expect_echo_of_loan(lend(user, i), user, i); }
+
+static void free_loan(struct user *user, int i) { fipc_free(lend(user, i)); }
+
+static void call_once(struct user *user, int i)
+{
+    const fipc_options options = options_for_broker();
+
+    (void)user;
+    (void)i;
+    EXPECT(is_result(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL), 0));
+}
+
+static void give_up(struct user *user, int i)
+{
+    EXPECT(is_result(delay(user->own, 100, i % 3), -ETIMEDOUT));
+}
+
+static void change_reference(struct user *user, int i)
+{
+    fipc_client *another = fipc_ref(user->own);
+
+    (void)i;
+    fipc_unref(user->own);
+    user->own = another;
+}
+
+static void keep_reply(struct user *user, int i)
+{
+    fipc_message *reply = NULL;
+
+    (void)i;
+    EXPECT(is_result(fipc_call(user->own, "fipc.echo", &user->number, sizeof(user->number), 0,
+                               PATIENT_MS, &reply),
+                     0));
+    fipc_free(user->kept);
+    user->kept = reply;
+}
+
+static void (*const deeds[])(struct user *user, int i) = {
+    call, send_loan, free_loan, call_once, give_up, change_reference, keep_reply,
+};
+
+static void *use_and_drop(void *arg)
+{
+    struct user *user = arg;
+    fipc_message *loan;
+
+    for (int i = 0; i < DEEDS; i++) {
+        deeds[(user->number + i) % COUNT_OF(deeds)](user, i);
+        atomic_fetch_add(&n_done, 1);
+    }
+    loan = lend(user, DEEDS);
+    fipc_unref(user->own);
+    if (user->number % 2 == 0) /* it keeps the session */
+        expect_echo_of_loan(loan, user, DEEDS);
+    else
+        fipc_free(loan);
+    return NULL;
+}
+
+/* While they are at it. */
+static void replace_broker_often(void)
+{
+    for (int i = 1; i <= 3; i++) {
+        TEST_WAIT_FOR(atomic_load(&n_done) >= i * THREADS * DEEDS / 4);
+        test_broker_kill(&broker);
+        test_broker_start(&broker, NULL);
+    }
+}
+
+START_TEST(handle_lasts_until_all_have_dropped_their_own)
+{
+    struct user users[THREADS];
+    pthread_t threads[THREADS];
+
+    broker_is_replaced = _i == 1;
+    for (int i = 0; i < THREADS; i++)
+        users[i] = (struct user){.own = fipc_ref(client), .number = i};
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = thread_start(use_and_drop, &users[i]);
+    close_client();
+    if (broker_is_replaced)
+        replace_broker_often();
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(threads[i]);
+        if (users[i].kept != NULL)
+            ck_assert_mem_eq(fipc_data(users[i].kept), &i, sizeof(i));
+        fipc_free(users[i].kept);
+    }
 }
 END_TEST
 
@@ -263,6 +429,8 @@ int main(void)
     tcase_add_loop_test(threads, baton_is_passed_on_by_who_leaves, 0, COUNT_OF(first_readers));
     tcase_add_test(threads, baton_is_passed_on_by_many_who_give_up_at_once);
     tcase_add_test(threads, all_learn_of_the_death_and_go_on);
+    tcase_add_test(threads, anybody_may_drop_the_last_reference);
+    tcase_add_loop_test(threads, handle_lasts_until_all_have_dropped_their_own, 0, 2);
     suite_add_tcase(suite, threads);
     return run_suite(suite);
 }

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/base64.h"
+#include "client/fipctl/command.h"
 #include "client/fipctl/duration.h"
 #include "client/fipctl/samples.h"
+#include "tests/integration/fake_broker.h"
 #include "tests/suite.h"
 
 #include <check.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const struct {
     uint64_t ns;
@@ -107,6 +113,70 @@ START_TEST(base64_is_that_of_the_rfc)
 }
 END_TEST
 
+/* ---- a broker that is lost ---- */
+
+/* Runs a command line, its words separated by spaces. @said: what it wrote to stderr. Return: the
+ * exit status */
+static int run_fipctl(char *line, char *said, size_t size)
+{
+    int said_fd = memfd_create("stderr", MFD_CLOEXEC), saved_fd = dup(STDERR_FILENO);
+    struct invocation invocation;
+    char *argv[16], *rest = line;
+    int argc = 0, status;
+    ssize_t n;
+
+    while ((argv[argc] = strtok_r(rest, " ", &rest)) != NULL)
+        argc++;
+    ck_assert_int_eq(dup2(said_fd, STDERR_FILENO), STDERR_FILENO);
+    status = options_parse(&invocation, argc, argv);
+    if (status == OPTIONS_GO_ON)
+        status = invocation.command->run(&invocation);
+    ck_assert_int_eq(dup2(saved_fd, STDERR_FILENO), STDERR_FILENO);
+    n = pread(said_fd, said, size - 1, 0);
+    ck_assert_int_ge(n, 0);
+    said[n] = '\0';
+    (void)close(said_fd);
+    (void)close(saved_fd);
+    return status;
+}
+
+/* Has a client ask something, and is gone. */
+static void *leave_when_asked(void *argument)
+{
+    struct fake_broker *fake = argument;
+
+    fake_accept(fake);
+    fake_welcome(fake);
+    ck_assert(fake_receive(fake));
+    fake_deinit(fake);
+    return NULL;
+}
+
+static const char *const lost[] = {
+    "call --wait com.example.x",  "list",  "ping",
+    "serve com.example.x -- cat", "slots", "wait com.example.x",
+};
+
+START_TEST(a_lost_broker_is_no_broker)
+{
+    struct fake_broker fake;
+    char line[256], expected[256], said[256];
+    pthread_t thread;
+
+    fake_init(&fake, 1);
+    (void)snprintf(line, sizeof(line), "fipctl --timeout 200 --socket %s %s", fake.address.sun_path,
+                   lost[_i]);
+    (void)snprintf(expected, sizeof(expected),
+                   "fipctl: cannot reach the broker at %s: no answer within 200 ms; is fipcd "
+                   "running, with slots free? (systemctl status fipcd)\n",
+                   fake.address.sun_path);
+    ck_assert_int_eq(pthread_create(&thread, NULL, leave_when_asked, &fake), 0);
+    ck_assert_int_eq(run_fipctl(line, said, sizeof(said)), EXIT_NO_BROKER);
+    ck_assert_str_eq(said, expected);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fipctl_parts");
@@ -118,6 +188,7 @@ int main(void)
     tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 1, 40);
     tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 998, 1003);
     tcase_add_test(parts, base64_is_that_of_the_rfc);
+    tcase_add_loop_test(parts, a_lost_broker_is_no_broker, 0, sizeof(lost) / sizeof(lost[0]));
     suite_add_tcase(suite, parts);
     return run_suite(suite);
 }

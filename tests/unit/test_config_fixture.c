@@ -34,7 +34,7 @@ static bool fails_now(void)
     return true;
 }
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker names them */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker names them */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 char *__real_strdup(const char *text);
@@ -58,7 +58,7 @@ int __wrap_scandir(const char *path, struct dirent ***entries, int (*filter)(con
     return fails_now() ? -1 : __real_scandir(path, entries, filter, compare);
 }
 
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ---- files and what becomes of them ---- */
 

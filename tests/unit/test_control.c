@@ -43,8 +43,8 @@ static const struct sample samples[] = {
     {"hello", HELLO(0, 1), 48, 0, 1},
     {"hello", HELLO(255, 4096), 48, 255, 4096},
     {"welcome",
-     {.type = FIPC_CONTROL_WELCOME, .welcome = {1, 2, 3, 4, 5, 6, 7, UINT64_MAX}},
-     40,
+     {.type = FIPC_CONTROL_WELCOME, .welcome = {1, 2, 3, 4, 5, 6, 7, UINT64_MAX, 8, 0}},
+     48,
      0,
      0},
     {"refused", {.type = FIPC_CONTROL_REFUSED, .refused = {FIPC_REASON_QUOTA, 500}}, 8, 0, 0},
@@ -77,6 +77,7 @@ static const struct sample samples[] = {
      0,
      40},
     {"resumed", NOTHING(FIPC_CONTROL_RESUMED), 8, 0, 0},
+    {"pidfd", NOTHING(FIPC_CONTROL_PIDFD), 8, 0, 0},
 };
 
 static unsigned char packet[FIPC_PACKET_BYTES_MAX + 1];
@@ -406,7 +407,7 @@ END_TEST
 
 START_TEST(what_has_no_name_is_unknown)
 {
-    static const unsigned unknown_types[] = {0, 6, 15, 29, UINT16_MAX, UINT32_MAX};
+    static const unsigned unknown_types[] = {0, 6, 15, 30, UINT16_MAX, UINT32_MAX};
 
     for (int i = 0; i < COUNT_OF(unknown_types); i++)
         ck_assert_str_eq(fipc_control_type_name(unknown_types[i]), "unknown");

@@ -36,7 +36,7 @@ static bool is_edge(enum handler_state from, enum handler_state to)
         {HANDLER_REPLYING, HANDLER_DONE},   {HANDLER_TAKEN, HANDLER_FAILED},
         {HANDLER_ROUTED, HANDLER_FAILED},   {HANDLER_RUNNING, HANDLER_FAILED},
         {HANDLER_REPLYING, HANDLER_FAILED}, {HANDLER_DONE, HANDLER_FREE},
-        {HANDLER_FAILED, HANDLER_FREE},
+        {HANDLER_FAILED, HANDLER_FREE},     {HANDLER_RUNNING, HANDLER_ROUTED},
     };
 
     for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {

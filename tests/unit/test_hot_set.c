@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/hot_set.h"
 
+#include "common/clock.h"
 #include "tests/unit/fixture.h"
 
 #define MEMBERS 8u
@@ -16,10 +17,25 @@ static struct {
 } members[MEMBERS];
 
 static struct fipc_hot_set set;
+static struct fipc_hot_group group, other_group;
 
-static unsigned serve(void *owner, uint32_t member, uint64_t now_ns)
+static void add(uint32_t member, uint64_t now_ns)
+{
+    fipc_hot_set_add(&set, &group, member, now_ns);
+}
+
+static unsigned serve_round(void)
+{
+    uint64_t now_ns = fipc_now_ns();
+
+    return fipc_hot_set_serve(&set, FIPC_NEVER, &now_ns);
+}
+
+static unsigned serve(void *owner, uint32_t member, uint64_t end_ns)
 {
     unsigned done = members[member].work > 0 ? 1 : 0;
+
+    (void)end_ns;
 
     ck_assert_ptr_eq(owner, members);
     members[member].served++;
@@ -27,7 +43,7 @@ static unsigned serve(void *owner, uint32_t member, uint64_t now_ns)
     if (members[member].removes > 0)
         fipc_hot_set_remove(&set, members[member].removes - 1);
     if (members[member].adds > 0)
-        fipc_hot_set_add(&set, members[member].adds - 1, now_ns);
+        add(members[member].adds - 1, 1);
     return done;
 }
 
@@ -55,6 +71,8 @@ static void make_set(void)
         fipc_end_set(&members[i].end, FIPC_END_ASLEEP_FD);
     }
     ck_assert_int_eq(fipc_hot_set_init(&set, MEMBERS, &ops, members), 0);
+    fipc_hot_group_init(&group);
+    fipc_hot_group_init(&other_group);
 }
 
 static void free_set(void)
@@ -67,10 +85,10 @@ static uint32_t word_of(uint32_t member) { return atomic_load(&members[member].e
 
 START_TEST(member_is_awake_from_the_moment_it_is_hot)
 {
-    fipc_hot_set_add(&set, 3, 1);
+    add(3, 1);
     ck_assert_uint_eq(word_of(3), FIPC_END_AWAKE);
     ck_assert_uint_eq(word_of(2), FIPC_END_ASLEEP_FD);
-    fipc_hot_set_add(&set, 3, 2);
+    add(3, 2);
     ck_assert_uint_eq(set.count, 1);
 }
 END_TEST
@@ -79,9 +97,9 @@ START_TEST(each_hot_member_is_served_once_a_round)
 {
     for (uint32_t i = 0; i < MEMBERS; i += 2) {
         members[i].work = i;
-        fipc_hot_set_add(&set, i, 1);
+        add(i, 1);
     }
-    ck_assert_uint_eq(fipc_hot_set_serve(&set, 2), 3); /* member 0 had nothing to do */
+    ck_assert_uint_eq(serve_round(), 3); /* member 0 had nothing to do */
     for (uint32_t i = 0; i < MEMBERS; i++)
         ck_assert_uint_eq(members[i].served, i % 2 == 0 ? 1 : 0);
 }
@@ -93,9 +111,9 @@ START_TEST(member_removed_while_others_are_served_leaves_nobody_out)
     uint32_t removing = (uint32_t)_i / MEMBERS, removed = (uint32_t)_i % MEMBERS;
 
     for (uint32_t i = 0; i < MEMBERS; i++)
-        fipc_hot_set_add(&set, i, 1);
+        add(i, 1);
     members[removing].removes = removed + 1;
-    (void)fipc_hot_set_serve(&set, 2);
+    (void)serve_round();
     ck_assert_uint_eq(set.count, MEMBERS - 1);
     for (uint32_t i = 0; i < MEMBERS; i++) {
         if (i != removed)
@@ -108,22 +126,40 @@ END_TEST
 
 START_TEST(member_added_while_others_are_served_waits_for_the_next_round)
 {
-    fipc_hot_set_add(&set, 0, 1);
+    add(0, 1);
     members[0].adds = 5 + 1;
-    (void)fipc_hot_set_serve(&set, 2);
+    (void)serve_round();
     ck_assert_uint_eq(members[5].served, 0);
-    (void)fipc_hot_set_serve(&set, 3);
+    (void)serve_round();
     ck_assert_uint_eq(members[5].served, 1);
+}
+END_TEST
+
+/* Each slice is over after the first work. */
+START_TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
+{
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        members[i].work = 10;
+        fipc_hot_set_add(&set, i == 3 ? &other_group : &group, i, 1);
+    }
+    for (unsigned round = 1; round < MEMBERS; round++) {
+        uint64_t now_ns = fipc_now_ns();
+
+        ck_assert_uint_eq(fipc_hot_set_serve(&set, 1, &now_ns), 2);
+        ck_assert_uint_eq(members[3].served, round);
+    }
+    for (uint32_t i = 0; i < MEMBERS; i++) /* in turn */
+        ck_assert_uint_eq(members[i].served, i == 3 ? MEMBERS - 1 : 1);
 }
 END_TEST
 
 START_TEST(cooling_arms_who_had_no_work_and_keeps_the_others)
 {
     for (uint32_t i = 0; i < 3; i++)
-        fipc_hot_set_add(&set, i, 10);
+        add(i, 10);
     members[1].work = 1;
     members[2].waits_for_room = true;
-    (void)fipc_hot_set_serve(&set, 20); /* member 1 had work at 20 */
+    (void)serve_round(); /* member 1 had work now */
     fipc_hot_set_cool(&set, 15);
     ck_assert_uint_eq(set.count, 1);
     ck_assert_uint_eq(word_of(0), FIPC_END_ASLEEP_FD);
@@ -134,12 +170,12 @@ END_TEST
 
 START_TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
 {
-    fipc_hot_set_add(&set, 4, 10);
+    add(4, 10);
     members[4].work = 1;
     fipc_hot_set_cool(&set, UINT64_MAX);
     ck_assert_uint_eq(set.count, 1);
     ck_assert_uint_eq(word_of(4), FIPC_END_AWAKE);
-    ck_assert_uint_eq(fipc_hot_set_serve(&set, 11), 1);
+    ck_assert_uint_eq(serve_round(), 1);
     fipc_hot_set_cool(&set, UINT64_MAX);
     ck_assert_uint_eq(set.count, 0);
     ck_assert_uint_eq(word_of(4), FIPC_END_ASLEEP_FD);
@@ -157,6 +193,7 @@ int main(void)
     tcase_add_loop_test(tcase, member_removed_while_others_are_served_leaves_nobody_out, 0,
                         (int)(MEMBERS * MEMBERS));
     tcase_add_test(tcase, member_added_while_others_are_served_waits_for_the_next_round);
+    tcase_add_test(tcase, group_of_many_has_no_more_of_a_round_than_a_group_of_one);
     tcase_add_test(tcase, cooling_arms_who_had_no_work_and_keeps_the_others);
     tcase_add_test(tcase, member_found_with_work_at_the_last_look_stays_hot_and_awake);
     return run_suite(suite);

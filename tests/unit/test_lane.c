@@ -321,6 +321,73 @@ START_TEST(lane_that_was_never_connected_counts_as_gone)
 }
 END_TEST
 
+/* ---- lanes over which no fds may come ---- */
+
+static int receive_plain(void)
+{
+    return fipc_lane_receive_plain(lane[1], buffer, sizeof(buffer), &size);
+}
+
+START_TEST(plain_packets_arrive_one_by_one)
+{
+    send_raw((char[]){"a"}, 1, NULL, 0);
+    send_raw((char[]){"bc"}, 2, NULL, 0);
+    ck_assert_int_eq(receive_plain(), 0);
+    ck_assert_uint_eq(size, 1);
+    ck_assert_int_eq(receive_plain(), 0);
+    ck_assert_uint_eq(size, 2);
+    ck_assert_mem_eq(buffer, "bc", 2);
+    ck_assert_int_eq(receive_plain(), -EAGAIN);
+    lane[0] = fd_close(lane[0]);
+    ck_assert_int_eq(receive_plain(), -EPIPE);
+}
+END_TEST
+
+START_TEST(packet_with_fds_stays_unread_and_takes_no_number)
+{
+    int lowest_free = dup(0), again;
+
+    (void)fd_close(lowest_free);
+    send_raw((char[]){"a"}, 1, NULL, 0);
+    ck_assert_int_eq(send_refused((size_t)_i), 0);
+    ck_assert_int_eq(receive_plain(), 0);
+    ck_assert_int_eq(receive_plain(), -EPERM);
+    ck_assert_int_eq(receive_plain(), -EPERM);
+    again = dup(0);
+    ck_assert_int_eq(again, lowest_free);
+    (void)fd_close(again);
+    expect_refused_packet((size_t)_i);
+}
+END_TEST
+
+START_TEST(plain_packet_larger_than_the_buffer_is_taken_out)
+{
+    ck_assert_int_eq(send_refused(0), 0);
+    ck_assert_int_eq(fipc_lane_receive_plain(lane[1], buffer, 23, &size), -EMSGSIZE);
+    ck_assert_uint_eq(size, 7);
+    ck_assert_int_eq(receive_plain(), -EAGAIN);
+}
+END_TEST
+
+START_TEST(lane_with_nothing_unread_is_finished_at_once)
+{
+    if (_i == 1)
+        lane[0] = fd_close(lane[0]);
+    ck_assert(fipc_lane_finish(lane[1]));
+    if (_i == 0)
+        ck_assert_int_eq(send_refused(1), -EPIPE); /* nothing can follow */
+}
+END_TEST
+
+START_TEST(lane_with_a_packet_unread_is_not_finished_at_once)
+{
+    send_raw(byte, (size_t)_i % 2, things, (size_t)_i / 2);
+    if (_i >= 4)
+        lane[0] = fd_close(lane[0]);
+    ck_assert(!fipc_lane_finish(lane[1]));
+}
+END_TEST
+
 START_TEST(hang_up_is_seen_without_reading)
 {
     ck_assert(!fipc_lane_is_hung_up(lane[1]));
@@ -373,7 +440,14 @@ static void add_receiving(Suite *suite)
     tcase_add_test(strangers, empty_packet_counts_as_the_end_and_its_fds_are_handed_over);
     tcase_add_test(strangers, fds_of_an_earlier_packet_are_not_counted_again);
 
+    tcase_add_test(strangers, plain_packets_arrive_one_by_one);
+    tcase_add_loop_test(strangers, packet_with_fds_stays_unread_and_takes_no_number, 1,
+                        COUNT_OF(things) + 1);
+    tcase_add_test(strangers, plain_packet_larger_than_the_buffer_is_taken_out);
+
     tcase_add_checked_fixture(ending, open_lane, close_lane);
+    tcase_add_loop_test(ending, lane_with_nothing_unread_is_finished_at_once, 0, 2);
+    tcase_add_loop_test(ending, lane_with_a_packet_unread_is_not_finished_at_once, 0, 6);
     tcase_add_test(ending, hang_up_is_told_after_what_was_sent_before);
     tcase_add_test(ending, peer_that_left_something_unread_is_heard_all_the_same);
     tcase_add_test(ending, sending_to_who_is_gone_says_so_and_raises_no_signal);

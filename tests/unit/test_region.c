@@ -39,7 +39,7 @@ static bool fails(enum call call)
     return true;
 }
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's names */
 int __real_memfd_create(const char *name, unsigned flags);
 int __wrap_memfd_create(const char *name, unsigned flags);
 int __real_ftruncate(int fd, off_t size);
@@ -87,7 +87,7 @@ int __wrap_madvise(void *address, size_t size, int advice)
 {
     return fails(CALL_MADVISE) ? -1 : __real_madvise(address, size, advice);
 }
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* ---- fixture ---- */
 

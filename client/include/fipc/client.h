@@ -15,8 +15,7 @@
  * Every function that returns int returns 0 or a negative errno. An error leaves all results as
  * they were. Besides what each function names:
  *
- *      -EINVAL  an argument that is not allowed: NULL, an unknown flag, a name that is empty or
- *               longer than FIPC_NAME_MAX
+ *      -EINVAL  an argument that is not allowed: NULL, an unknown flag, a name that is none
  *      -ENOMEM  no memory; other shortages of this process, such as -EMFILE, come as they are
  *      -ECHILD  a handle or loan made before fork(2) is used in the child; a child connects anew.
  *               It may release what it inherited (fipc_unref, fipc_free), exit or exec: the parent
@@ -34,11 +33,15 @@ extern "C" {
 
 #define FIPC_PUBLIC __attribute__((visibility("default")))
 
-/* The longest name of a service, in bytes. */
+/* The longest name of a service, in bytes. A name has elements of ASCII letters, digits, '-' and
+ * '_', separated by single dots, such as com.example.clock; case counts. Those that begin with
+ * "fipc." are the broker's own. */
 #define FIPC_NAME_MAX 255
 
 /* Flags of a call. */
-#define FIPC_NO_WAIT (1u << 1) /* -EAGAIN instead of waiting for room in the ring */
+#define FIPC_WAIT_SERVICE (1u << 0) /* wait for somebody to serve the name */
+#define FIPC_NO_WAIT (1u << 1)    /* -EAGAIN instead of waiting for room, if not for the service */
+#define FIPC_IDEMPOTENT (1u << 2) /* may be delivered again, when who worked on it is lost */
 
 /* A session with the broker. When the broker is lost, the next call connects again by itself. */
 typedef struct fipc_client fipc_client;
@@ -76,7 +79,9 @@ FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 FIPC_PUBLIC fipc_client *fipc_ref(fipc_client *client);
 
 /* Gives a reference back; the last one closes the session. NULL is allowed. Replies stay valid; an
- * open loan keeps the session. Never blocks. Threads: any, but none may still use this reference.
+ * open loan keeps the session. Requests that were not answered do not: their callers are told so,
+ * and they are still to be given back by an answer. Never blocks. Threads: any, but none may still
+ * use this reference.
  */
 FIPC_PUBLIC void fipc_unref(fipc_client *client);
 
@@ -85,17 +90,21 @@ FIPC_PUBLIC void fipc_unref(fipc_client *client);
  * @service:     name of the service, zero-terminated
  * @data:        the request; borrowed; NULL is allowed where @size is 0
  * @size:        bytes; at most a little less than half the request ring
- * @flags:       0 or FIPC_NO_WAIT
+ * @flags:       0, or some of FIPC_WAIT_SERVICE, FIPC_NO_WAIT, FIPC_IDEMPOTENT
  * @timeout_ms:  > 0: milliseconds; 0: don't wait; -1: the broker's longest, which is also the most
  * @reply:       on success: the reply; returned to the caller, for fipc_free(); NULL: not wanted
  *
  * Blocks until the reply came, at most @timeout_ms, in which it also connects again if need be.
  * Learns within 100 ms that the broker died. Threads: any.
  *
- * Return: 0; what the service answered, if that is an error; -ENOENT no such service; -EACCES
- * not allowed; -ETIMEDOUT no reply in time; -EAGAIN no room now; -EMSGSIZE request or reply too
- * large; -ECONNREFUSED no broker in time; -ECONNRESET the broker was lost, and what became of the
- * request is unknown; -EPROTO the broker sent nonsense; and the errors of fipc_connect()
+ * Return: 0; what the service answered, if that is an error; -ENOENT nobody serves the name;
+ * -EACCES not allowed; -ETIMEDOUT no reply in time; -EAGAIN no room now, or this user has too many
+ * open calls; -EMSGSIZE request or reply too large, where a request to a served name goes through
+ * the reply ring of who serves it, with 24 bytes more and 4 for each group of the caller;
+ * -ENOBUFS the reply was dropped, since this user's clients leave too many of them lying;
+ * -ECONNREFUSED no broker in time; -ECONNRESET the broker, or who worked on the request, was lost,
+ * and what became of the request is unknown; -EPROTO the broker, or the service, sent nonsense; and
+ * the errors of fipc_connect()
  */
 FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *data, size_t size,
                           unsigned flags, int timeout_ms, fipc_message **reply);
@@ -103,8 +112,8 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
 /**
  * fipc_call_once() - connect, call, and be gone
  * @options:     as for fipc_connect()
- * @timeout_ms:  as for fipc_call(), for connecting and calling together; with -1 the broker must
- *               take the request within the connect timeout
+ * @timeout_ms:  as for fipc_call(), for connecting and calling together; the broker must take the
+ *               request within the connect timeout
  *
  * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. The other
  * arguments are those of fipc_call(). Threads: any.
@@ -113,6 +122,79 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
  */
 FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service, const void *data,
                                size_t size, int timeout_ms, fipc_message **reply);
+
+/**
+ * fipc_wait() - wait until somebody serves a name
+ * @timeout_ms:  as for fipc_call()
+ *
+ * One question to the broker: nothing can be missed between looking and waiting. Threads: any.
+ *
+ * Return: 0 somebody serves it; -ETIMEDOUT nobody in time; -EACCES not allowed; else as fipc_call()
+ */
+FIPC_PUBLIC int fipc_wait(fipc_client *client, const char *service, int timeout_ms);
+
+/* ---- calls that nobody waits for ---- */
+
+/**
+ * Told how a call ended. Run by fipc_dispatch(), without any lock held: it may call everything
+ * here, fipc_unref() of its own client too.
+ * @error:     as fipc_call() returns; -ECANCELED after fipc_cancel()
+ * @reply:     NULL on an error; borrowed, valid until the callback returns
+ * @userdata:  as given to fipc_submit()
+ */
+typedef void fipc_reply_fn(int error, const fipc_message *reply, void *userdata);
+
+/**
+ * fipc_submit() - begin a call, and be told how it ended
+ * @fn:        run exactly once if 0 was returned, by a fipc_dispatch() some time later
+ * @userdata:  for @fn; never looked at
+ * @call_id:   on success: for fipc_cancel(); NULL: not wanted
+ *
+ * Never blocks: what cannot be sent yet waits in memory, and is sent by fipc_dispatch(), in the
+ * order of submission for each service. With FIPC_NO_WAIT it fails where there is no room, in the
+ * ring, the service, or among the calls that may be open: at once, or by @fn if the service had to
+ * be asked for first. The request is copied. The timeout counts from here; 0 is -EINVAL. The other
+ * arguments are those of fipc_call(). Threads: any.
+ *
+ * Return: 0; -EAGAIN no room now; -EMSGSIZE. All else is told to @fn
+ */
+FIPC_PUBLIC int fipc_submit(fipc_client *client, const char *service, const void *data, size_t size,
+                            unsigned flags, int timeout_ms, fipc_reply_fn *fn, void *userdata,
+                            uint64_t *call_id);
+
+/**
+ * fipc_cancel() - end a submitted call
+ *
+ * Its callback is run by fipc_dispatch() with -ECANCELED; who works on it is told. Threads: any.
+ *
+ * Return: 0; -ENOENT it has ended before, or there was none
+ */
+FIPC_PUBLIC int fipc_cancel(fipc_client *client, uint64_t call_id);
+
+/**
+ * fipc_fd() - get an fd to wait on in a poll loop
+ *
+ * It is readable, level-triggered, while fipc_dispatch() has something to do. Only to be polled,
+ * never read; borrowed, the same for the whole life of the client. Threads: any.
+ *
+ * Return: the fd, at least 0; the errno of epoll_create1(2) and its like
+ */
+FIPC_PUBLIC int fipc_fd(fipc_client *client);
+
+/**
+ * fipc_dispatch() - run the callbacks of calls that ended, and the handlers of requests that came
+ * @timeout_ms:  how long to wait until there is one: > 0 milliseconds, 0: don't wait, -1: no limit
+ *
+ * Takes at most as many as there were when it began to run them. A client that serves a name, or
+ * has submitted calls, connects again by itself in here when the broker is lost, as often as it
+ * takes. Several threads may dispatch at once: each callback and each request is given to one of
+ * them.
+ *
+ * Return: how many were run, 0: none in time; -ECONNREFUSED: there is nothing to wait for, since no
+ * broker could be reached in time; once for each name, why the broker does not let this client
+ * serve it any more: it can be served again by fipc_serve()
+ */
+FIPC_PUBLIC int fipc_dispatch(fipc_client *client, int timeout_ms);
 
 /**
  * fipc_loan() - get room for a request, to be filled in place

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/dispatch.h"
+
+#include "client/client.h"
+#include "client/reader.h"
+#include "client/request.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* How long an attempt to connect may take when nobody wants to wait. */
+#define RECONNECT_NS (10 * FIPC_NS_PER_MS)
+
+bool fipc_dispatch_has_work(const struct fipc_client *client)
+{
+    return client->sending.n_ended > 0 || client->serving.n_inbox > 0 || client->serving.n_lost > 0;
+}
+
+bool fipc_dispatch_needs_connection(const struct fipc_client *client)
+{
+    return !TAILQ_EMPTY(&client->serving.names) || fipc_sending_is_busy(&client->sending);
+}
+
+/* A thread that waits for work, until then. */
+struct dispatcher {
+    const struct fipc_client *client;
+    uint64_t until_ns;
+};
+
+/* Also where another thread submitted a call that is over earlier than it would look. */
+static bool has_work(void *arg)
+{
+    const struct dispatcher *dispatcher = arg;
+
+    return fipc_dispatch_has_work(dispatcher->client) ||
+           dispatcher->client->sending.next_deadline_ns < dispatcher->until_ns;
+}
+
+/* Connects, without keeping the caller long, if it is time to try again. */
+static void reconnect(struct fipc_client *client, uint64_t now_ns)
+{
+    if (client->connection != NULL || client->baton.holder != NULL ||
+        !fipc_dispatch_needs_connection(client) || now_ns < client->pollable.reconnect_ns)
+        return;
+    if (fipc_client_open(client, now_ns + RECONNECT_NS) < 0)
+        fipc_pollable_back_off(client, fipc_now_ns());
+}
+
+/* Takes what is there, without waiting. */
+static void look(struct fipc_client *client, uint64_t now_ns)
+{
+    fipc_pollable_drain(client);
+    fipc_reader_catch_up(client, now_ns);
+    fipc_sending_expire(client, now_ns);
+    fipc_backlog_go_on(client);
+}
+
+/* Whether there has to be a pause before the next attempt to connect. */
+static bool backs_off(const struct fipc_client *client, uint64_t now_ns)
+{
+    return client->connection == NULL && now_ns < client->pollable.reconnect_ns;
+}
+
+static void pause_until(struct fipc_client *client, uint64_t end_ns)
+{
+    const struct timespec end = {.tv_sec = (time_t)(end_ns / FIPC_NS_PER_S),
+                                 .tv_nsec = (long)(end_ns % FIPC_NS_PER_S)};
+
+    (void)pthread_mutex_unlock(&client->lock);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
+    (void)pthread_mutex_lock(&client->lock);
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns) { return a_ns < b_ns ? a_ns : b_ns; }
+
+/* Return: 0 there is work, or none in time; why there can be none */
+static int wait_for_work(struct fipc_client *client, uint64_t deadline_ns)
+{
+    while (!fipc_dispatch_has_work(client)) {
+        struct dispatcher dispatcher = {client,
+                                        earlier(client->sending.next_deadline_ns, deadline_ns)};
+        struct fipc_waiter waiter = {.ready = has_work, .arg = &dispatcher};
+        int r = 0;
+
+        if (backs_off(client, fipc_now_ns()))
+            pause_until(client, earlier(client->pollable.reconnect_ns, dispatcher.until_ns));
+        else
+            r = fipc_baton_wait(client, &waiter, dispatcher.until_ns);
+        fipc_sending_expire(client, fipc_now_ns());
+        fipc_backlog_go_on(client);
+        if (fipc_now_ns() >= deadline_ns)
+            return r == -ECONNREFUSED && !fipc_dispatch_needs_connection(client) ? r : 0;
+        if (r < 0 && r != -ETIMEDOUT && r != -ECONNREFUSED)
+            fipc_pollable_back_off(client, fipc_now_ns());
+    }
+    return 0;
+}
+
+/* Runs what there was at the beginning: what comes meanwhile has its turn the next time. */
+static int run(struct fipc_client *client)
+{
+    unsigned n_ended = client->sending.n_ended, n_requests = client->serving.n_inbox;
+    int n = 0;
+
+    for (; n_ended > 0 && client->sending.n_ended > 0; n_ended--, n++)
+        fipc_sending_tell_first(client);
+    for (; n_requests > 0 && client->serving.n_inbox > 0; n_requests--, n++)
+        fipc_request_hand_over_first(client);
+    return n;
+}
+
+static int dispatch(struct fipc_client *client, int timeout_ms)
+{
+    uint64_t now_ns = fipc_now_ns();
+    int r = 0;
+
+    look(client, now_ns);
+    if (timeout_ms == 0)
+        reconnect(client, now_ns);
+    else
+        r = wait_for_work(client, fipc_deadline_after(now_ns, fipc_timeout_ns(timeout_ms)));
+    if (r == 0)
+        r = fipc_serving_take_lost(&client->serving);
+    return r < 0 ? r : run(client);
+}
+
+FIPC_PUBLIC int fipc_dispatch(fipc_client *client, int timeout_ms)
+{
+    int r = fipc_client_check(client);
+
+    if (r == 0 && timeout_ms < -1)
+        r = -EINVAL;
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&client->lock);
+    client->n_refs++; /* callbacks may let go of theirs */
+    r = dispatch(client, timeout_ms);
+    fipc_pollable_park(client);
+    (void)pthread_mutex_unlock(&client->lock);
+    fipc_unref(client);
+    return r;
+}

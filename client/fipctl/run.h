@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_FIPCTL_RUN_H
+#define FIPC_FIPCTL_RUN_H
+
+/* One run of a command: its stdin is a request, its stdout the reply. Nothing here blocks. */
+#include "client/fipctl/child.h"
+#include "client/fipctl/payload.h"
+
+#include <fipc/service.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum run_state {
+    RUN_WAITING,  /* for its turn */
+    RUN_WORKING,  /* the command takes the request and gives the reply */
+    RUN_STOPPING, /* its reply is not wanted; it was sent SIGTERM */
+    RUN_KILLED,   /* that was not enough; it was sent SIGKILL */
+    RUN_ENDED,    /* it is answered, and nothing of it is left */
+    N_RUN_STATES
+};
+
+/* What all runs have in common. */
+struct job {
+    const char *service;
+    char **command_line; /* ends with NULL */
+    size_t reply_max;
+};
+
+struct run {
+    struct run *next; /* server.runs */
+    const struct job *job;
+    fipc_request *request; /* NULL: answered */
+    enum run_state state;
+    int error; /* that the caller gets, of a run that was stopped */
+    uint64_t kill_at_ns;
+    struct child child;
+    size_t n_written; /* of the request */
+    struct payload reply;
+};
+
+/* So many fds does a run wait for, at most: one takes the request, the other tells of the rest. */
+#define RUN_FDS_MAX 2
+
+/**
+ * run_new() - make a run, in RUN_WAITING
+ * @job:      borrowed
+ * @request:  consumed on success
+ *
+ * Return: NULL: no memory
+ */
+struct run *run_new(const struct job *job, fipc_request *request);
+
+/* Only in RUN_WAITING and RUN_ENDED. */
+void run_free(struct run *run);
+
+/* From RUN_WAITING to RUN_WORKING; or RUN_ENDED, if the command cannot be run. */
+void run_start(struct run *run);
+
+/* Whether there is a child. */
+bool run_is_alive(const struct run *run);
+
+/* What a run waits for now. @ret_polled: for poll(2), RUN_FDS_MAX of them. Return: how many */
+nfds_t run_watch(const struct run *run, struct pollfd *ret_polled);
+
+/* @fd: is ready; if the run does not wait for it any more, nothing happens. */
+void run_go_on(struct run *run, int fd);
+
+/* Ends a run that nobody wants any more; @error is for the caller. One that is being stopped, or
+ * has ended, stays as it is. */
+void run_stop(struct run *run, int error, uint64_t now_ns);
+
+/* Whether the caller is gone, or has given up. */
+bool run_is_cancelled(const struct run *run);
+
+/* Kills what did not stop in time. Return: when this is to be called again, maybe FIPC_NEVER */
+uint64_t run_check_time(struct run *run, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_SERVICE_H
+#define FIPC_SERVICE_H
+
+/*
+ * Serving names: a client that answers the calls of others.
+ *
+ *      static void greet(fipc_request *request, void *userdata)
+ *      {
+ *          (void)userdata;
+ *          fipc_reply(request, "hello", 5);
+ *      }
+ *
+ *      int r = fipc_serve(client, "com.example.greeter", 1, greet, NULL);
+ *
+ *      while (r >= 0)
+ *          r = fipc_dispatch(client, -1);
+ *
+ * Several clients may serve one name; each request goes to the least busy of them. When the broker
+ * is lost, the library connects again by itself and serves on. Errors are as in <fipc/client.h>.
+ */
+#include <fipc/client.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One request, to be answered once by fipc_reply() or fipc_reply_error(). */
+typedef struct fipc_request fipc_request;
+
+/* Who called, as the kernel knows it: the credentials with which the caller connected. */
+typedef struct fipc_peer {
+    size_t size; /* sizeof(fipc_peer) of the library */
+    uid_t uid;
+    gid_t gid;
+    pid_t pid; /* it may have ended since: see fipc_peer_pidfd() */
+    size_t n_groups;
+    const gid_t *groups; /* all supplementary groups */
+} fipc_peer;
+
+/**
+ * Serves one request. Run by fipc_dispatch(), without any lock held: it may answer now, or keep the
+ * request and answer later, from any thread; it may make calls of its own. Where one thread alone
+ * dispatches, a call from here that leads back to this client, straight or by way of others, only
+ * times out: nobody is there to take it. Let another thread dispatch, or use fipc_submit().
+ * @request:   owned: to be given back by an answer
+ * @userdata:  as given to fipc_serve()
+ */
+typedef void fipc_handler_fn(fipc_request *request, void *userdata);
+
+/**
+ * fipc_serve() - answer the calls to a name from now on
+ * @concurrency:  how many requests to be given before one is answered, at most 4096; 0: one
+ * @fn:           run by fipc_dispatch() for each request
+ *
+ * Blocks until the broker agreed, at most the connect timeout; a broker that has not answered by
+ * then is taken for lost, with all that was under way. As long as the client lives.
+ * Threads: any.
+ *
+ * Return: 0; -EINVAL also: more than 4096 at once; -EEXIST served already by this client; -EACCES
+ * not allowed to this user, or a name of the broker's own; -EDQUOT too many names; -ECONNREFUSED no
+ * broker in time; and the errors of fipc_connect()
+ */
+FIPC_PUBLIC int fipc_serve(fipc_client *client, const char *name, unsigned concurrency,
+                           fipc_handler_fn *fn, void *userdata);
+
+/* The bytes of a request, aligned to 16, never changing; borrowed until it is answered. NULL for a
+ * NULL request. */
+FIPC_PUBLIC const void *fipc_request_data(const fipc_request *request);
+FIPC_PUBLIC size_t fipc_request_size(const fipc_request *request);
+
+/* Who called; borrowed until the request is answered. NULL for a NULL request. */
+FIPC_PUBLIC const fipc_peer *fipc_peer_of(const fipc_request *request);
+
+/**
+ * fipc_peer_pidfd() - get a pidfd of the process that connected
+ *
+ * Asks the broker: blocks until it answered, at most a second. Unlike a pid it can never come to
+ * mean another process. Threads: any.
+ *
+ * Return: an fd of the caller's own, to be closed by close(2); -ESRCH the caller is gone, or the
+ * request was answered; -EOPNOTSUPP the kernel has none (Linux 6.5); -EAGAIN not within the second;
+ * -ETIMEDOUT; -ECONNRESET the broker was lost
+ */
+FIPC_PUBLIC int fipc_peer_pidfd(const fipc_request *request);
+
+/* Whether nobody waits for the answer any more: the caller is gone, has given up, or its time is
+ * over. It must be answered all the same. Learned while somebody dispatches. Threads: any. */
+FIPC_PUBLIC int fipc_request_is_cancelled(const fipc_request *request);
+
+/**
+ * fipc_reply() - answer a request
+ * @request:  consumed, in every case but -EMSGSIZE and -EINVAL
+ * @data:     borrowed; NULL is allowed where @size is 0
+ *
+ * Waits for room in the ring while the broker is slow, at most its longest: then it is lost.
+ * Threads: any.
+ *
+ * Return: 0 it is on its way; -EMSGSIZE larger than half of this client's request ring: answer
+ * something else; -ECONNRESET the broker was lost meanwhile: nobody gets it; -ECHILD
+ */
+FIPC_PUBLIC int fipc_reply(fipc_request *request, const void *data, size_t size);
+
+/* Answers with an error, 1 to 4095 or its negative: fipc_call() returns it there. Otherwise as
+ * fipc_reply(). */
+FIPC_PUBLIC int fipc_reply_error(fipc_request *request, int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/pollable.h"
+
+#include "client/client.h"
+#include "client/dispatch.h"
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* A lane holds fewer wake-up bytes, unless its broker goes on and on. */
+#define DRAIN_MAX 64
+
+#define BACKOFF_MIN_NS (10 * FIPC_NS_PER_MS)
+#define BACKOFF_MAX_NS (500 * FIPC_NS_PER_MS)
+
+void fipc_pollable_init(struct fipc_pollable *pollable)
+{
+    *pollable = (struct fipc_pollable){
+        .epoll_fd = -1, .event_fd = -1, .timer_fd = -1, .timer_ns = FIPC_NEVER};
+}
+
+void fipc_pollable_deinit(struct fipc_pollable *pollable)
+{
+    pollable->epoll_fd = fd_close(pollable->epoll_fd);
+    pollable->event_fd = fd_close(pollable->event_fd);
+    pollable->timer_fd = fd_close(pollable->timer_fd);
+}
+
+static int watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int pollable_open(struct fipc_pollable *pollable)
+{
+    int r = 0;
+
+    pollable->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    pollable->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pollable->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (pollable->epoll_fd < 0 || pollable->event_fd < 0 || pollable->timer_fd < 0)
+        r = -errno;
+    if (r == 0)
+        r = watch(pollable->epoll_fd, pollable->event_fd);
+    if (r == 0)
+        r = watch(pollable->epoll_fd, pollable->timer_fd);
+    if (r < 0)
+        fipc_pollable_deinit(pollable);
+    return r;
+}
+
+static bool is_on(const struct fipc_pollable *pollable) { return pollable->epoll_fd >= 0; }
+
+void fipc_pollable_signal(struct fipc_client *client)
+{
+    const uint64_t one = 1;
+    struct fipc_pollable *pollable = &client->pollable;
+
+    if (!is_on(pollable) || pollable->is_signalled)
+        return;
+    pollable->is_signalled = write(pollable->event_fd, &one, sizeof(one)) == (ssize_t)sizeof(one);
+}
+
+static void unsignal(struct fipc_pollable *pollable)
+{
+    uint64_t count;
+
+    if (pollable->is_signalled)
+        (void)!read(pollable->event_fd, &count, sizeof(count));
+    pollable->is_signalled = false;
+}
+
+void fipc_pollable_watch(struct fipc_client *client)
+{
+    client->pollable.backoff_ns = 0;
+    if (is_on(&client->pollable))
+        (void)watch(client->pollable.epoll_fd, client->connection->lane_fd);
+}
+
+/* Closing is not enough: a child of fork(2) that has the lane too keeps it in the set, hung up. */
+void fipc_pollable_unwatch(struct fipc_client *client, const struct fipc_connection *connection)
+{
+    if (is_on(&client->pollable))
+        (void)epoll_ctl(client->pollable.epoll_fd, EPOLL_CTL_DEL, connection->lane_fd, NULL);
+}
+
+void fipc_pollable_drain(struct fipc_client *client)
+{
+    char byte;
+    size_t size;
+
+    if (!is_on(&client->pollable) || client->connection == NULL)
+        return;
+    for (int n = 0; n < DRAIN_MAX; n++) {
+        if (fipc_lane_receive_plain(client->connection->lane_fd, &byte, sizeof(byte), &size) < 0)
+            return;
+    }
+}
+
+void fipc_pollable_back_off(struct fipc_client *client, uint64_t now_ns)
+{
+    struct fipc_pollable *pollable = &client->pollable;
+    uint64_t backoff_ns = pollable->backoff_ns * 2;
+
+    if (backoff_ns < BACKOFF_MIN_NS)
+        backoff_ns = BACKOFF_MIN_NS;
+    if (backoff_ns > BACKOFF_MAX_NS)
+        backoff_ns = BACKOFF_MAX_NS;
+    pollable->backoff_ns = backoff_ns;
+    /* not all clients of a broker that is back at the same moment */
+    pollable->reconnect_ns = now_ns + backoff_ns / 2 + now_ns % (backoff_ns / 2);
+}
+
+/* Arms the end word for the fd. Return: whether there is something to do already */
+static bool arm(struct fipc_client *client)
+{
+    struct fipc_channel *channel = &client->connection->channel;
+    bool wants_room = fipc_backlog_wants_room(client);
+
+    fipc_end_arm(channel->own, FIPC_END_ASLEEP_FD | (wants_room ? FIPC_END_ROOM : 0));
+    if (!fipc_consumer_has_news(&channel->in) && !fipc_backlog_has_room(client))
+        return false;
+    (void)fipc_end_disarm(channel->own);
+    return true;
+}
+
+static void set_timer(struct fipc_pollable *pollable, uint64_t due_ns)
+{
+    struct itimerspec timer = {.it_value = {0}};
+
+    if (due_ns == pollable->timer_ns)
+        return;
+    pollable->timer_ns = due_ns;
+    if (due_ns != FIPC_NEVER) {
+        timer.it_value.tv_sec = (time_t)(due_ns / FIPC_NS_PER_S);
+        timer.it_value.tv_nsec = (long)(due_ns % FIPC_NS_PER_S) + (due_ns == 0 ? 1 : 0);
+    }
+    (void)timerfd_settime(pollable->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
+}
+
+/* When somebody has to look again, whatever comes. */
+static uint64_t due_ns(const struct fipc_client *client)
+{
+    uint64_t due = client->sending.next_deadline_ns;
+
+    if (client->connection == NULL && client->baton.holder == NULL &&
+        fipc_dispatch_needs_connection(client) && client->pollable.reconnect_ns < due)
+        due = client->pollable.reconnect_ns;
+    return due;
+}
+
+void fipc_pollable_park(struct fipc_client *client)
+{
+    struct fipc_pollable *pollable = &client->pollable;
+    bool is_read = client->baton.holder != NULL;
+
+    if (!is_on(pollable))
+        return;
+    if (fipc_dispatch_has_work(client) || (!is_read && client->connection != NULL && arm(client)))
+        fipc_pollable_signal(client);
+    else
+        unsignal(pollable);
+    set_timer(pollable, due_ns(client)); /* whoever reads: a call's end is told by a dispatcher */
+}
+
+FIPC_PUBLIC int fipc_fd(fipc_client *client)
+{
+    int r = fipc_client_check(client);
+
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&client->lock);
+    if (!is_on(&client->pollable))
+        r = pollable_open(&client->pollable);
+    if (r == 0) {
+        if (client->connection != NULL)
+            fipc_pollable_watch(client);
+        fipc_baton_kick(&client->baton); /* who sleeps looks, and leaves the baton to the fd */
+        fipc_pollable_park(client);
+        r = client->pollable.epoll_fd;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return r;
+}

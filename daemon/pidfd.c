@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pidfd is the kernel's, of the process that connected: it is there as long as its caller's
+ * lane is open. Fds that lie unread in a lane are counted against our own uid, so that one packet
+ * of them at most is on its way to each worker.
+ */
+#include "daemon/pidfd.h"
+
+#include "common/fd.h"
+#include "common/lane.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/dispatch.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* asm-generic/socket.h of Linux 6.5 */
+#endif
+
+/* Return: a pidfd; -ESRCH nobody waits for this delivery any more; -EOPNOTSUPP the kernel has none
+ */
+static int caller_pidfd(struct broker *broker, const struct slot *worker, uint32_t number)
+{
+    const struct delivery *delivery = delivery_of(&broker->deliveries, worker, number);
+    const struct slot *caller;
+    int fd;
+    socklen_t size = sizeof(fd);
+
+    if (delivery == NULL || delivery->handler == NULL)
+        return -ESRCH;
+    caller = answer_caller(broker, delivery->handler);
+    if (getsockopt(caller->lane_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) < 0)
+        return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
+    return fd;
+}
+
+static bool is_lane_empty(int lane_fd)
+{
+    int bytes;
+
+    return ioctl(lane_fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
+static int send_pidfd(struct broker *broker, const struct slot *slot,
+                      const struct fipc_header *question)
+{
+    const struct fipc_control packet = {.type = FIPC_CONTROL_FDS,
+                                        .announce = {.id = question->id, .n_fds = 1}};
+    FIPC_CLEANUP(fd_closep) int fd = -1;
+
+    if (!is_lane_empty(slot->lane_fd))
+        return -EAGAIN;
+    fd = caller_pidfd(broker, slot, question->target);
+    if (fd < 0)
+        return fd;
+    return fipc_lane_send(slot->lane_fd, &packet, &fd, 1);
+}
+
+void pidfd_answer(struct broker *broker, struct slot *slot, const struct fipc_header *question)
+{
+    int r = send_pidfd(broker, slot, question);
+    const struct fipc_control announce = {
+        .type = FIPC_CONTROL_ANNOUNCE,
+        .announce = {.id = question->id, .n_fds = r == 0 ? 1 : 0},
+    };
+
+    if (r == -ETOOMANYREFS)
+        r = -EAGAIN;
+    dispatch_answer_control(slot, question, &announce, r, 0);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request finds no room where the queue of its service is full, or its uid's share of all queues.
+ * Who was refused is told when both are half empty, so that it does not come back for each single
+ * place.
+ */
+#include "daemon/queue.h"
+
+#include "common/message.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/room_wish.h"
+
+#include <errno.h>
+
+#define QUEUE_MAX 4096
+/* Of one uid, in all queues together. */
+#define SHARE_MAX 1024
+#define SHARE_BYTES_MAX (UINT64_C(8) << 20)
+
+static struct account *account_of(struct broker *broker, const struct handler *handler)
+{
+    return answer_caller(broker, handler)->account;
+}
+
+/* ---- room ---- */
+
+/* Whatever the size of the next request: what has no room now is above what is low, and who is
+ * refused is told when it falls below. */
+static bool has_room(const struct service *service, const struct account *account)
+{
+    return service->n_queued < QUEUE_MAX && account->n_queued < SHARE_MAX &&
+           account->queued_bytes < SHARE_BYTES_MAX;
+}
+
+static bool is_service_low(const struct service *service)
+{
+    return service->n_queued <= QUEUE_MAX / 2;
+}
+
+static bool is_share_low(const struct account *account)
+{
+    return account->n_queued <= SHARE_MAX / 2 && account->queued_bytes <= SHARE_BYTES_MAX / 2;
+}
+
+static void service_became_low(struct broker *broker, struct service *service)
+{
+    struct room_wish *wish, *next;
+
+    for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
+        next = TAILQ_NEXT(wish, of_service);
+        if (is_share_low(wish->slot->account))
+            room_wish_fulfil(broker, wish);
+    }
+}
+
+static void share_became_low(struct broker *broker, struct account *account)
+{
+    struct room_wish *wish, *next;
+
+    for (wish = TAILQ_FIRST(&account->room_wishes); wish != NULL; wish = next) {
+        next = TAILQ_NEXT(wish, of_account);
+        if (is_service_low(wish->service))
+            room_wish_fulfil(broker, wish);
+    }
+}
+
+/* ---- in and out ---- */
+
+/* It is in the list already. */
+static void count_in(struct broker *broker, struct service *service, struct handler *handler)
+{
+    struct account *account = account_of(broker, handler);
+
+    handler->queued = service;
+    service->n_queued++;
+    account->n_queued++;
+    account->queued_bytes += handler->request_bytes;
+}
+
+static void count_out(struct broker *broker, struct service *service, struct handler *handler)
+{
+    struct account *account = account_of(broker, handler);
+    bool was_service_low = is_service_low(service), was_share_low = is_share_low(account);
+
+    service->n_queued--;
+    account->n_queued--;
+    account->queued_bytes -= handler->request_bytes;
+    if (!was_service_low && is_service_low(service))
+        service_became_low(broker, service);
+    if (!was_share_low && is_share_low(account))
+        share_became_low(broker, account);
+}
+
+void queue_put_first(struct broker *broker, struct service *service, struct handler *handler)
+{
+    TAILQ_INSERT_HEAD(&service->queue, handler, in_queue);
+    count_in(broker, service, handler);
+}
+
+void queue_wait(struct service *service, struct handler *handler)
+{
+    TAILQ_INSERT_TAIL(&service->waits, handler, in_queue);
+    handler->queued = service;
+}
+
+void queue_remove(struct broker *broker, struct handler *handler)
+{
+    struct service *service = handler->queued;
+
+    handler->queued = NULL;
+    if (handler->is_wait) {
+        TAILQ_REMOVE(&service->waits, handler, in_queue);
+        return;
+    }
+    TAILQ_REMOVE(&service->queue, handler, in_queue);
+    count_out(broker, service, handler);
+}
+
+int queue_request(struct broker *broker, struct service *service, struct handler *handler,
+                  const void *payload, size_t size)
+{
+    struct slot *slot = answer_caller(broker, handler);
+    int r;
+
+    /* Nor before it was told: its requests stay in order. A one-shot cannot be told, and brings no
+     * more than its slot takes. */
+    if (slot->state == SLOT_OPEN &&
+        (!has_room(service, slot->account) || room_wish_exists(service, slot))) {
+        r = (handler->flags & FIPC_REQUEST_NO_WAIT) == 0 ? room_wish_make(service, slot) : 0;
+        return r < 0 ? r : -EAGAIN;
+    }
+    r = handler_keep_request(handler, payload, size);
+    if (r < 0)
+        return r;
+    TAILQ_INSERT_TAIL(&service->queue, handler, in_queue);
+    count_in(broker, service, handler);
+    return 0;
+}

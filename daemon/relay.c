@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nothing here closes a session: a ring that is found corrupt is marked, and closed when its slot
+ * has its turn. So slots and workers stay while their queues are worked on.
+ */
+#include "daemon/relay.h"
+
+#include "common/clock.h"
+#include "common/name.h"
+#include "daemon/answer.h"
+#include "daemon/broker.h"
+#include "daemon/dispatch.h"
+#include "daemon/policy.h"
+#include "daemon/queue.h"
+#include "daemon/room_wish.h"
+#include "daemon/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define NAMES_PER_SLOT_MAX 64
+#define NAMES_PER_UID_MAX 4096
+
+/* ---- into a worker's hands ---- */
+
+/* The groups of a peer never change: they are those with which it connected, whenever they are
+ * asked for. Return: 0; -ENOMEM; the errno of getsockopt(2) */
+static int find_groups(struct slot *slot)
+{
+    socklen_t size = 0;
+    int r;
+
+    if (slot->has_groups)
+        return 0;
+    if (getsockopt(slot->lane_fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
+        return -errno;
+    if (size > 0) {
+        slot->groups = malloc(size);
+        if (slot->groups == NULL)
+            return -ENOMEM;
+        if (getsockopt(slot->lane_fd, SOL_SOCKET, SO_PEERGROUPS, slot->groups, &size) < 0) {
+            r = -errno;
+            free(slot->groups);
+            slot->groups = NULL;
+            return r;
+        }
+    }
+    slot->n_groups = size / (uint32_t)sizeof(gid_t);
+    slot->has_groups = true;
+    return 0;
+}
+
+/* What a request of this size takes in a worker's ring. */
+static size_t delivery_bytes(const struct slot *caller, size_t size)
+{
+    return sizeof(struct fipc_delivery) + caller->n_groups * sizeof(gid_t) + size;
+}
+
+/* Return: as fipc_producer_reserve() */
+static int put_request(struct broker *broker, struct worker *worker, struct handler *handler,
+                       struct delivery *delivery, const void *payload, size_t size)
+{
+    const struct slot *caller = answer_caller(broker, handler);
+    size_t groups_bytes = caller->n_groups * sizeof(gid_t);
+    struct fipc_delivery about = {
+        .number = delivery->number,
+        .uid = caller->peer.uid,
+        .gid = caller->peer.gid,
+        .pid = caller->peer.pid,
+        .n_groups = caller->n_groups,
+    };
+    struct fipc_header header = {
+        .kind = FIPC_KIND_REQUEST,
+        .flags = handler->flags,
+        .target = service_target(worker->service),
+        .id = handler->id,
+        .remaining_ns = handler->deadline_ns > broker->loop.now_ns
+                            ? handler->deadline_ns - broker->loop.now_ns
+                            : 1,
+    };
+    struct fipc_producer *ring = &worker->slot->channel.out;
+    struct fipc_loan loan;
+    unsigned char *out;
+    int r = fipc_producer_reserve(ring, delivery_bytes(caller, size), &loan);
+
+    if (r < 0)
+        return r;
+    out = loan.payload;
+    memcpy(out, &about, sizeof(about));
+    out += sizeof(about);
+    if (groups_bytes > 0)
+        memcpy(out, caller->groups, groups_bytes);
+    out += groups_bytes;
+    if (size > 0)
+        memcpy(out, payload, size);
+    fipc_producer_commit(ring, &loan, &header);
+    delivery->until = ring->tail;
+    return 0;
+}
+
+/* Return: 0; -EAGAIN this worker has no room now; -ENOMEM */
+static int deliver(struct broker *broker, struct worker *worker, struct handler *handler,
+                   const void *payload, size_t size)
+{
+    struct slot *slot = worker->slot;
+    struct delivery *delivery = delivery_begin(&broker->deliveries, worker, handler);
+    int r;
+
+    if (delivery == NULL)
+        return -ENOMEM;
+    loop_heat(broker, slot);
+    r = put_request(broker, worker, handler, delivery, payload, size);
+    if (r < 0) {
+        delivery_end(&broker->deliveries, delivery);
+        slot->is_corrupt = slot->is_corrupt || r == -EBADMSG;
+        slot->wanted_bytes = (uint32_t)delivery_bytes(answer_caller(broker, handler), size);
+        return -EAGAIN;
+    }
+    broker->deliveries.n_made++;
+    slot->news |= FIPC_NEWS_RECORDS;
+    answer_set_state(broker, handler, HANDLER_RUNNING);
+    return 0;
+}
+
+/* Return: 0; -EAGAIN, -EBUSY as worker_find(); another error, for the caller */
+static int deliver_to_any(struct broker *broker, struct service *service, struct handler *handler,
+                          const void *payload, size_t size)
+{
+    size_t bytes = delivery_bytes(answer_caller(broker, handler), size);
+    struct worker *worker;
+    int r;
+
+    do {
+        r = worker_find(service, bytes, &worker);
+        if (r < 0)
+            return r;
+        r = deliver(broker, worker, handler, payload, size);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+/* Whether a copy of the request stays while a worker has it: what may be delivered twice, or comes
+ * from who cannot send it again. */
+static bool keeps_request(struct broker *broker, const struct handler *handler)
+{
+    return (handler->flags & FIPC_REQUEST_IDEMPOTENT) != 0 ||
+           answer_caller(broker, handler)->state == SLOT_ONESHOT;
+}
+
+/* ---- from the queue ---- */
+
+/* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
+ * in nobody's way. */
+static void feed_queue(struct broker *broker, struct service *service)
+{
+    struct handler *handler, *next;
+
+    for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
+        int r = deliver_to_any(broker, service, handler, handler->request, handler->request_bytes);
+
+        next = TAILQ_NEXT(handler, in_queue);
+        if (r == -EAGAIN)
+            return;
+        if (r == -EBUSY)
+            continue;
+        queue_remove(broker, handler);
+        if (r < 0)
+            answer_not_delivered(broker, handler, r);
+        else if (!keeps_request(broker, handler))
+            handler_drop_request(handler);
+    }
+}
+
+/* A worker can be given something: to be called after each change that may have made one free. */
+static void feed(struct broker *broker, struct service *service)
+{
+    struct worker *worker;
+
+    feed_queue(broker, service);
+    if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
+        worker_find(service, 0, &worker) == 0)
+        room_wish_fulfil_all(broker, service);
+}
+
+/* Forgets a service that nobody serves and nobody waits for. */
+static void settle(struct broker *broker, struct service *service)
+{
+    if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
+        room_wish_fulfil_all(broker, service); /* it is opened anew, or there is none */
+    service_settle(&broker->services, &broker->admission.accounts, service);
+}
+
+/* ---- a request's way ---- */
+
+void relay_request(struct broker *broker, struct handler *handler, struct service *service,
+                   const void *payload, size_t size)
+{
+    bool may_wait = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
+    int r = find_groups(answer_caller(broker, handler));
+
+    answer_set_deadline(broker, handler);
+    if (service->n_workers == 0 && !may_wait)
+        r = -ENOENT;
+    else if (r == 0 && keeps_request(broker, handler))
+        r = handler_keep_request(handler, payload, size);
+    if (r == 0)
+        r = room_wish_exists(service, answer_caller(broker, handler))
+                ? -EAGAIN
+                : deliver_to_any(broker, service, handler, payload, size);
+    if (r == -EAGAIN || r == -EBUSY)
+        r = queue_request(broker, service, handler, payload, size);
+    if (r < 0)
+        answer_not_delivered(broker, handler, r);
+}
+
+void relay_wait(struct broker *broker, struct handler *handler, struct service *service)
+{
+    handler->target = service_target(service);
+    if (service_is_served(service)) {
+        answer_set_state(broker, handler, HANDLER_RUNNING);
+        answer_reply(broker, handler, NULL, 0);
+        return;
+    }
+    answer_set_deadline(broker, handler);
+    queue_wait(service, handler);
+}
+
+void relay_forget(struct broker *broker, struct handler *handler)
+{
+    struct delivery *delivery = handler->delivery;
+    struct service *service = handler->queued;
+
+    if (service != NULL) {
+        queue_remove(broker, handler);
+        settle(broker, service);
+    }
+    if (delivery != NULL) {
+        handler->delivery = NULL;
+        delivery->handler = NULL;
+        notice_cancel(broker, delivery->worker->slot, delivery->number, delivery->id);
+    }
+}
+
+/* ---- what workers do ---- */
+
+void relay_reply(struct broker *broker, struct slot *slot, const struct fipc_header *header,
+                 const void *payload, size_t size)
+{
+    struct delivery *delivery = delivery_of(&broker->deliveries, slot, header->target);
+    int status =
+        header->status <= 0 && header->status >= -FIPC_ERROR_MAX ? header->status : -EPROTO;
+    struct service *service;
+    struct handler *handler;
+
+    if (delivery == NULL || delivery->id != header->id) {
+        broker->deliveries.n_unknown++;
+        return;
+    }
+    handler = delivery->handler;
+    service = delivery->worker->service;
+    delivery_end(&broker->deliveries, delivery);
+    if (handler == NULL)
+        broker->deliveries.n_late++;
+    else if (status < 0)
+        answer_error(broker, handler, status);
+    else
+        answer_reply(broker, handler, payload, size);
+    feed(broker, service);
+}
+
+/* Ends all who waited for this name. */
+static void end_waits(struct broker *broker, struct service *service)
+{
+    struct handler *handler;
+
+    while ((handler = TAILQ_FIRST(&service->waits)) != NULL) {
+        queue_remove(broker, handler);
+        answer_set_state(broker, handler, HANDLER_RUNNING);
+        answer_reply(broker, handler, NULL, 0);
+    }
+}
+
+static bool serves(const struct slot *slot, const struct service *service)
+{
+    const struct worker *worker;
+
+    TAILQ_FOREACH(worker, &slot->workers, of_slot) {
+        if (worker->service == service)
+            return true;
+    }
+    return false;
+}
+
+int relay_open(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+               struct service **ret_service)
+{
+    struct service *service = service_find(&broker->services, name, name_bytes);
+
+    if (service == NULL && slot->account->n_names == NAMES_PER_UID_MAX)
+        return -EDQUOT;
+    if (service == NULL)
+        service = service_open(&broker->services, name, name_bytes, slot->account);
+    if (service == NULL)
+        return -ENOMEM;
+    *ret_service = service;
+    return 0;
+}
+
+int relay_serve(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+                uint32_t concurrency, struct service **ret_service)
+{
+    struct service *service;
+    int r;
+
+    if (!fipc_name_is_valid(name, name_bytes))
+        return -EINVAL;
+    if (!policy_may_serve(&slot->peer, name, name_bytes))
+        return -EACCES;
+    if (slot->n_workers == NAMES_PER_SLOT_MAX)
+        return -EDQUOT;
+    r = relay_open(broker, slot, name, name_bytes, &service);
+    if (r < 0)
+        return r;
+    if (serves(slot, service))
+        return -EEXIST;
+    concurrency = concurrency == 0 ? 1 : concurrency;
+    if (concurrency > FIPC_CONCURRENCY_MAX)
+        concurrency = FIPC_CONCURRENCY_MAX;
+    if (worker_add(service, slot, concurrency) == NULL) {
+        settle(broker, service);
+        return -ENOMEM;
+    }
+    *ret_service = service;
+    return 0;
+}
+
+void relay_served(struct broker *broker, struct service *service)
+{
+    service->was_served = true;
+    end_waits(broker, service);
+    feed(broker, service);
+}
+
+/* How many requests a slot has in its hands. */
+static uint32_t n_deliveries(const struct slot *slot)
+{
+    const struct worker *worker;
+    uint32_t count = 0;
+
+    TAILQ_FOREACH(worker, &slot->workers, of_slot)
+        count += worker->n_deliveries;
+    return count;
+}
+
+bool relay_is_busy(const struct slot *slot) { return n_deliveries(slot) > 0; }
+
+void relay_has_room(struct broker *broker, struct slot *slot)
+{
+    struct worker *worker;
+
+    slot->wanted_bytes = 0;
+    TAILQ_FOREACH(worker, &slot->workers, of_slot)
+        feed(broker, worker->service);
+}
+
+/* ---- a worker leaves ---- */
+
+void relay_take_last_replies(struct broker *broker, struct slot *slot)
+{
+    struct fipc_consumer *ring = &slot->channel.in;
+    /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels */
+    uint32_t n_records = n_deliveries(slot) + 2 * DISPATCH_CALLS_MAX;
+    struct fipc_header header;
+    const void *payload;
+    struct worker *worker;
+
+    TAILQ_FOREACH(worker, &slot->workers, of_slot)
+        worker->concurrency = 0; /* it is given nothing more */
+    while (relay_is_busy(slot) && n_records-- > 0 &&
+           fipc_consumer_take(ring, &header, &payload) == 0) {
+        if (header.kind == FIPC_KIND_REPLY)
+            relay_reply(broker, slot, &header, payload, fipc_payload_size(&header));
+        fipc_consumer_release(ring);
+    }
+}
+
+/* A request in the hands of who is gone: what it had not taken, or may be done twice, is given to
+ * another one. Its copy is used, or its caller's: what lies in the ring was the worker's to change.
+ */
+static void take_back(struct broker *broker, struct delivery *delivery)
+{
+    struct handler *handler = delivery->handler;
+    struct service *service = delivery->worker->service;
+    bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
+
+    delivery_end(&broker->deliveries, delivery);
+    if (was_taken && (handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0) {
+        answer_error(broker, handler, -ECONNRESET);
+    } else if (keeps_request(broker, handler)) {
+        handler->was_delivered = handler->was_delivered || was_taken;
+        answer_set_state(broker, handler, HANDLER_ROUTED);
+        queue_put_first(broker, service, handler);
+    } else {
+        answer_not_delivered(broker, handler, -ESTALE);
+    }
+}
+
+/* Nobody serves the name any more: only those stay who said that they wait. While the broker stops
+ * they do so at the next one. */
+static void end_queue(struct broker *broker, struct service *service)
+{
+    struct handler *handler, *next;
+
+    for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
+        bool waits = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
+
+        next = TAILQ_NEXT(handler, in_queue);
+        if (waits && !broker->stopping)
+            continue;
+        queue_remove(broker, handler);
+        if (handler->was_delivered)
+            answer_error(broker, handler, -ECONNRESET);
+        else
+            answer_not_delivered(broker, handler, waits ? -ESTALE : -ENOENT);
+    }
+}
+
+static void worker_leave(struct broker *broker, struct worker *worker)
+{
+    struct service *service = worker->service;
+    struct delivery *delivery;
+
+    while ((delivery = TAILQ_LAST(&worker->deliveries, delivery_list)) != NULL) {
+        if (delivery->handler != NULL)
+            take_back(broker, delivery);
+        else
+            delivery_end(&broker->deliveries, delivery);
+    }
+    worker_remove(worker);
+    if (service->n_workers == 0)
+        end_queue(broker, service);
+    feed(broker, service);
+    settle(broker, service);
+}
+
+void relay_leave(struct broker *broker, struct slot *slot)
+{
+    struct worker *worker;
+
+    while ((worker = TAILQ_FIRST(&slot->workers)) != NULL)
+        worker_leave(broker, worker);
+    free(slot->groups);
+    slot->groups = NULL;
+}
+
+/* ---- the end ---- */
+
+static void stop_service(struct broker *broker, struct service *service)
+{
+    struct handler *handler;
+
+    if (service->n_workers == 0)
+        end_queue(broker, service);
+    while (service->name != NULL && (handler = TAILQ_FIRST(&service->waits)) != NULL)
+        answer_drop(broker, handler);
+}
+
+void relay_stop(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->services.n_used; i++) {
+        if (broker->services.services[i].name != NULL)
+            stop_service(broker, &broker->services.services[i]);
+    }
+}

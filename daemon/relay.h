@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_RELAY_H
+#define FIPC_DAEMON_RELAY_H
+
+/*
+ * Requests to services that workers serve: from the caller's ring into the worker's, and the reply
+ * back, with one copy each. A request that no worker can be given yet waits in its service's queue,
+ * at the expense of its caller's uid, so that it is in nobody's way.
+ */
+#include "daemon/handler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct delivery;
+struct fipc_header;
+struct service;
+struct slot;
+
+/* Takes a handler in HANDLER_ROUTED to a worker, into the queue, or to its end.
+ * @payload: borrowed; its bytes can change meanwhile */
+void relay_request(struct broker *broker, struct handler *handler, struct service *service,
+                   const void *payload, size_t size);
+
+/**
+ * relay_open() - find or make the service of a name, at the expense of the slot's uid
+ *
+ * To be followed by relay_serve() or relay_wait(), without which it stays.
+ *
+ * Return: 0; -EDQUOT too many names; -ENOMEM
+ */
+int relay_open(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+               struct service **ret_service);
+
+/* A WAIT: ends the handler, in HANDLER_ROUTED, as soon as somebody serves the name. */
+void relay_wait(struct broker *broker, struct handler *handler, struct service *service);
+
+/* What a worker answered: a record with this header. */
+void relay_reply(struct broker *broker, struct slot *slot, const struct fipc_header *header,
+                 const void *payload, size_t size);
+
+/**
+ * relay_serve() - have a slot serve a name from now on
+ *
+ * Return: 0; -EINVAL not a name; -EACCES; -EEXIST it does already; -EDQUOT too many names; -ENOMEM
+ */
+int relay_serve(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+                uint32_t concurrency, struct service **ret_service);
+
+/* The worker was told so: ends the waits for the name, and gives out what is in its queue. */
+void relay_served(struct broker *broker, struct service *service);
+
+/* Whether a slot has requests in its hands. */
+bool relay_is_busy(const struct slot *slot);
+
+/* A slot that serves names made room in its ring: gives it what waits for that. */
+void relay_has_room(struct broker *broker, struct slot *slot);
+
+/* A handler ends, however: takes it out of the queue, or tells the worker that nobody waits. */
+void relay_forget(struct broker *broker, struct handler *handler);
+
+/* A worker hung up: what it answered before that still counts. */
+void relay_take_last_replies(struct broker *broker, struct slot *slot);
+
+/* A slot ends: its names lose this worker, and what it had in its hands is given to others, or
+ * answered. */
+void relay_leave(struct broker *broker, struct slot *slot);
+
+/* The broker stops: nobody begins to serve a name any more. Who waits for that goes on with the
+ * next broker. */
+void relay_stop(struct broker *broker);
+
+#endif

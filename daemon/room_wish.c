@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/room_wish.h"
+
+#include "daemon/broker.h"
+#include "daemon/notice.h"
+#include "daemon/service.h"
+#include "daemon/slot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define WISHES_PER_SLOT_MAX 64
+#define WISHES_PER_UID_MAX 4096
+
+bool room_wish_exists(const struct service *service, const struct slot *slot)
+{
+    const struct room_wish *wish;
+
+    TAILQ_FOREACH(wish, &slot->room_wishes, of_slot) {
+        if (wish->service == service)
+            return true;
+    }
+    return false;
+}
+
+int room_wish_make(struct service *service, struct slot *slot)
+{
+    struct room_wish *wish;
+
+    if (room_wish_exists(service, slot))
+        return 0;
+    if (slot->n_room_wishes == WISHES_PER_SLOT_MAX ||
+        slot->account->n_room_wishes == WISHES_PER_UID_MAX)
+        return -EDQUOT;
+    wish = malloc(sizeof(*wish));
+    if (wish == NULL)
+        return -ENOMEM;
+    *wish = (struct room_wish){.service = service, .slot = slot};
+    TAILQ_INSERT_TAIL(&service->room_wishes, wish, of_service);
+    TAILQ_INSERT_TAIL(&slot->room_wishes, wish, of_slot);
+    TAILQ_INSERT_TAIL(&slot->account->room_wishes, wish, of_account);
+    slot->n_room_wishes++;
+    slot->account->n_room_wishes++;
+    return 0;
+}
+
+static void wish_end(struct room_wish *wish)
+{
+    TAILQ_REMOVE(&wish->service->room_wishes, wish, of_service);
+    TAILQ_REMOVE(&wish->slot->room_wishes, wish, of_slot);
+    TAILQ_REMOVE(&wish->slot->account->room_wishes, wish, of_account);
+    wish->slot->n_room_wishes--;
+    wish->slot->account->n_room_wishes--;
+    free(wish);
+}
+
+void room_wish_fulfil(struct broker *broker, struct room_wish *wish)
+{
+    notice_room(broker, wish->slot, service_target(wish->service));
+    wish_end(wish);
+}
+
+void room_wish_fulfil_all(struct broker *broker, struct service *service)
+{
+    struct room_wish *wish, *next;
+
+    for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
+        next = TAILQ_NEXT(wish, of_service);
+        room_wish_fulfil(broker, wish);
+    }
+}
+
+void room_wish_forget_all(struct slot *slot)
+{
+    struct room_wish *wish, *next;
+
+    for (wish = TAILQ_FIRST(&slot->room_wishes); wish != NULL; wish = next) {
+        next = TAILQ_NEXT(wish, of_slot);
+        wish_end(wish);
+    }
+}

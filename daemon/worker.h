@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_WORKER_H
+#define FIPC_DAEMON_WORKER_H
+
+/*
+ * A worker is a session that serves a name, up to so many requests at once. A delivery is one
+ * request in its hands: from when it is put into its ring until it answers, or ends. The handler of
+ * the request can end before that: then the worker is told, and its answer is dropped.
+ */
+#include "daemon/handler.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct service;
+struct slot;
+
+struct delivery {
+    uint32_t number;            /* what the worker calls it: its place in the table */
+    uint64_t id;                /* of the request */
+    struct worker *worker;      /* NULL: the place is free */
+    struct handler *handler;    /* NULL: it has ended */
+    uint64_t until;             /* the tail of the worker's ring right after the request */
+    TAILQ_ENTRY(delivery) link; /* worker.deliveries, or delivery_table.unused */
+};
+
+TAILQ_HEAD(delivery_list, delivery);
+
+struct worker {
+    struct service *service;
+    struct slot *slot;
+    uint32_t concurrency;
+    uint32_t n_deliveries;
+    struct delivery_list deliveries; /* oldest first */
+    TAILQ_ENTRY(worker) of_service;
+    TAILQ_ENTRY(worker) of_slot;
+};
+
+struct delivery_table {
+    struct delivery *deliveries; /* in one flat array */
+    uint32_t n_used;             /* places from this number on were never used */
+    struct delivery_list unused;
+    uint64_t n_made;
+    uint64_t n_late;    /* answers to requests whose handlers had ended */
+    uint64_t n_unknown; /* answers to what the worker had not been given, or had answered */
+};
+
+/* Return: 0; -ENOMEM. Only the pages of deliveries that were used once are resident. */
+int delivery_table_init(struct delivery_table *table);
+void delivery_table_deinit(struct delivery_table *table);
+
+/* Has @slot serve @service. Return: NULL no memory */
+struct worker *worker_add(struct service *service, struct slot *slot, uint32_t concurrency);
+
+/* Ends a worker that has no deliveries left. */
+void worker_remove(struct worker *worker);
+
+/**
+ * worker_find() - find the least busy worker that can be given one more request
+ * @bytes:  what the request takes in its ring
+ *
+ * Return: 0; -EAGAIN none is free now; -EBUSY none of those that are free has a ring for it;
+ * -EMSGSIZE nobody has
+ */
+int worker_find(const struct service *service, size_t bytes, struct worker **ret_worker);
+
+/* Puts a request into a worker's hands. Return: NULL no place */
+struct delivery *delivery_begin(struct delivery_table *table, struct worker *worker,
+                                struct handler *handler);
+
+/* Takes it out of them, and lets go of the handler if that has not ended. */
+void delivery_end(struct delivery_table *table, struct delivery *delivery);
+
+/* What this slot was given under this number. Return: NULL nothing, or it was answered */
+struct delivery *delivery_of(const struct delivery_table *table, const struct slot *slot,
+                             uint32_t number);
+
+#endif

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/* Services at their limits: rings and queues that are full, too many open calls, a broker that
+ * stops while they work. */
+#include "tests/integration/relay_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CALLS_MAX 1024 /* of a session, and of a uid in queues */
+#define QUEUE_MAX 4096
+#define WISHES_MAX 64 /* of a session, for room */
+#define UNSENT_MAX (64 << 20)
+#define FIRST_UID 60010
+
+/* ---- too many open calls ---- */
+
+/* Sends it, as soon as there is room. */
+static uint64_t send_wait(struct raw_client *client, const char *name)
+{
+    uint64_t id;
+    int r;
+
+    TEST_WAIT_FOR((r = raw_send_wait(client, name, 0, &id)) != -EAGAIN);
+    ck_assert_int_eq(r, 0);
+    return id;
+}
+
+static void send_waits(struct raw_client *client, const char *name, int count)
+{
+    for (int i = 0; i < count; i++)
+        (void)send_wait(client, name);
+}
+
+START_TEST(session_is_told_how_many_calls_it_may_have)
+{
+    ck_assert_uint_eq(caller.welcome.calls_max, CALLS_MAX);
+}
+END_TEST
+
+START_TEST(worker_with_too_many_calls_answers_all_the_same)
+{
+    uint64_t id = send_request();
+
+    take(&worker);
+    send_waits(&worker, NAME ".later", CALLS_MAX);
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 2);
+    reply(&worker, 0, "answer");
+    expect_answer(id, 0, 0);
+}
+END_TEST
+
+START_TEST(call_too_many_is_taken_when_another_one_ends)
+{
+    uint64_t last;
+
+    send_waits(&caller, NAME ".later", CALLS_MAX);
+    last = send_wait(&caller, NAME ".later");
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 1);
+    expect_nothing(&caller);
+    serve_with(&other, NAME ".later", 1);
+    for (int i = 0; i <= CALLS_MAX; i++)
+        ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_uint_eq(caller.header.id, last);
+    ck_assert_int_eq(caller.header.status, 0);
+}
+END_TEST
+
+/* ---- rings that are full ---- */
+
+#define TURNS_MAX 1000
+
+/* How often the loop turns while nothing happens. */
+static long long turns_in_peace(void)
+{
+    long long before = number("loop.turns");
+    uint64_t end_ns = fipc_now_ns() + 200 * FIPC_NS_PER_MS;
+
+    while (fipc_now_ns() < end_ns)
+        test_pause();
+    return number("loop.turns") - before;
+}
+
+START_TEST(request_that_waits_for_room_costs_nothing)
+{
+    static char data[30000];
+    const size_t bytes[] = {sizeof(data), 10000, sizeof(data)};
+    uint64_t ids[3];
+    uint32_t numbers[3];
+
+    serve_with(&other, NAME ".slow", 3);
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".slow", &target), 0);
+    for (int i = 0; i < 3;
+         i++) { /* the last one finds a third of the ring free, and that is not enough */
+        ids[i] = send_flagged(0, data, bytes[i], 0);
+        TEST_WAIT_FOR(number("handlers.live") == i + 2);
+    }
+    ck_assert_int_eq(number("deliveries.made"), 2);
+    ck_assert_int_lt(turns_in_peace(), TURNS_MAX);
+    for (int i = 0; i < 3; i++) {
+        take(&other);
+        ck_assert_uint_eq(taken_id, ids[i]);
+        numbers[i] = delivery.number;
+    }
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(raw_send_reply(&other, numbers[i], ids[i], 0, NULL, 0), 0);
+        expect_answer(ids[i], 0, 0);
+    }
+}
+END_TEST
+
+START_TEST(request_goes_to_a_worker_whose_ring_can_carry_it)
+{
+    static char data[3000];
+    uint64_t ids[2];
+    uint32_t served;
+
+    other = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(raw_open_session(&other, broker.socket, 4096, 4096), 0);
+    ck_assert_int_eq(raw_serve(&other, NAME, 100, &served), 0);
+    for (int i = 0; i < 2; i++)
+        ids[i] = send_flagged(0, data, sizeof(data), 0);
+    ck_assert_int_lt(turns_in_peace(), TURNS_MAX);
+    for (int i = 0; i < 2; i++) {
+        take(&worker);
+        ck_assert_uint_eq(taken_id, ids[i]);
+        if (i == 0)
+            reply(&worker, 0, "");
+    }
+    expect_answer(ids[0], 0, 0);
+    ids[0] = send_request(); /* a smaller one can be carried by the other one too */
+    take(&other);
+    ck_assert_uint_eq(taken_id, ids[0]);
+}
+END_TEST
+
+START_TEST(request_that_no_free_worker_can_carry_is_in_nobodys_way)
+{
+    static char data[100000];
+    struct raw_client large = RAW_CLIENT_EMPTY;
+    uint32_t served;
+    uint64_t id, ids[2];
+
+    other = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(raw_open_session(&other, broker.socket, 0, 1 << 20), 0);
+    ck_assert_int_eq(raw_serve(&other, NAME, 1, &served), 0);
+    ck_assert_int_eq(raw_open_session(&large, broker.socket, 1 << 20, 0), 0);
+    for (int i = 0; i < 2; i++) /* one in the hands of the other worker, one that waits for it */
+        ck_assert_int_eq(raw_send_request(&large, target, data, sizeof(data), &id), 0);
+    TEST_WAIT_FOR(number("handlers.live") == 3);
+    for (int i = 0; i < 2; i++)
+        ids[i] = send_request();
+    for (int i = 0; i < 2; i++) {
+        take(&worker);
+        ck_assert_uint_eq(taken_id, ids[i]);
+        reply(&worker, 0, "");
+        expect_answer(ids[i], 0, 0);
+    }
+    raw_close(&large);
+}
+END_TEST
+
+/* ---- queues that are full ---- */
+
+static struct raw_client crowd[QUEUE_MAX / CALLS_MAX];
+
+static void open_session_as(struct raw_client *client, uid_t uid)
+{
+    ck_assert_int_eq(setegid(uid), 0);
+    ck_assert_int_eq(seteuid(uid), 0);
+    open_session(client);
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(setegid(0), 0);
+    ck_assert_int_eq(raw_open_name(client, NAME, &target), 0);
+}
+
+/* Sends requests, each as soon as there is room. */
+static void send_requests(struct raw_client *from, int count)
+{
+    uint64_t id;
+    int r;
+
+    for (int i = 0; i < count; i++) {
+        TEST_WAIT_FOR((r = raw_send_request(from, target, NULL, 0, &id)) != -EAGAIN);
+        ck_assert_int_eq(r, 0);
+    }
+}
+
+/* One is in the worker's hands, the rest in the queue. */
+static void fill_queue(void)
+{
+    for (unsigned i = 0; i < QUEUE_MAX / CALLS_MAX; i++) {
+        open_session_as(&crowd[i], FIRST_UID + i);
+        send_requests(&crowd[i], CALLS_MAX);
+    }
+    send_requests(&caller, 1);
+    TEST_WAIT_FOR(number("handlers.live") == QUEUE_MAX + 2);
+}
+
+START_TEST(who_found_a_queue_full_is_told_once_of_room)
+{
+    uint64_t refused[2];
+
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be several users\n");
+        return;
+    }
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(chmod(broker.socket, 0666), 0);
+    fill_queue();
+    for (int i = 0; i < 2; i++)
+        refused[i] = send_request();
+    for (int i = 0; i < 2; i++)
+        expect_answer(refused[i], -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    for (int i = 0; i < 2; i++) { /* there is room for the next one, and it would overtake those */
+        take(&worker);
+        reply(&worker, 0, "");
+    }
+    expect_answer(send_request(), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    for (int i = 2; i < QUEUE_MAX / 2; i++) {
+        take(&worker);
+        reply(&worker, 0, "");
+    }
+    ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(caller.header.target, target);
+    expect_nothing(&caller);
+    for (unsigned i = 0; i < QUEUE_MAX / CALLS_MAX; i++)
+        raw_close(&crowd[i]);
+}
+END_TEST
+
+/* Uses up what a uid may have in queues, by two callers of another service. */
+static void fill_share(struct raw_client callers[2])
+{
+    long long n_live = number("handlers.live");
+    uint32_t slow;
+    uint64_t id;
+
+    serve_with(&other, NAME ".slow", 1);
+    for (int i = 0; i < 2; i++) {
+        open_session(&callers[i]);
+        ck_assert_int_eq(raw_open_name(&callers[i], NAME ".slow", &slow), 0);
+        for (int n = 0; n < CALLS_MAX / 2 + i; n++)
+            ck_assert_int_eq(raw_send_request(&callers[i], slow, NULL, 0, &id), 0);
+    }
+    TEST_WAIT_FOR(number("handlers.live") == n_live + CALLS_MAX + 1);
+}
+
+START_TEST(service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share)
+{
+    struct raw_client callers[2];
+    uint64_t id, refused;
+
+    fill_share(callers);
+    id = send_request();
+    take(&worker);
+    refused = send_request();
+    expect_answer(refused, -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    if (_i == 0) {
+        reply(&worker, 0, "");
+        expect_answer(id, 0, 0);
+    } else {
+        raw_close(&worker);
+        expect_answer(id, -ECONNRESET, 0);
+    }
+    ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(caller.header.target, target);
+    ck_assert_int_gt(number("handlers.live"), CALLS_MAX); /* its share is as full as before */
+    for (int i = 0; i < 2; i++)
+        raw_close(&callers[i]);
+}
+END_TEST
+
+START_TEST(who_does_not_wait_for_room_is_told_of_none)
+{
+    struct raw_client callers[2];
+    uint64_t id, refused;
+
+    fill_share(callers);
+    id = send_request();
+    take(&worker);
+    refused = send_flagged(FIPC_REQUEST_NO_WAIT, NULL, 0, 0);
+    expect_answer(refused, -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    for (int i = 0; i < 2; i++)
+        raw_close(&callers[i]);
+    reply(&worker, 0, "");
+    expect_answer(id, 0, 0);
+    expect_nothing(&caller);
+}
+END_TEST
+
+/* Has workers serve so many names, and each of them be busy. */
+static void serve_busily(struct raw_client *server, uint32_t *targets, int count)
+{
+    char name[64];
+    uint64_t id;
+
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof(name), NAME ".n%p.%d", (void *)targets, i);
+        ck_assert_int_eq(raw_serve(server, name, 1, &targets[i]), 0);
+        ck_assert_int_eq(raw_open_name(&caller, name, &targets[i]), 0);
+        ck_assert_int_eq(raw_send_request(server, targets[i], NULL, 0, &id), 0);
+    }
+}
+
+/* Is refused by all but the last one, which is one too many, and then told of room. */
+static void wish_for_room(const uint32_t *targets)
+{
+    struct raw_client callers[2];
+    uint64_t refused;
+
+    fill_share(callers);
+    for (int i = 0; i <= WISHES_MAX; i++) {
+        ck_assert_int_eq(raw_send_request(&caller, targets[i], NULL, 0, &refused), 0);
+        expect_answer(refused, i < WISHES_MAX ? -EAGAIN : -EDQUOT, FIPC_REPLY_NOT_DELIVERED);
+    }
+    for (int i = 0; i < 2; i++)
+        raw_close(&callers[i]);
+    for (int i = 0; i < WISHES_MAX; i++) {
+        ck_assert_int_eq(raw_receive_record(&caller), 0);
+        ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
+    }
+    raw_close(&other);
+    TEST_WAIT_FOR(number("handlers.live") == WISHES_MAX + 2);
+}
+
+START_TEST(session_waits_for_room_of_so_many_services)
+{
+    struct raw_client servers[2];
+    uint32_t targets[WISHES_MAX + 1];
+
+    for (int i = 0; i < 2; i++)
+        open_session(&servers[i]);
+    serve_busily(&servers[0], targets, WISHES_MAX);
+    serve_busily(&servers[1], &targets[WISHES_MAX], 1);
+    TEST_WAIT_FOR(number("handlers.live") == WISHES_MAX + 2);
+    for (int i = 0; i < 2; i++)
+        wish_for_room(targets);
+    for (int i = 0; i < 2; i++)
+        raw_close(&servers[i]);
+}
+END_TEST
+
+/* Queues what is more than half of a uid's share in bytes, and together with the next one more than
+ * all of it. */
+START_TEST(large_request_has_room_where_its_share_is_not_used_up)
+{
+    static char data[3 << 20];
+    const uint32_t ring_bytes = UINT32_C(16) << 20;
+    uint64_t id, ids[3];
+
+    raw_close(&caller);
+    raw_close(&worker);
+    ck_assert_int_eq(raw_open_session(&worker, broker.socket, 0, ring_bytes), 0);
+    ck_assert_int_eq(raw_serve(&worker, NAME, 1, &target), 0);
+    ck_assert_int_eq(raw_open_session(&caller, broker.socket, ring_bytes, 0), 0);
+    ck_assert_int_eq(raw_open_name(&caller, NAME, &target), 0);
+    id = send_request();
+    take(&worker);
+    for (int i = 0; i < 3; i++) {
+        ids[i] = send_flagged(0, data, sizeof(data), 0);
+        expect_nothing(&caller);
+    }
+    reply(&worker, 0, "");
+    expect_answer(id, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        take(&worker);
+        reply(&worker, 0, "");
+        expect_answer(ids[i], 0, 0);
+    }
+}
+END_TEST
+
+/* ---- replies that nobody takes ---- */
+
+START_TEST(replies_that_wait_for_room_fill_a_uids_share_at_most)
+{
+    static char data[500000];
+    const uint32_t ring_bytes = UINT32_C(1) << 20;
+    enum { COUNT = UNSENT_MAX / sizeof(data) + 5 };
+    uint32_t numbers[COUNT];
+    uint64_t ids[COUNT];
+    int n_lost = 0, r;
+
+    ck_assert_int_eq(raw_open_session(&other, broker.socket, ring_bytes, 0), 0);
+    ck_assert_int_eq(raw_serve(&other, NAME ".large", COUNT, &target), 0);
+    raw_close(&caller);
+    ck_assert_int_eq(raw_open_session(&caller, broker.socket, 0, ring_bytes), 0);
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".large", &target), 0);
+    for (int i = 0; i < COUNT; i++) {
+        ids[i] = send_request();
+        take(&other);
+        numbers[i] = delivery.number;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        TEST_WAIT_FOR((r = raw_send_reply(&other, numbers[i], ids[i], 0, data, sizeof(data))) !=
+                      -EAGAIN);
+        ck_assert_int_eq(r, 0);
+    }
+    TEST_WAIT_FOR(atomic_load(&other.channel.out.shared->head) == other.channel.out.tail);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(raw_receive_record(&caller), 0);
+        ck_assert_uint_eq(caller.header.id, ids[i]);
+        ck_assert(caller.header.status == 0 || caller.header.status == -ENOBUFS);
+        n_lost += caller.header.status == -ENOBUFS;
+    }
+    ck_assert_int_ge(n_lost, 1);
+    ck_assert_int_le(n_lost, 4); /* some are in the ring */
+}
+END_TEST
+
+/* ---- names ---- */
+
+START_TEST(name_that_was_only_waited_for_uses_up_no_number)
+{
+    uint32_t first, second, none;
+
+    serve_with(&other, NAME ".first", 1);
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".first", &first), 0);
+    raw_close(&other);
+    TEST_WAIT_FOR(raw_open_name(&caller, NAME ".first", &none) == -ENOENT);
+    for (int i = 0; i < 3; i++) {
+        const struct fipc_header cancel = {.kind = FIPC_KIND_CANCEL,
+                                           .id = send_wait(&caller, NAME ".never")};
+
+        ck_assert_int_eq(raw_send_record(&caller, &cancel, NULL, 0), 0);
+    }
+    serve_with(&other, NAME ".second", 1);
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".second", &second), 0);
+    ck_assert_uint_eq(second - first, UINT32_C(1) << 16); /* the next name in the same place */
+}
+END_TEST
+
+/* ---- a broker that stops ---- */
+
+START_TEST(broker_that_stops_takes_the_calls_that_an_answer_needs)
+{
+    uint64_t ids[3], nested;
+    uint32_t numbers[3], echo;
+    int status;
+
+    serve_with(&other, NAME ".many", 3);
+    ck_assert_int_eq(raw_open_name(&other, "fipc.echo", &echo), 0);
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".many", &target), 0);
+    for (int i = 0; i < 3; i++) {
+        ids[i] = send_request();
+        take(&other);
+        numbers[i] = delivery.number;
+    }
+    ck_assert_int_eq(kill(broker.pid, SIGTERM), 0);
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, "stopping") == 1);
+    ck_assert_int_eq(raw_send_request(&other, echo, "nested", 6, &nested), 0);
+    ck_assert_int_eq(raw_receive_record(&other), 0);
+    ck_assert_uint_eq(other.header.id, nested);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(raw_send_reply(&other, numbers[i], ids[i], 0, NULL, 0), 0);
+        expect_answer(ids[i], 0, 0);
+    }
+    status = test_broker_wait(&broker);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
+START_TEST(broker_that_stops_does_not_wait_for_who_waits_for_a_service)
+{
+    uint64_t start_ns = fipc_now_ns();
+    int status;
+
+    (void)send_wait(&caller, NAME ".never");
+    raw_close(&worker);
+    TEST_WAIT_FOR(number("slots.taken") == 2);
+    ck_assert_int_eq(kill(broker.pid, SIGTERM), 0);
+    status = test_broker_wait(&broker);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert_uint_lt(fipc_now_ns() - start_ns, FIPC_NS_PER_S); /* drain_ms is 2000 */
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("broker relay limits");
+    TCase *limits = relay_tcase(suite, "limits");
+
+    tcase_add_test(limits, session_is_told_how_many_calls_it_may_have);
+    tcase_add_test(limits, worker_with_too_many_calls_answers_all_the_same);
+    tcase_add_test(limits, call_too_many_is_taken_when_another_one_ends);
+    tcase_add_test(limits, request_that_waits_for_room_costs_nothing);
+    tcase_add_test(limits, request_goes_to_a_worker_whose_ring_can_carry_it);
+    tcase_add_test(limits, who_found_a_queue_full_is_told_once_of_room);
+    tcase_add_loop_test(limits, service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share,
+                        0, 2);
+    tcase_add_test(limits, who_does_not_wait_for_room_is_told_of_none);
+    tcase_add_test(limits, session_waits_for_room_of_so_many_services);
+    tcase_add_test(limits, large_request_has_room_where_its_share_is_not_used_up);
+    tcase_add_test(limits, replies_that_wait_for_room_fill_a_uids_share_at_most);
+    tcase_add_test(limits, name_that_was_only_waited_for_uses_up_no_number);
+    tcase_add_test(limits, broker_that_stops_takes_the_calls_that_an_answer_needs);
+    tcase_add_test(limits, broker_that_stops_does_not_wait_for_who_waits_for_a_service);
+    tcase_add_test(limits, request_that_no_free_worker_can_carry_is_in_nobodys_way);
+    return run_suite(suite);
+}

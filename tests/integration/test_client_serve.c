@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: MIT */
+/* Clients that answer the calls of others. */
+#include "tests/integration/service_fixture.h"
+#include "tests/suite.h"
+
+#include <grp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct server server, other;
+static struct keeper keeper;
+
+static void set_up_services(void)
+{
+    set_up_client();
+    keeper = KEEPER_EMPTY;
+    server.client = other.client = NULL;
+}
+
+static void tear_down_services(void)
+{
+    server_stop(&server);
+    server_stop(&other);
+    tear_down_client();
+}
+
+static int call(unsigned flags, int timeout_ms)
+{
+    return fipc_call(client, SERVICE, "data", 4, flags, timeout_ms, NULL);
+}
+
+/* ---- answers ---- */
+
+static const size_t sizes[] = {0, 1, 15, 4000, 30000};
+
+START_TEST(request_and_reply_arrive_byte_for_byte)
+{
+    unsigned char data[32768];
+    fipc_message *reply;
+
+    server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+    pattern_fill(data, sizes[_i], 7);
+    ck_assert_int_eq(fipc_call(client, SERVICE, data, sizes[_i], 0, PATIENT_MS, &reply), 0);
+    ck_assert_uint_eq(fipc_size(reply), sizes[_i]);
+    ck_assert(pattern_matches(fipc_data(reply), sizes[_i], 7));
+    fipc_free(reply);
+}
+END_TEST
+
+static void handle_who(fipc_request *request, void *userdata)
+{
+    const fipc_peer *peer = fipc_peer_of(request);
+    char text[256];
+    int length = snprintf(text, sizeof(text), "%u %u %d:", peer->uid, peer->gid, peer->pid);
+
+    (void)userdata;
+    for (size_t i = 0; i < peer->n_groups; i++)
+        length += snprintf(text + length, sizeof(text) - (size_t)length, " %u", peer->groups[i]);
+    EXPECT(fipc_reply(request, text, (size_t)length) == 0);
+}
+
+/* In a process with credentials of its own. */
+static void ask_who(void)
+{
+    const fipc_options options = options_for_broker();
+    const gid_t groups[] = {60011, 60012, 60013};
+    char expected[128];
+    fipc_message *reply;
+
+    if (setgroups(3, groups) < 0 || setresgid(60010, 60010, 60010) < 0 ||
+        setresuid(60009, 60009, 60009) < 0)
+        _exit(2);
+    (void)snprintf(expected, sizeof(expected), "60009 60010 %d: 60011 60012 60013", getpid());
+    if (fipc_call_once(&options, SERVICE, NULL, 0, PATIENT_MS, &reply) != 0)
+        _exit(3);
+    _exit(fipc_size(reply) == strlen(expected) &&
+                  memcmp(fipc_data(reply), expected, strlen(expected)) == 0
+              ? 0
+              : 4);
+}
+
+static void start_for_everybody(void)
+{
+    set_up_folder();
+    keeper = KEEPER_EMPTY;
+    server.client = other.client = NULL;
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    start_with_config("{\"control\": {\"mode\": \"0666\"}}");
+    open_client();
+}
+
+START_TEST(handler_knows_who_called)
+{
+    pid_t child;
+
+    if (geteuid() != 0) {
+        (void)puts("SKIP: only root can give a caller credentials of its own");
+        return;
+    }
+    server_start_with(&server, SERVICE, 1, handle_who, NULL);
+    child = fork();
+    if (child == 0)
+        ask_who();
+    ck_assert_int_eq(wait_for_exit(child), 0);
+}
+END_TEST
+
+START_TEST(stranger_may_not_serve)
+{
+    pid_t child;
+
+    if (geteuid() != 0) {
+        (void)puts("SKIP: only root can make a stranger");
+        return;
+    }
+    child = fork();
+    if (child == 0) {
+        const fipc_options options = options_for_broker();
+        fipc_client *stranger;
+
+        if (setgroups(0, NULL) < 0 || setresgid(60010, 60010, 60010) < 0 ||
+            setresuid(60009, 60009, 60009) < 0 || fipc_connect(&stranger, &options) != 0)
+            _exit(2);
+        _exit(fipc_serve(stranger, SERVICE, 1, handle_echo, NULL) == -EACCES ? 0 : 3);
+    }
+    ck_assert_int_eq(wait_for_exit(child), 0);
+}
+END_TEST
+
+START_TEST(answer_may_come_later_from_another_thread)
+{
+    struct background_call calls[3];
+
+    server_start_with(&server, SERVICE, 3, handle_keep, &keeper);
+    for (int i = 0; i < 3; i++)
+        background_start(&calls[i], SERVICE, 0, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 3);
+    ck_assert_int_eq(fipc_reply(keeper.kept[2], NULL, 0), 0);
+    ck_assert_int_eq(fipc_reply_error(keeper.kept[0], ENOSPC), 0);
+    ck_assert_int_eq(fipc_reply_error(keeper.kept[1], -ENOSPC), 0);
+    ck_assert_int_eq(background_join(&calls[0]) + background_join(&calls[1]) +
+                         background_join(&calls[2]),
+                     -2 * ENOSPC);
+}
+END_TEST
+
+START_TEST(client_that_is_let_go_serves_no_more)
+{
+    struct background_call call;
+
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    background_start(&call, SERVICE, 0, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    server_stop(&server);
+    ck_assert_int_eq(background_join(&call), -ECONNRESET);
+    ck_assert_int_eq(fipc_call(client, SERVICE, NULL, 0, 0, PATIENT_MS, NULL), -ENOENT);
+    ck_assert(fipc_request_is_cancelled(keeper.kept[0]));
+    ck_assert_mem_eq(fipc_request_data(keeper.kept[0]), "data", 4);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], "late", 4), -ECONNRESET);
+}
+END_TEST
+
+/* ---- what is not allowed ---- */
+
+START_TEST(no_worker_takes_more_than_so_many_at_once)
+{
+    ck_assert_int_eq(fipc_serve(client, SERVICE, 4097, handle_echo, NULL), -EINVAL);
+    ck_assert_int_eq(fipc_serve(client, SERVICE, 4096, handle_echo, NULL), 0);
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    int error;
+} bad_names[] = {
+    {NULL, -EINVAL},   {"", -EINVAL},    {".a", -EINVAL},     {"a.", -EINVAL},
+    {"a..b", -EINVAL}, {"a b", -EINVAL}, {"a/b", -EINVAL},    {"a\xc3\xa9", -EINVAL},
+    {"a\n", -EINVAL},  {"*", -EINVAL},   {"fipc.x", -EACCES}, {"fipc.echo", -EACCES},
+};
+
+START_TEST(bad_name_is_not_served)
+{
+    ck_assert_int_eq(fipc_serve(client, bad_names[_i].name, 1, handle_echo, NULL),
+                     bad_names[_i].error);
+    if (bad_names[_i].error == -EINVAL) {
+        ck_assert_int_eq(fipc_call(client, bad_names[_i].name, NULL, 0, 0, 0, NULL), -EINVAL);
+        ck_assert_int_eq(fipc_wait(client, bad_names[_i].name, 0), -EINVAL);
+    }
+    ck_assert_int_eq(echo(client, 3, 1), 0);
+}
+END_TEST
+
+START_TEST(name_is_served_once_by_each_client)
+{
+    server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+    ck_assert_int_eq(fipc_serve(server.client, SERVICE, 1, handle_echo, NULL), -EEXIST);
+    server_start_with(&other, SERVICE, 1, handle_echo, NULL);
+    ck_assert_int_eq(call(0, PATIENT_MS), 0);
+}
+END_TEST
+
+START_TEST(arguments_are_checked)
+{
+    ck_assert_int_eq(fipc_serve(NULL, SERVICE, 1, handle_echo, NULL), -EINVAL);
+    ck_assert_int_eq(fipc_serve(client, SERVICE, 1, NULL, NULL), -EINVAL);
+    ck_assert_int_eq(fipc_reply(NULL, NULL, 0), -EINVAL);
+    ck_assert_int_eq(fipc_reply_error(NULL, EIO), -EINVAL);
+    ck_assert_int_eq(fipc_peer_pidfd(NULL), -EINVAL);
+    ck_assert_int_eq(fipc_wait(NULL, SERVICE, 0), -EINVAL);
+    ck_assert_int_eq(fipc_dispatch(NULL, 0), -EINVAL);
+    ck_assert_int_eq(fipc_dispatch(client, -2), -EINVAL);
+    ck_assert_int_eq(fipc_fd(NULL), -EINVAL);
+    ck_assert_ptr_null(fipc_request_data(NULL));
+    ck_assert_ptr_null(fipc_peer_of(NULL));
+    ck_assert_uint_eq(fipc_request_size(NULL), 0);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+START_TEST(reply_may_not_be_larger_than_the_workers_ring)
+{
+    static const char large[40000];
+    struct background_call call;
+
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    background_start(&call, SERVICE, 0, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], large, sizeof(large)), -EMSGSIZE);
+    ck_assert_int_eq(fipc_reply_error(keeper.kept[0], 0), -EINVAL);
+    ck_assert_int_eq(fipc_reply_error(keeper.kept[0], 4096), -EINVAL);
+    ck_assert_int_eq(fipc_reply_error(keeper.kept[0], E2BIG), 0);
+    ck_assert_int_eq(background_join(&call), -E2BIG);
+}
+END_TEST
+
+static void handle_with_much(fipc_request *request, void *userdata)
+{
+    static const char much[30000];
+
+    (void)userdata;
+    EXPECT(fipc_reply(request, much, sizeof(much)) == 0);
+}
+
+START_TEST(reply_larger_than_the_callers_ring_is_an_error_of_the_call)
+{
+    fipc_options options = options_for_broker();
+
+    server_start_with(&server, SERVICE, 1, handle_with_much, NULL);
+    close_client();
+    options.reply_ring_bytes = 4096;
+    ck_assert_int_eq(fipc_connect(&client, &options), 0);
+    ck_assert_int_eq(call(0, PATIENT_MS), -EMSGSIZE);
+    ck_assert_int_eq(call(0, PATIENT_MS), -EMSGSIZE);
+}
+END_TEST
+
+/* ---- calls in circles ---- */
+
+START_TEST(calling_oneself_works_where_another_thread_dispatches)
+{
+    ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
+    ck_assert_int_eq(call(0, 50), -ETIMEDOUT); /* nobody does */
+    ck_assert_int_ge(fipc_dispatch(client, 0), 0);
+    server_start(&server);
+    ck_assert_int_eq(fipc_serve(server.client, SERVICE ".own", 1, handle_echo, NULL), 0);
+    ck_assert_int_eq(fipc_call(server.client, SERVICE ".own", "x", 1, 0, PATIENT_MS, NULL), 0);
+}
+END_TEST
+
+/* Calls the other service with a number one less, until none is left. */
+struct circle {
+    struct server *own;
+    const char *next;
+};
+
+static void handle_in_circle(fipc_request *request, void *userdata)
+{
+    const struct circle *circle = userdata;
+    unsigned char left = *(const unsigned char *)fipc_request_data(request);
+    int r = 0;
+
+    if (left > 0) {
+        left--;
+        r = fipc_call(circle->own->client, circle->next, &left, 1, 0, 500, NULL);
+    }
+    EXPECT((r == 0 ? fipc_reply(request, NULL, 0) : fipc_reply_error(request, r)) == 0);
+}
+
+/* A handler that calls keeps its thread: two that call each other once need a thread each. */
+START_TEST(two_services_call_each_other)
+{
+    struct circle circles[] = {{&server, SERVICE ".b"}, {&other, SERVICE ".a"}};
+    unsigned char left = 1;
+
+    server_start_with(&server, SERVICE ".a", 1, handle_in_circle, &circles[0]);
+    server_start_with(&other, SERVICE ".b", 1, handle_in_circle, &circles[1]);
+    ck_assert_int_eq(fipc_call(client, SERVICE ".a", &left, 1, 0, PATIENT_MS, NULL), 0);
+    left = 2; /* comes back to the first one, which is busy with us */
+    ck_assert_int_eq(fipc_call(client, SERVICE ".a", &left, 1, 0, PATIENT_MS, NULL), -ETIMEDOUT);
+    left = 1;
+    ck_assert_int_eq(fipc_call(client, SERVICE ".a", &left, 1, 0, PATIENT_MS, NULL), 0);
+}
+END_TEST
+
+/* ---- handlers that do not answer ---- */
+
+START_TEST(call_that_is_never_answered_ends_in_time)
+{
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    ck_assert_int_eq(call(0, 50), -ETIMEDOUT);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    TEST_WAIT_FOR(fipc_request_is_cancelled(keeper.kept[0]));
+    ck_assert_int_eq(call(0, 50), -ETIMEDOUT);     /* it is still busy with the first one */
+    TEST_WAIT_FOR(reported("handlers.live") == 1); /* the broker has given it up, too */
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], "late", 4), 0);
+    TEST_WAIT_FOR(reported("deliveries.late_replies") == 1);
+    ck_assert_int_eq(keeper_count(&keeper), 1);
+}
+END_TEST
+
+START_TEST(worker_sees_that_its_caller_is_gone)
+{
+    struct background_call call;
+    fipc_client *caller = client;
+    const fipc_options options = options_for_broker();
+
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    background_start(&call, SERVICE, 0, 200);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    ck_assert(!fipc_request_is_cancelled(keeper.kept[0]));
+    ck_assert_int_eq(background_join(&call), -ETIMEDOUT);
+    ck_assert_int_eq(fipc_connect(&client, &options), 0);
+    fipc_unref(caller);
+    TEST_WAIT_FOR(fipc_request_is_cancelled(keeper.kept[0]));
+    ck_assert_int_eq(fipc_peer_pidfd(keeper.kept[0]), -ESRCH);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(pidfd_is_that_of_the_caller)
+{
+    struct background_call call;
+    struct pollfd alive = {.events = POLLIN};
+    pid_t child;
+    int status;
+
+    server_start_with(&server, SERVICE, 2, handle_keep, &keeper);
+    child = fork();
+    if (child == 0) {
+        const fipc_options options = options_for_broker();
+
+        _exit(fipc_call_once(&options, SERVICE, NULL, 0, PATIENT_MS, NULL) == 0 ? 0 : 1);
+    }
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    ck_assert_int_eq(fipc_peer_of(keeper.kept[0])->pid, child);
+    alive.fd = fipc_peer_pidfd(keeper.kept[0]);
+    ck_assert_int_ge(alive.fd, 0);
+    ck_assert_int_eq(poll(&alive, 1, 0), 0);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
+    ck_assert_int_eq(poll(&alive, 1, PATIENT_MS), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    (void)close(alive.fd);
+    background_start(&call, SERVICE, 0, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 2);
+    ck_assert_int_eq(fipc_reply(keeper.kept[1], NULL, 0), 0);
+    ck_assert_int_eq(background_join(&call), 0);
+}
+END_TEST
+
+static void *look_again_and_again(void *arg)
+{
+    struct server *looking = arg;
+
+    while (!atomic_load(&looking->stops))
+        EXPECT(fipc_dispatch(looking->client, 0) == 0);
+    return NULL;
+}
+
+/* Its packet lies in the lane, which the others look into. */
+START_TEST(pidfd_comes_while_others_dispatch)
+{
+    struct background_call call;
+    struct server looking = {.client = NULL};
+
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    background_start(&call, SERVICE, 0, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    (void)fipc_fd(server.client);
+    looking.client = server.client;
+    looking.thread = thread_start(look_again_and_again, &looking);
+    for (int i = 0; i < 300; i++) {
+        int fd = fipc_peer_pidfd(keeper.kept[0]);
+
+        ck_assert_int_ge(fd, 0);
+        (void)close(fd);
+    }
+    atomic_store(&looking.stops, true);
+    thread_join(looking.thread);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
+    ck_assert_int_eq(background_join(&call), 0);
+}
+END_TEST
+
+static struct background_call calls[2];
+
+static void expect_pidfd(const fipc_request *request)
+{
+    int fd = fipc_peer_pidfd(request);
+
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+}
+
+/* The byte that tells of the second call lies in the lane when it asks again. */
+static void handle_with_pidfds(fipc_request *request, void *userdata)
+{
+    struct pollfd fd = {.fd = fipc_fd(server.client), .events = POLLIN};
+
+    expect_pidfd(request);
+    if (calls[1].service == NULL) {
+        background_start(&calls[1], SERVICE, 0, PATIENT_MS);
+        ck_assert_int_eq(poll(&fd, 1, PATIENT_MS), 1);
+        expect_pidfd(request);
+    }
+    ck_assert_int_eq(fipc_reply(request, NULL, 0), 0);
+    ++*(int *)userdata;
+}
+
+START_TEST(pidfd_comes_whatever_lies_in_the_lane)
+{
+    const fipc_options options = options_for_broker();
+    int n_handled = 0;
+
+    calls[1].service = NULL;
+    ck_assert_int_eq(fipc_connect(&server.client, &options), 0);
+    ck_assert_int_eq(fipc_serve(server.client, SERVICE, 2, handle_with_pidfds, &n_handled), 0);
+    background_start(&calls[0], SERVICE, 0, PATIENT_MS);
+    while (n_handled < 2)
+        ck_assert_int_ge(fipc_dispatch(server.client, PATIENT_MS), 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(background_join(&calls[i]), 0);
+    fipc_unref(server.client);
+    server.client = NULL;
+}
+END_TEST
+
+/* ---- death ---- */
+
+static void die_with_a_request(unsigned flags, struct background_call *call)
+{
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    background_start(call, SERVICE, flags, PATIENT_MS);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+}
+
+/* Its lane hangs up as if its process had died. */
+static void lose_worker(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        const fipc_options options = options_for_broker();
+        fipc_client *worker;
+
+        if (fipc_connect(&worker, &options) == 0 &&
+            fipc_serve(worker, SERVICE, 1, handle_keep, &keeper) == 0) {
+            while (keeper.count == 0)
+                (void)fipc_dispatch(worker, -1);
+        }
+        _exit(0);
+    }
+    ck_assert_int_gt(child, 0);
+}
+
+START_TEST(request_of_a_worker_that_died_has_an_unknown_outcome)
+{
+    ck_assert_int_eq(fipc_wait(client, SERVICE, 0), -ETIMEDOUT);
+    lose_worker();
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
+    ck_assert_int_eq(call(0, PATIENT_MS), -ECONNRESET);
+    ck_assert_int_eq(call(0, PATIENT_MS), -ENOENT);
+    (void)wait(NULL);
+}
+END_TEST
+
+START_TEST(idempotent_request_of_a_worker_that_died_goes_to_another)
+{
+    lose_worker();
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
+    server_start_with(&server, SERVICE, 1, handle_echo, &server);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(call(FIPC_IDEMPOTENT, PATIENT_MS), 0);
+    ck_assert_int_eq(atomic_load(&server.requests), 4);
+    (void)wait(NULL);
+}
+END_TEST
+
+/* ---- waiting ---- */
+
+static void *wait_for_it(void *arg)
+{
+    *(int *)arg = fipc_wait(client, SERVICE, PATIENT_MS);
+    return NULL;
+}
+
+START_TEST(wait_ends_when_somebody_serves)
+{
+    pthread_t threads[4];
+    int results[4];
+
+    ck_assert_int_eq(fipc_wait(client, "fipc.echo", PATIENT_MS), 0);
+    ck_assert_int_eq(fipc_wait(client, SERVICE, 30), -ETIMEDOUT);
+    for (int i = 0; i < 4; i++)
+        threads[i] = thread_start(wait_for_it, &results[i]);
+    TEST_WAIT_FOR(reported("handlers.live") == 5); /* the report's own too */
+    server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+    for (int i = 0; i < 4; i++) {
+        thread_join(threads[i]);
+        ck_assert_int_eq(results[i], 0);
+    }
+}
+END_TEST
+
+START_TEST(call_waits_for_its_service_if_it_likes)
+{
+    struct background_call call;
+
+    ck_assert_int_eq(fipc_call(client, SERVICE, "data", 4, 0, PATIENT_MS, NULL), -ENOENT);
+    background_start(&call, SERVICE, FIPC_WAIT_SERVICE, PATIENT_MS);
+    TEST_WAIT_FOR(reported("handlers.live") == 2);
+    server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+    ck_assert_int_eq(background_join(&call), 0);
+}
+END_TEST
+
+/* Each time it is another worker, and another target. */
+START_TEST(worker_that_leaves_and_comes_back_is_not_noticed)
+{
+    for (int i = 0; i < 20; i++) {
+        struct background_call call;
+
+        if (i % 2 == 0)
+            background_start(&call, SERVICE, FIPC_WAIT_SERVICE, PATIENT_MS);
+        server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+        if (i % 2 != 0)
+            background_start(&call, SERVICE, FIPC_WAIT_SERVICE, PATIENT_MS);
+        ck_assert_int_eq(background_join(&call), 0);
+        server_stop(&server);
+    }
+}
+END_TEST
+
+/* ---- lists ---- */
+
+#define SERVERS 4
+#define NAMES 60
+
+static int count_in(const char *text, size_t size, const char *part)
+{
+    int count = 0;
+
+    for (const char *at = text; (at = memmem(at, size - (size_t)(at - text), part, strlen(part)));
+         at++)
+        count++;
+    return count;
+}
+
+/* More than one reply can hold. */
+START_TEST(list_has_as_many_pages_as_it_takes)
+{
+    const fipc_options options = options_for_broker();
+    fipc_client *servers[SERVERS];
+    char name[256], question[24] = "";
+    int listed = 0, pages = 0;
+    fipc_message *reply;
+
+    for (int i = 0; i < SERVERS; i++) {
+        ck_assert_int_eq(fipc_connect(&servers[i], &options), 0);
+        for (int k = 0; k < NAMES; k++) {
+            (void)snprintf(name, sizeof(name), "%s.%0200d", SERVICE, i * NAMES + k);
+            ck_assert_int_eq(fipc_serve(servers[i], name, 1, handle_echo, NULL), 0);
+        }
+    }
+    do {
+        long long next;
+
+        ck_assert_int_eq(
+            fipc_call(client, "fipc.list", question, strlen(question), 0, PATIENT_MS, &reply), 0);
+        listed += count_in(fipc_data(reply), fipc_size(reply), "\"served\"");
+        next = test_report_number(fipc_data(reply), fipc_size(reply), "next");
+        question[0] = '\0';
+        if (next > 0)
+            (void)snprintf(question, sizeof(question), "%lld", next);
+        fipc_free(reply);
+        pages++;
+    } while (question[0] != '\0');
+    ck_assert_int_eq(listed, SERVERS * NAMES);
+    ck_assert_int_gt(pages, 1);
+    for (int i = 0; i < SERVERS; i++)
+        fipc_unref(servers[i]);
+}
+END_TEST
+
+/* ---- the broker's death ---- */
+
+START_TEST(names_are_served_again_by_the_next_broker)
+{
+    server_start_with(&server, SERVICE, 1, handle_echo, NULL);
+    ck_assert_int_eq(fipc_serve(server.client, SERVICE ".two", 1, handle_echo, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        test_broker_kill(&broker);
+        test_broker_start(&broker, NULL);
+        ck_assert_int_eq(call(FIPC_WAIT_SERVICE, PATIENT_MS), 0);
+        ck_assert_int_eq(
+            fipc_call(client, SERVICE ".two", "x", 1, FIPC_WAIT_SERVICE, PATIENT_MS, NULL), 0);
+    }
+}
+END_TEST
+
+START_TEST(answer_over_a_connection_that_was_lost_reaches_nobody)
+{
+    struct background_call call;
+
+    die_with_a_request(0, &call);
+    test_broker_kill(&broker);
+    ck_assert_int_eq(background_join(&call), -ECONNRESET);
+    TEST_WAIT_FOR(fipc_request_is_cancelled(keeper.kept[0]));
+    test_broker_start(&broker, NULL);
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], "late", 4), -ECONNRESET);
+    ck_assert_int_eq(reported("deliveries.unknown_replies"), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("client serve");
+    TCase *answers = tcase_create("answers"), *everybody = tcase_create("everybody");
+
+    tcase_add_checked_fixture(answers, set_up_services, tear_down_services);
+    tcase_set_timeout(answers, 60);
+    tcase_add_loop_test(answers, request_and_reply_arrive_byte_for_byte, 0, COUNT_OF(sizes));
+    tcase_add_test(answers, answer_may_come_later_from_another_thread);
+    tcase_add_test(answers, client_that_is_let_go_serves_no_more);
+    tcase_add_loop_test(answers, bad_name_is_not_served, 0, COUNT_OF(bad_names));
+    tcase_add_test(answers, no_worker_takes_more_than_so_many_at_once);
+    tcase_add_test(answers, name_is_served_once_by_each_client);
+    tcase_add_test(answers, arguments_are_checked);
+    tcase_add_test(answers, reply_may_not_be_larger_than_the_workers_ring);
+    tcase_add_test(answers, reply_larger_than_the_callers_ring_is_an_error_of_the_call);
+    tcase_add_test(answers, calling_oneself_works_where_another_thread_dispatches);
+    tcase_add_test(answers, two_services_call_each_other);
+    tcase_add_test(answers, call_that_is_never_answered_ends_in_time);
+    tcase_add_test(answers, worker_sees_that_its_caller_is_gone);
+    tcase_add_test(answers, pidfd_is_that_of_the_caller);
+    tcase_add_test(answers, pidfd_comes_while_others_dispatch);
+    tcase_add_test(answers, pidfd_comes_whatever_lies_in_the_lane);
+    tcase_add_test(answers, request_of_a_worker_that_died_has_an_unknown_outcome);
+    tcase_add_test(answers, idempotent_request_of_a_worker_that_died_goes_to_another);
+    tcase_add_test(answers, wait_ends_when_somebody_serves);
+    tcase_add_test(answers, call_waits_for_its_service_if_it_likes);
+    tcase_add_test(answers, worker_that_leaves_and_comes_back_is_not_noticed);
+    tcase_add_test(answers, list_has_as_many_pages_as_it_takes);
+    tcase_add_test(answers, names_are_served_again_by_the_next_broker);
+    tcase_add_test(answers, answer_over_a_connection_that_was_lost_reaches_nobody);
+    suite_add_tcase(suite, answers);
+
+    tcase_add_checked_fixture(everybody, start_for_everybody, tear_down_services);
+    tcase_set_timeout(everybody, 60);
+    tcase_add_test(everybody, handler_knows_who_called);
+    tcase_add_test(everybody, stranger_may_not_serve);
+    suite_add_tcase(suite, everybody);
+    return run_suite(suite);
+}
