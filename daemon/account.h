@@ -20,6 +20,7 @@ struct account {
     uint64_t queued_bytes;
     struct room_wish_list room_wishes; /* of its slots */
     uint32_t n_room_wishes;
+    uint64_t wished_bytes; /* of the largest request that these are for */
     uint32_t n_names;      /* that its slots were the first to serve, or to wait for */
     uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint64_t region_bytes; /* of the channels of its slots */

@@ -2,7 +2,7 @@
 /*
  * A request finds no room where the queue of its service is full, or its uid's share of all queues.
  * Who was refused is told when both are half empty, so that it does not come back for each single
- * place.
+ * place, and when the share has room for the largest request that was refused.
  */
 #include "daemon/queue.h"
 
@@ -25,12 +25,16 @@ static struct account *account_of(struct broker *broker, const struct handler *h
 
 /* ---- room ---- */
 
-/* Whatever the size of the next request: what has no room now is above what is low, and who is
- * refused is told when it falls below. */
-static bool has_room(const struct service *service, const struct account *account)
+/* One that is larger than the whole share goes alone. */
+static bool has_bytes_for(const struct account *account, uint64_t size)
+{
+    return account->queued_bytes == 0 || account->queued_bytes + size <= SHARE_BYTES_MAX;
+}
+
+static bool has_room(const struct service *service, const struct account *account, size_t size)
 {
     return service->n_queued < QUEUE_MAX && account->n_queued < SHARE_MAX &&
-           account->queued_bytes < SHARE_BYTES_MAX;
+           has_bytes_for(account, size);
 }
 
 static bool is_service_low(const struct service *service)
@@ -40,7 +44,8 @@ static bool is_service_low(const struct service *service)
 
 static bool is_share_low(const struct account *account)
 {
-    return account->n_queued <= SHARE_MAX / 2 && account->queued_bytes <= SHARE_BYTES_MAX / 2;
+    return account->n_queued <= SHARE_MAX / 2 && account->queued_bytes <= SHARE_BYTES_MAX / 2 &&
+           has_bytes_for(account, account->wished_bytes);
 }
 
 static void service_became_low(struct broker *broker, struct service *service)
@@ -117,19 +122,26 @@ void queue_remove(struct broker *broker, struct handler *handler)
     count_out(broker, service, handler);
 }
 
+/* A one-shot cannot be told of room. Return: -EAGAIN; else as room_wish_make() */
+static int refuse(struct service *service, struct slot *slot, const struct handler *handler,
+                  size_t size)
+{
+    int r = 0;
+
+    if (slot->state == SLOT_OPEN && (handler->flags & FIPC_REQUEST_NO_WAIT) == 0)
+        r = room_wish_make(service, slot, size);
+    return r < 0 ? r : -EAGAIN;
+}
+
 int queue_request(struct broker *broker, struct service *service, struct handler *handler,
                   const void *payload, size_t size)
 {
     struct slot *slot = answer_caller(broker, handler);
     int r;
 
-    /* Nor before it was told: its requests stay in order. A one-shot cannot be told, and brings no
-     * more than its slot takes. */
-    if (slot->state == SLOT_OPEN &&
-        (!has_room(service, slot->account) || room_wish_exists(service, slot))) {
-        r = (handler->flags & FIPC_REQUEST_NO_WAIT) == 0 ? room_wish_make(service, slot) : 0;
-        return r < 0 ? r : -EAGAIN;
-    }
+    /* nor before it was told: its requests stay in order */
+    if (!has_room(service, slot->account, size) || room_wish_exists(service, slot))
+        return refuse(service, slot, handler, size);
     r = handler_keep_request(handler, payload, size);
     if (r < 0)
         return r;

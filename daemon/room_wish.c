@@ -23,12 +23,11 @@ bool room_wish_exists(const struct service *service, const struct slot *slot)
     return false;
 }
 
-int room_wish_make(struct service *service, struct slot *slot)
+/* Return: as room_wish_make() */
+static int wish_begin(struct service *service, struct slot *slot)
 {
     struct room_wish *wish;
 
-    if (room_wish_exists(service, slot))
-        return 0;
     if (slot->n_room_wishes == WISHES_PER_SLOT_MAX ||
         slot->account->n_room_wishes == WISHES_PER_UID_MAX)
         return -EDQUOT;
@@ -44,13 +43,27 @@ int room_wish_make(struct service *service, struct slot *slot)
     return 0;
 }
 
+int room_wish_make(struct service *service, struct slot *slot, size_t size)
+{
+    struct account *account = slot->account;
+    int r = room_wish_exists(service, slot) ? 0 : wish_begin(service, slot);
+
+    if (r == 0 && size > account->wished_bytes)
+        account->wished_bytes = size;
+    return r;
+}
+
 static void wish_end(struct room_wish *wish)
 {
+    struct account *account = wish->slot->account;
+
     TAILQ_REMOVE(&wish->service->room_wishes, wish, of_service);
     TAILQ_REMOVE(&wish->slot->room_wishes, wish, of_slot);
-    TAILQ_REMOVE(&wish->slot->account->room_wishes, wish, of_account);
+    TAILQ_REMOVE(&account->room_wishes, wish, of_account);
     wish->slot->n_room_wishes--;
-    wish->slot->account->n_room_wishes--;
+    account->n_room_wishes--;
+    if (account->n_room_wishes == 0)
+        account->wished_bytes = 0;
     free(wish);
 }
 

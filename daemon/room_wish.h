@@ -6,6 +6,7 @@
  * one wish at most for each slot and service, and so few for each slot and uid that all of them can
  * be looked through at once. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
 struct broker;
@@ -21,9 +22,10 @@ struct room_wish {
 
 TAILQ_HEAD(room_wish_list, room_wish);
 
-/* Return: 0, also where there is one already; -EDQUOT the slot, or its uid, has too many; -ENOMEM
+/* For a request of this size.
+ * Return: 0, also where there is one already; -EDQUOT the slot, or its uid, has too many; -ENOMEM
  */
-int room_wish_make(struct service *service, struct slot *slot);
+int room_wish_make(struct service *service, struct slot *slot, size_t size);
 
 bool room_wish_exists(const struct service *service, const struct slot *slot);
 

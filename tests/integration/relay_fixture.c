@@ -32,7 +32,8 @@ void serve_with(struct raw_client *client, const char *name, uint32_t concurrenc
 static void setup(void)
 {
     test_broker_init(&broker);
-    test_broker_start_with(&broker, "{\"timeouts\": {\"handler_ms\": 2000, \"drain_ms\": 2000}}");
+    test_broker_start_with(&broker, "{\"slots\": {\"ring_bytes_max\": 33554432},"
+                                    " \"timeouts\": {\"handler_ms\": 2000, \"drain_ms\": 2000}}");
     test_witness_open(&witness, &broker);
     other = RAW_CLIENT_EMPTY;
     serve_with(&worker, NAME, 1);

@@ -346,13 +346,27 @@ START_TEST(session_waits_for_room_of_so_many_services)
 }
 END_TEST
 
-/* Queues what is more than half of a uid's share in bytes, and together with the next one more than
- * all of it. */
-START_TEST(large_request_has_room_where_its_share_is_not_used_up)
+START_TEST(one_shot_that_finds_no_room_is_told_so)
 {
-    static char data[3 << 20];
-    const uint32_t ring_bytes = UINT32_C(16) << 20;
-    uint64_t id, ids[3];
+    struct raw_client callers[2], oneshot = RAW_CLIENT_EMPTY;
+    uint64_t id;
+
+    fill_share(callers);
+    id = send_request();
+    take(&worker);
+    ck_assert_int_eq(raw_call_once(&oneshot, broker.socket, NAME, NULL, 0), -EAGAIN);
+    raw_close(&oneshot);
+    reply(&worker, 0, "");
+    expect_answer(id, 0, 0);
+    for (int i = 0; i < 2; i++)
+        raw_close(&callers[i]);
+}
+END_TEST
+
+/* Has caller and worker send and take requests of several megabytes. */
+static void enlarge_rings(void)
+{
+    const uint32_t ring_bytes = UINT32_C(32) << 20;
 
     raw_close(&caller);
     raw_close(&worker);
@@ -360,19 +374,59 @@ START_TEST(large_request_has_room_where_its_share_is_not_used_up)
     ck_assert_int_eq(raw_serve(&worker, NAME, 1, &target), 0);
     ck_assert_int_eq(raw_open_session(&caller, broker.socket, ring_bytes, 0), 0);
     ck_assert_int_eq(raw_open_name(&caller, NAME, &target), 0);
-    id = send_request();
-    take(&worker);
-    for (int i = 0; i < 3; i++) {
-        ids[i] = send_flagged(0, data, sizeof(data), 0);
-        expect_nothing(&caller);
-    }
+}
+
+/* Answers what the worker has, and has it take what comes next. */
+static void go_on(uint64_t id, uint64_t next_id)
+{
     reply(&worker, 0, "");
     expect_answer(id, 0, 0);
-    for (int i = 0; i < 3; i++) {
-        take(&worker);
-        reply(&worker, 0, "");
-        expect_answer(ids[i], 0, 0);
-    }
+    take(&worker);
+    ck_assert_uint_eq(taken_id, next_id);
+}
+
+/* It is refused while less than half of its uid's share is used up. */
+START_TEST(large_request_has_room_once_its_share_can_hold_it)
+{
+    static char data[15 << 19]; /* 7.5 MiB */
+    uint64_t ids[4];
+
+    enlarge_rings();
+    ids[0] = send_request();
+    take(&worker);
+    ids[1] = send_flagged(0, data, 3 << 20, 0);
+    ids[2] = send_flagged(0, data, 1 << 20, 0);
+    ids[3] = send_request();
+    expect_answer(send_flagged(0, data, sizeof(data), 0), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    go_on(ids[0], ids[1]);
+    expect_nothing(&caller);
+    go_on(ids[1], ids[2]);
+    ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(caller.header.target, target);
+    ids[1] = send_flagged(0, data, sizeof(data), 0);
+    go_on(ids[2], ids[3]);
+    go_on(ids[3], ids[1]);
+    reply(&worker, 0, "");
+    expect_answer(ids[1], 0, 0);
+}
+END_TEST
+
+START_TEST(request_larger_than_its_share_waits_alone)
+{
+    static char data[9 << 20];
+    uint64_t id, large;
+
+    enlarge_rings();
+    id = send_request();
+    take(&worker);
+    large = send_flagged(0, data, sizeof(data), 0);
+    expect_answer(send_request(), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    go_on(id, large);
+    ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
+    reply(&worker, 0, "");
+    expect_answer(large, 0, 0);
 }
 END_TEST
 
@@ -496,7 +550,9 @@ int main(void)
                         0, 2);
     tcase_add_test(limits, who_does_not_wait_for_room_is_told_of_none);
     tcase_add_test(limits, session_waits_for_room_of_so_many_services);
-    tcase_add_test(limits, large_request_has_room_where_its_share_is_not_used_up);
+    tcase_add_test(limits, one_shot_that_finds_no_room_is_told_so);
+    tcase_add_test(limits, large_request_has_room_once_its_share_can_hold_it);
+    tcase_add_test(limits, request_larger_than_its_share_waits_alone);
     tcase_add_test(limits, replies_that_wait_for_room_fill_a_uids_share_at_most);
     tcase_add_test(limits, name_that_was_only_waited_for_uses_up_no_number);
     tcase_add_test(limits, broker_that_stops_takes_the_calls_that_an_answer_needs);
