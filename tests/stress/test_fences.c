@@ -134,6 +134,8 @@ static const struct pair claims[] = {
 
 #define N_THREADS 2
 #define DAWDLE_TURNS 256
+#define DELAYING_STORES 16
+#define COLD_BYTES (32 << 20)
 #define YIELD_AFTER (1 << 20) /* by then the other surely waits for this CPU */
 
 static struct {
@@ -142,6 +144,7 @@ static struct {
 } sides[N_THREADS];
 static _Alignas(64) _Atomic bool stop;
 static const struct pair *pair;
+volatile unsigned char cold[N_THREADS][COLD_BYTES]; /* in no cache */
 
 /* Both sides call it with 1, 2, 3, ... */
 static void meet(int side, uint64_t number)
@@ -156,6 +159,17 @@ static void dawdle(uint64_t *random)
 {
     for (uint64_t n = random_below(random, DAWDLE_TURNS); n > 0; n--)
         __asm__ __volatile__("" ::: "memory");
+}
+
+/* Stores become visible one after the other: behind some that miss the cache, the next one takes so
+ * long that a missing fence is felt wherever the two threads run. Not each time: who is behind a
+ * pile of his own comes late. */
+static void delay_stores(int side, uint64_t *random)
+{
+    bool this_time = random_below(random, 2) == 0;
+
+    for (uint64_t n = random_below(random, DELAYING_STORES); this_time && n > 0; n--)
+        cold[side][random_below(random, COLD_BYTES)] = 1;
 }
 
 /* A store to a cache line that the other CPU has too takes a while: that is when a missing fence is
@@ -174,6 +188,7 @@ static void *announce_each_round(void *argument)
         share_lines();
         meet(1, number);
         dawdle(&random);
+        delay_stores(1, &random);
         sides[1].saw = pair->announce();
         meet(1, number + 1);
         meet(1, number + 2);
@@ -195,6 +210,7 @@ static struct result run_rounds(uint64_t until_ns)
     for (uint64_t number = 1; !stopping; number += 3) {
         meet(0, number);
         dawdle(&random);
+        delay_stores(0, &random);
         sides[0].saw = pair->look();
         meet(0, number + 1);
 
