@@ -205,7 +205,7 @@ static int lane_wait_answer(const struct fipc_greeting *greeting)
 }
 
 /* Whether the broker closed the lane without reading what was sent: the kernel says so, once. */
-static bool lane_was_refused(int lane_fd)
+static bool lane_was_unread(int lane_fd)
 {
     int error = 0;
     socklen_t size = sizeof(error);
@@ -215,7 +215,7 @@ static bool lane_was_refused(int lane_fd)
 
 static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
-    bool was_refused;
+    bool was_unread;
     int r;
 
     r = lane_connect(greeting);
@@ -227,10 +227,10 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     r = lane_wait_answer(greeting);
     if (r < 0)
         return r;
-    was_refused = lane_was_refused(greeting->lane_fd);
+    was_unread = lane_was_unread(greeting->lane_fd);
     r = lane_hear(greeting);
     if (r == -EPIPE)
-        return is_oneshot(greeting) && !was_refused ? -ECONNRESET : -EAGAIN;
+        return is_oneshot(greeting) && !was_unread ? -ECONNRESET : -EAGAIN;
     return r < 0 ? r : judge_answer(greeting, ret_retry_ms);
 }
 

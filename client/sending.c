@@ -233,7 +233,7 @@ static void forget_sent(struct fipc_client *client, struct fipc_submission *subm
 
 /* ---- time ---- */
 
-/* Why a call is over: it waits for an answer, or where there is no broker for being sent. */
+/* It had no answer in time; or, not sent yet, no broker. */
 static int error_when_over(const struct fipc_client *client,
                            const struct fipc_submission *submission)
 {

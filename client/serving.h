@@ -56,7 +56,7 @@ int fipc_serving_go_on(struct fipc_client *client);
 /* The connection is lost, and with it all requests. */
 void fipc_serving_lost(struct fipc_client *client);
 
-/* Forgets all names; none is asked for on a connection. */
+/* Forgets all names, without a word to the broker: there is no connection any more. */
 void fipc_serving_forget_all(struct fipc_serving *serving);
 
 /* Forgets one name that the broker refuses after it had agreed. Return: why; 0 there is none */

@@ -82,7 +82,7 @@ static void serve_delay(struct broker *broker, struct handler *handler, const vo
     ev_timer_start(broker->loop.ev, &handler->timer);
 }
 
-/* It took as long as a hundred other calls. */
+/* To make one takes long, and is the last thing in its slot's turn. */
 static void reply_with_report(struct broker *broker, struct handler *handler, char *report)
 {
     broker->loop.is_slice_over = true;

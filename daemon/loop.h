@@ -31,7 +31,7 @@ struct loop {
     bool is_slice_over; /* whoever is served took so long that others have their turn */
     struct fipc_spin spin;
     bool spinning;
-    uint64_t now_ns;        /* when this turn, or round of the hot slots, began */
+    uint64_t now_ns;        /* when the clock was looked at last: several times in each turn */
     uint64_t events_end_ns; /* see loop_is_late() */
     uint64_t n_turns;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */

@@ -42,19 +42,27 @@ has() {
     [[ $output == $pattern ]] || fail "$*: '$output', not '$pattern'"
 }
 
-# soon CHECK...: tries the check (has PATTERN COMMAND..., for one) until nothing is wrong, for at most 20 s.
-soon() {
-    local before=$failures deadline=$((SECONDS + 20))
-    while
-        "$@" >/dev/null 2>&1
-        [ "$failures" -ne "$before" ] && [ $SECONDS -lt $deadline ]
-    do
-        failures=$before
+# wait_until COMMAND...: looks until it succeeds, for at most 20 s.
+wait_until() {
+    local deadline=$((SECONDS + 20))
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || return
         sleep 0.05 # between two looks at a condition
     done
+}
+
+# soon CHECK...: tries the check (has PATTERN COMMAND..., for one) until nothing is wrong, for at most 20 s.
+soon() {
+    wait_until is_right "$@" || "$@"
+}
+
+# is_right CHECK...: whether nothing is wrong, which is not told.
+is_right() {
+    local before=$failures
+    "$@" >/dev/null 2>&1
     [ "$failures" -eq "$before" ] || {
         failures=$before
-        "$@"
+        return 1
     }
 }
 

@@ -40,7 +40,7 @@ const struct option_spec bench_options[] = {
     {"cpu", 0, OPTION_NUMBER, "CPU", "Run on this CPU only", offsetof(struct settings, bench.cpu),
      0, CPU_SETSIZE - 1},
     {"server-cpu", 0, OPTION_NUMBER, "CPU",
-     "Let workers and the servers of the floors run on this one",
+     "Run workers and the servers of the floors on this CPU only",
      offsetof(struct settings, bench.server_cpu), 0, CPU_SETSIZE - 1},
     {"save", 0, OPTION_TEXT, "FILE", "Print the table, and write the JSON document to FILE",
      offsetof(struct settings, bench.save), 0, 0},

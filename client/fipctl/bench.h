@@ -31,7 +31,7 @@ struct bench_exchange {
 struct bench_place {
     const struct invocation *invocation;
     cpu_set_t client_cpus; /* which this process may use */
-    cpu_set_t server_cpus; /* which the servers of the floors may use; the broker has its own */
+    cpu_set_t server_cpus; /* of workers and of the servers of the floors; the broker has its own */
 };
 
 struct bench_reply {

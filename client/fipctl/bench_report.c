@@ -234,8 +234,8 @@ static void print_how(const struct bench_report *report)
     const struct settings *settings = &report->place->invocation->settings;
 
     print_place("Client", settings->bench.cpu);
-    if (settings->bench.floors)
-        print_place(", workers and servers of the floors", settings->bench.server_cpu);
+    print_place(settings->bench.floors ? ", workers and servers of the floors" : ", workers",
+                settings->bench.server_cpu);
     output_print(". Medians over rounds: %zu of %" PRIu64 " ms each, after a warm-up of %g ms.\n",
                  report->n_rounds, settings->bench.duration_ms,
                  (double)settings->bench.duration_ms / BENCH_WARM_UP_PART);

@@ -115,7 +115,7 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
  * @timeout_ms:  as for fipc_call(), for connecting and calling together; the broker must take the
  *               request within the connect timeout
  *
- * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. It does not
+ * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting, and do not
  * wait for room in the queue of a busy service. The other arguments are those of fipc_call().
  * Threads: any.
  *
