@@ -9,6 +9,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
 #include "daemon/slot_close.h"
+#include "daemon/toll.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -120,6 +121,7 @@ static int session_open(struct broker *broker, struct slot *slot)
         return r;
     }
     slot_set_state(&broker->slots, slot, SLOT_OPEN);
+    toll_welcome(broker, slot);
     loop_heat(broker, slot);
     return 0;
 }

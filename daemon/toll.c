@@ -18,6 +18,10 @@
 #define DUE_NS_MAX (2 * FIPC_NS_PER_MS)
 /* No more is ever due: on a machine that is slow with everything nobody must rest for ever. */
 #define DUE_NS_LIMIT (10 * FIPC_NS_PER_MS)
+/* A uid that owed so much is watched for a while: each costly wake-up is followed by a second of
+ * rest. */
+#define WATCHED_NS (10 * FIPC_NS_PER_S)
+#define WATCHED_DUE_NS (FIPC_NS_PER_S / BUDGET_SHARE)
 
 uint64_t toll_cpu_now_ns(void)
 {
@@ -37,25 +41,52 @@ static void pay_off(struct toll *toll, uint64_t now_ns)
 
 bool toll_is_due(struct toll *toll)
 {
+    uint64_t now_ns = fipc_now_ns();
+
     if (toll->due_ns > 0)
-        pay_off(toll, fipc_now_ns());
-    return toll->due_ns > 0;
+        pay_off(toll, now_ns);
+    return toll->due_ns > 0 || now_ns < toll->watched_until_ns;
 }
 
 /* A long wake-up holds up more calls, and each of them longer: the wait of others grows with its
  * square (Pollaczek, Khinchine). One alone may be the machine's doing. */
-static uint64_t charge_of(const struct slot *slot, uint64_t cpu_ns)
+static void charge(struct toll *toll, const struct slot *slot, uint64_t cpu_ns, uint64_t now_ns)
 {
-    if (slot->costly_ns == 0 && !slot->account->toll.was_costly)
-        return cpu_ns - USUAL_NS;
-    return cpu_ns < DUE_NS_LIMIT ? cpu_ns * cpu_ns / COSTLY_NS : DUE_NS_LIMIT;
+    bool is_first = slot->costly_ns == 0 && !toll->was_costly;
+
+    if (cpu_ns > COSTLY_NS && now_ns < toll->watched_until_ns) {
+        toll->due_ns = WATCHED_DUE_NS;
+        return;
+    }
+    if (is_first)
+        toll->due_ns += cpu_ns - USUAL_NS;
+    else
+        toll->due_ns += cpu_ns < DUE_NS_LIMIT ? cpu_ns * cpu_ns / USUAL_NS : DUE_NS_LIMIT;
+    if (toll->due_ns >= DUE_NS_LIMIT) {
+        toll->due_ns = DUE_NS_LIMIT;
+        toll->watched_until_ns = now_ns + WATCHED_NS;
+    }
+}
+
+static void rest(struct broker *broker, struct slot *slot, uint64_t now_ns)
+{
+    slot->rest_until_ns = now_ns + (slot->account->toll.due_ns - DUE_NS_MAX) * BUDGET_SHARE;
+    slot_timer_set(broker, slot, now_ns);
+}
+
+void toll_welcome(struct broker *broker, struct slot *slot)
+{
+    struct toll *toll = &slot->account->toll;
+
+    pay_off(toll, broker->loop.now_ns);
+    if (toll->due_ns > DUE_NS_MAX)
+        rest(broker, slot, broker->loop.now_ns);
 }
 
 bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
 {
     uint64_t now_ns = broker->loop.now_ns;
     struct toll *toll = &slot->account->toll;
-    uint64_t charge_ns;
 
     pay_off(toll, now_ns);
     if (cpu_ns <= COSTLY_NS || toll->due_ns == 0) { /* what was long ago is no row */
@@ -64,13 +95,10 @@ bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
     }
     if (cpu_ns <= USUAL_NS)
         return true;
-    charge_ns = charge_of(slot, cpu_ns);
+    charge(toll, slot, cpu_ns, now_ns);
     if (cpu_ns > COSTLY_NS && slot->costly_ns == 0)
         slot->costly_ns = now_ns;
     toll->was_costly = cpu_ns > COSTLY_NS;
-    toll->due_ns += charge_ns;
-    if (toll->due_ns > DUE_NS_LIMIT)
-        toll->due_ns = DUE_NS_LIMIT;
     if (toll->due_ns <= DUE_NS_MAX)
         return true;
     if (slot->costly_ns != 0 &&
@@ -78,7 +106,6 @@ bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
         slot_close(broker, slot, FIPC_REASON_TOO_SLOW);
         return false;
     }
-    slot->rest_until_ns = now_ns + (toll->due_ns - DUE_NS_MAX) * BUDGET_SHARE;
-    slot_timer_set(broker, slot, now_ns);
+    rest(broker, slot, now_ns);
     return true;
 }

@@ -6,7 +6,9 @@
  * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of
  * epoll watchers on its end of a lane, and each byte that we send then takes half a millisecond.
  * While its uid is over its budget such a client rests: nothing of it is taken, and nobody wakes
- * it. One whose every wake-up is costly for a whole handler_ms is closed.
+ * it, nor one that comes anew. A uid that went far over it is watched for a while, and rests for
+ * long after each costly wake-up. One whose every wake-up is costly for a whole handler_ms is
+ * closed.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,16 +18,20 @@ struct slot;
 
 /* Of a uid, in CPU time of the broker. */
 struct toll {
-    uint64_t due_ns;  /* what was charged, less what the budget paid off */
-    uint64_t paid_ns; /* until then */
-    bool was_costly;  /* the last wake-up */
+    uint64_t due_ns;           /* what was charged, less what the budget paid off */
+    uint64_t paid_ns;          /* until then */
+    bool was_costly;           /* the last wake-up */
+    uint64_t watched_until_ns; /* no costly wake-up passes for the machine's doing before */
 };
 
-/* Whether anything is due now: who comes back anew is not free of it. */
+/* Whether anything is due now, or a uid is watched: who comes back anew is not free of it. */
 bool toll_is_due(struct toll *toll);
 
 /* CPU time of this thread. */
 uint64_t toll_cpu_now_ns(void);
+
+/* A session is opened: it rests as the others of its uid do. */
+void toll_welcome(struct broker *broker, struct slot *slot);
 
 /* Charges one wake-up of a slot's client, which took @cpu_ns. May close the slot. Return: whether
  * it is still open. */
