@@ -36,13 +36,15 @@ void fipc_hot_set_deinit(struct fipc_hot_set *set)
 
 /* ---- in and out ---- */
 
+/* Who was asleep goes first: others had their turns meanwhile. A group falls asleep too seldom to
+ * keep them from theirs. */
 static void group_join(struct fipc_hot_set *set, struct fipc_hot_group *group,
                        struct fipc_hot_member *hot)
 {
     hot->group = group;
     TAILQ_INSERT_TAIL(&group->members, hot, in_group);
     if (group->count++ == 0) {
-        TAILQ_INSERT_TAIL(&set->groups, group, in_set);
+        TAILQ_INSERT_HEAD(&set->groups, group, in_set);
         set->n_groups++;
     }
 }
@@ -64,10 +66,11 @@ static void group_leave(struct fipc_hot_set *set, struct fipc_hot_member *hot)
 void fipc_hot_set_add(struct fipc_hot_set *set, struct fipc_hot_group *group, uint32_t member,
                       uint64_t now_ns)
 {
-    struct fipc_hot_member *hot = &set->members[member];
+    struct fipc_hot_member *hot;
     uint32_t asleep;
 
     assert(member < set->capacity);
+    hot = &set->members[member];
     assert(hot->group == NULL || hot->group == group);
     if (hot->group == NULL) {
         (void)fipc_end_disarm(set->ops->end(set->owner, member, &asleep));
