@@ -26,6 +26,8 @@
 
 /* How long hot slots may keep the loop from timers and new connections. */
 #define TURN_NS (100 * FIPC_NS_PER_US)
+/* How long lanes, timers and new connections may keep it from hot slots and bells. */
+#define EVENTS_NS (50 * FIPC_NS_PER_US)
 /* How long they may keep it from the bells of cold slots: whoever calls seldom waits for that. */
 #define LOOK_NS (20 * FIPC_NS_PER_US)
 /* One uid's part of a round, in which all others wait for theirs. */
@@ -135,7 +137,7 @@ static void loop_look_at_fds(struct broker *broker)
         if (is_bell(&events[i]))
             slot_event(broker, &events[i]);
     }
-    end_ns = broker->loop.now_ns + TURN_NS;
+    end_ns = broker->loop.now_ns + EVENTS_NS;
     for (int i = 0; i < count && broker->loop.now_ns < end_ns; i++) {
         if (is_bell(&events[i]))
             continue;
@@ -193,7 +195,7 @@ static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
     (void)watcher;
     (void)revents;
     broker->loop.now_ns = fipc_now_ns();
-    broker->loop.events_end_ns = broker->loop.now_ns + TURN_NS;
+    broker->loop.events_end_ns = broker->loop.now_ns + EVENTS_NS;
 }
 
 static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
@@ -344,6 +346,7 @@ int loop_init(struct broker *broker)
     fipc_spin_init(&loop->spin, broker->config->dispatch.spin_us * FIPC_NS_PER_US);
 
     ev_io_init(&loop->slot_fds_ready, slot_fds_ready, loop->slot_fds, EV_READ);
+    ev_set_priority(&loop->slot_fds_ready, 1); /* bells before new connections */
     ev_io_start(loop->ev, &loop->slot_fds_ready);
     ev_prepare_init(&loop->before_poll, before_poll);
     /* the last one before libev waits: what other watchers find out is served in the same turn */

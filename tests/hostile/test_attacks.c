@@ -26,7 +26,13 @@
 #define VICTIM_UID 60001
 #define ATTACKER_UID 60002
 #define SOUP_ATTACKERS 3
+#ifdef CROWD_SANITIZED
+/* It makes what the broker does for attackers slower, but not the wake-ups that a call in calm
+ * times consists of. */
+#define P99_RATIO_MAX 10
+#else
 #define P99_RATIO_MAX 5
+#endif
 #define BYSTANDER_RATIO_MAX 2
 /* A machine that others use too makes a calm client wait as well: what lasts for so many tries is
  * not the machine's doing. */

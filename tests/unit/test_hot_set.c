@@ -11,11 +11,13 @@ static struct {
     struct fipc_end end;
     unsigned work; /* left to do */
     unsigned served;
+    unsigned turn;    /* of all, when it was served last */
     uint32_t removes; /* while it is served, plus one; 0: nobody */
     uint32_t adds;    /* likewise */
     bool waits_for_room;
 } members[MEMBERS];
 
+static unsigned turns;
 static struct fipc_hot_set set;
 static struct fipc_hot_group group, other_group;
 
@@ -39,6 +41,7 @@ static unsigned serve(void *owner, uint32_t member, uint64_t end_ns)
 
     ck_assert_ptr_eq(owner, members);
     members[member].served++;
+    members[member].turn = ++turns;
     members[member].work -= done;
     if (members[member].removes > 0)
         fipc_hot_set_remove(&set, members[member].removes - 1);
@@ -135,6 +138,19 @@ START_TEST(member_added_while_others_are_served_waits_for_the_next_round)
 }
 END_TEST
 
+START_TEST(group_that_was_asleep_goes_first)
+{
+    add(0, 1);
+    fipc_hot_set_add(&set, &other_group, 1, 1);
+    (void)serve_round();
+    ck_assert_uint_lt(members[1].turn, members[0].turn);
+    fipc_hot_set_remove(&set, 0);
+    add(0, 1);
+    (void)serve_round();
+    ck_assert_uint_lt(members[0].turn, members[1].turn);
+}
+END_TEST
+
 /* Each slice is over after the first work. */
 START_TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
 {
@@ -193,6 +209,7 @@ int main(void)
     tcase_add_loop_test(tcase, member_removed_while_others_are_served_leaves_nobody_out, 0,
                         (int)(MEMBERS * MEMBERS));
     tcase_add_test(tcase, member_added_while_others_are_served_waits_for_the_next_round);
+    tcase_add_test(tcase, group_that_was_asleep_goes_first);
     tcase_add_test(tcase, group_of_many_has_no_more_of_a_round_than_a_group_of_one);
     tcase_add_test(tcase, cooling_arms_who_had_no_work_and_keeps_the_others);
     tcase_add_test(tcase, member_found_with_work_at_the_last_look_stays_hot_and_awake);
