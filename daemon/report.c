@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A page takes the loop a fraction of a millisecond. */
-#define ITEMS_PER_PAGE 64
+/* A page keeps all others waiting. */
+#define ITEMS_PER_PAGE 16
 /* What is around the items of a page. */
 #define PAGE_FRAME_BYTES 64
 #define SLOTS_LOOKED_AT_PER_PAGE 8192
