@@ -10,13 +10,18 @@
 #include "client/pollable.h"
 #include "client/reader.h"
 #include "common/bell.h"
+#include "common/clock.h"
 #include "common/futex.h"
+
+/* A broker that yields back takes a few us. Whoever keeps the CPU for longer keeps it until the
+ * next tick of the scheduler, where a sleeper who is woken would have had it at once. */
+#define PATIENCE_NS (50 * FIPC_NS_PER_US)
 
 void fipc_baton_init(struct fipc_baton *baton, uint64_t spin_ns)
 {
     *baton = (struct fipc_baton){.holder = NULL};
     TAILQ_INIT(&baton->waiters);
-    fipc_spin_init(&baton->spin, spin_ns);
+    fipc_spin_init(&baton->spin, spin_ns, PATIENCE_NS);
 }
 
 static void waiter_join(struct fipc_baton *baton, struct fipc_waiter *waiter)

@@ -13,13 +13,11 @@
 #define MISSES_MAX 8
 #define FULL_LOOK_EVERY 16
 #define TURNS_PER_CLOCK_LOOK 8
-/* A peer that yields back takes a few us; somebody who does not, a tick of the scheduler. */
-#define YIELD_LONG_NS (500 * FIPC_NS_PER_US)
-#define TICK_NS (4 * FIPC_NS_PER_MS)
-/* One nanosecond in so many may be lost by long yields, and two ticks beforehand. What takes longer
- * than a tick was not taken by a peer in the queue: a throttled or stopped machine. */
-#define LOST_SHARE 200
-#define LOST_NS_MAX (2 * TICK_NS)
+/* A yield may be long in one round of so many that come to that point, twice a second besides, and
+ * so many times in a row. */
+#define ROUNDS_PER_LONG_YIELD 1000
+#define LONG_YIELD_EVERY_NS (500 * FIPC_NS_PER_MS)
+#define LONG_YIELDS_MAX 4
 
 static void cpu_relax(void)
 {
@@ -39,11 +37,12 @@ static long involuntary_switches(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
 
-void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns)
+void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns, uint64_t patience_ns)
 {
     uint64_t useful_ns = get_nprocs() > 1 ? limit_ns : 0;
 
-    *spin = (struct fipc_spin){.limit_ns = useful_ns, .budget_ns = useful_ns};
+    *spin = (struct fipc_spin){
+        .limit_ns = useful_ns, .patience_ns = patience_ns, .budget_ns = useful_ns};
 }
 
 void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
@@ -54,36 +53,45 @@ void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
     spin->turns = 0;
 }
 
-static bool may_yield(struct fipc_spin *spin, uint64_t now_ns)
+/* A clock that rounds advance too. */
+static uint64_t earned_ns(const struct fipc_spin *spin, uint64_t now_ns)
 {
-    uint64_t paid_ns = (now_ns - spin->paid_ns) / LOST_SHARE;
+    return now_ns + spin->n_polite_rounds * (LONG_YIELD_EVERY_NS / ROUNDS_PER_LONG_YIELD);
+}
 
-    if (spin->lost_ns == 0)
-        return true;
-    spin->lost_ns = spin->lost_ns > paid_ns ? spin->lost_ns - paid_ns : 0;
-    spin->paid_ns += paid_ns * LOST_SHARE;
-    return spin->lost_ns <= LOST_NS_MAX;
+static bool may_yield(const struct fipc_spin *spin, uint64_t now_ns)
+{
+    return spin->long_yields_end_ns <=
+           earned_ns(spin, now_ns) + (LONG_YIELDS_MAX - 1) * LONG_YIELD_EVERY_NS;
+}
+
+static void note_long_yield(struct fipc_spin *spin, uint64_t now_ns)
+{
+    uint64_t earned = earned_ns(spin, now_ns);
+
+    if (spin->long_yields_end_ns < earned)
+        spin->long_yields_end_ns = earned;
+    spin->long_yields_end_ns += LONG_YIELD_EVERY_NS;
 }
 
 /* Whoever waits for this CPU gets it now. Return: whether nobody else has use for it */
 static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
 {
+    bool is_first = spin->involuntary_switches < 0;
     long switches;
-    uint64_t took_ns;
 
+    if (is_first)
+        spin->n_polite_rounds++;
     if (!may_yield(spin, now_ns))
         return false;
     switches = involuntary_switches();
-    if (spin->involuntary_switches >= 0 && switches != spin->involuntary_switches)
+    if (!is_first && switches != spin->involuntary_switches)
         return false;
     spin->involuntary_switches = switches;
     (void)sched_yield();
-    took_ns = fipc_now_ns() - now_ns;
-    if (took_ns > YIELD_LONG_NS) {
-        if (spin->lost_ns == 0)
-            spin->paid_ns = now_ns;
-        spin->lost_ns += took_ns < TICK_NS ? took_ns : TICK_NS;
-    }
+    /* without a switch it was the machine that had no time for us */
+    if (fipc_now_ns() - now_ns > spin->patience_ns && involuntary_switches() != switches)
+        note_long_yield(spin, now_ns);
     return true;
 }
 

@@ -9,18 +9,19 @@
  * together again. Never on a machine with one CPU; yields after a microsecond, so that a peer on
  * the same CPU gets it; ends at an involuntary context switch, which says that somebody else has
  * use for this CPU. A yield that takes long says that he does not give it back soon either: a
- * sleeper who is woken gets it at once, who yields does not. What is lost by such yields is a small
- * share of the time; over it no round yields.
+ * sleeper who is woken gets it at once, who yields does not. That may happen in few rounds; beyond
+ * them a round ends where it would yield.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 struct fipc_spin {
     uint64_t limit_ns; /* 0: never spins */
+    uint64_t patience_ns;
     uint64_t budget_ns;
-    unsigned misses;  /* in a row */
-    uint64_t lost_ns; /* by long yields, less the share that was paid off */
-    uint64_t paid_ns; /* until then */
+    unsigned misses;             /* in a row */
+    uint64_t n_polite_rounds;    /* that came to the point of yielding */
+    uint64_t long_yields_end_ns; /* until then the long ones so far count */
     /* of the round that runs: */
     uint64_t started_ns;
     uint64_t end_ns;
@@ -28,7 +29,9 @@ struct fipc_spin {
     unsigned turns;
 };
 
-void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns);
+/* @limit_ns: the longest round; 0: never spins
+ * @patience_ns: a yield that takes more is a long one */
+void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns, uint64_t patience_ns);
 
 /* Starts a round. Threads: one at a time, as for all that follow. */
 void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns);

@@ -114,8 +114,7 @@ void broker_reconfigure(struct broker *broker, struct config *config)
     config_free(broker->config);
     broker->config = config;
     broker->slots.limit = config->slots.count;
-    fipc_spin_init(&broker->loop.spin, config->dispatch.spin_us * FIPC_NS_PER_US);
-    broker->loop.spinning = false;
+    loop_reconfigure(broker);
     ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
     slot_timers_set(broker);
     log_set_level(config->log.level);

@@ -34,6 +34,8 @@
 #define SLICE_NS (50 * FIPC_NS_PER_US)
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
+/* A client on the same CPU may work for a while before it calls again. */
+#define PATIENCE_NS (500 * FIPC_NS_PER_US)
 #define ROUNDS_PER_CLOCK_LOOK 8
 /* When all windows of the log are over that were not when it fell behind. */
 #define LOG_DUE_S 10.1
@@ -321,6 +323,13 @@ static void nothing_was_sent(struct ev_loop *ev, ev_async *watcher, int revents)
     (void)revents;
 }
 
+void loop_reconfigure(struct broker *broker)
+{
+    fipc_spin_init(&broker->loop.spin, broker->config->dispatch.spin_us * FIPC_NS_PER_US,
+                   PATIENCE_NS);
+    broker->loop.spinning = false;
+}
+
 int loop_init(struct broker *broker)
 {
     struct loop *loop = &broker->loop;
@@ -343,7 +352,7 @@ int loop_init(struct broker *broker)
     r = fipc_hot_set_init(&loop->hot, broker->slots.capacity, &hot_ops, broker);
     if (r < 0)
         return r;
-    fipc_spin_init(&loop->spin, broker->config->dispatch.spin_us * FIPC_NS_PER_US);
+    loop_reconfigure(broker);
 
     ev_io_init(&loop->slot_fds_ready, slot_fds_ready, loop->slot_fds, EV_READ);
     ev_set_priority(&loop->slot_fds_ready, 1); /* bells before new connections */

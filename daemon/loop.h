@@ -41,6 +41,9 @@ struct loop {
 int loop_init(struct broker *broker);
 void loop_deinit(struct broker *broker);
 
+/* Takes what the config says of it. */
+void loop_reconfigure(struct broker *broker);
+
 /* Watches a slot's lane for packets and hang-up. Return: 0; a negative errno */
 int loop_watch_lane(struct broker *broker, const struct slot *slot);
 

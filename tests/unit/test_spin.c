@@ -8,15 +8,18 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PROBE_NS (2 * FIPC_NS_PER_US)
 #define LIMIT_NS (50 * FIPC_NS_PER_US)
+#define PATIENCE_NS (50 * FIPC_NS_PER_US)
 #define HOUR_NS (3600 * FIPC_NS_PER_S)
 
 static struct fipc_spin spin;
 
-static void make_spin(void) { fipc_spin_init(&spin, LIMIT_NS); }
+static void make_spin(void) { fipc_spin_init(&spin, LIMIT_NS, PATIENCE_NS); }
 
 /* Turns of a round that began at @now_ns, @limit of them at most. */
 static unsigned count_turns(uint64_t now_ns, unsigned limit)
@@ -47,17 +50,29 @@ static void allow_first_cpu_only(const cpu_set_t *allowed)
     ck_assert_int_eq(sched_setaffinity(0, sizeof(first), &first), 0);
 }
 
-/* ---- a yield that the test can count and make long ---- */
+/* ---- a yield that the test can count, and make long by giving the CPU to somebody ---- */
 
 static int n_yields;
 static long yield_ns;
+static bool yield_switches;
+static long n_switches; /* of the yields */
 
 __attribute__((visibility("default"))) int sched_yield(void)
 {
     const struct timespec span = {.tv_nsec = yield_ns};
 
     n_yields++;
+    if (yield_switches)
+        n_switches++;
     return yield_ns > 0 ? nanosleep(&span, NULL) : 0;
+}
+
+__attribute__((visibility("default"))) int getrusage(int who, struct rusage *usage)
+{
+    int r = (int)syscall(SYS_getrusage, who, usage);
+
+    usage->ru_nivcsw += n_switches;
+    return r;
 }
 
 /* ---- the budget ---- */
@@ -99,7 +114,7 @@ END_TEST
 
 START_TEST(probe_is_no_longer_than_the_limit)
 {
-    fipc_spin_init(&spin, PROBE_NS / 2);
+    fipc_spin_init(&spin, PROBE_NS / 2, PATIENCE_NS);
     miss(8);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS / 2);
 }
@@ -109,7 +124,7 @@ END_TEST
 
 START_TEST(limit_of_zero_never_spins)
 {
-    fipc_spin_init(&spin, 0);
+    fipc_spin_init(&spin, 0, PATIENCE_NS);
     ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 0);
 }
 END_TEST
@@ -124,7 +139,7 @@ START_TEST(round_ends_soon_after_its_budget)
 }
 END_TEST
 
-static long count_switches(void)
+static long involuntary_switches(void)
 {
     struct rusage usage;
 
@@ -134,15 +149,15 @@ static long count_switches(void)
 
 START_TEST(round_goes_on_within_its_budget)
 {
-    long n_switches = count_switches();
+    long before = involuntary_switches();
     cpu_set_t allowed;
     unsigned n_turns;
 
     if (count_cpus(&allowed) == 1)
         return;
-    fipc_spin_init(&spin, HOUR_NS);
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     n_turns = count_turns(fipc_now_ns(), 1000);
-    if (count_switches() == n_switches) /* else somebody had use for this CPU */
+    if (involuntary_switches() == before) /* else somebody had use for this CPU */
         ck_assert_uint_eq(n_turns, 1000);
 }
 END_TEST
@@ -167,7 +182,7 @@ START_TEST(round_ends_at_an_involuntary_context_switch)
 
     if (count_cpus(&allowed) == 1)
         return;
-    fipc_spin_init(&spin, HOUR_NS);
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     fipc_spin_begin(&spin, fipc_now_ns() - FIPC_NS_PER_MS); /* long enough ago to yield */
     spin.involuntary_switches = INT32_MAX; /* so many there were at the last yield */
     for (int i = 0; i < 100; i++)
@@ -177,37 +192,69 @@ START_TEST(round_ends_at_an_involuntary_context_switch)
 }
 END_TEST
 
-/* Who got the CPU does not give it back soon; a sleeper would have had it back at once. */
-START_TEST(long_yields_end_when_they_cost_two_ticks)
+/* Rounds of one yield each, as with somebody else on this CPU, that begin at @now_ns. */
+static int count_yields(uint64_t now_ns, bool to_somebody)
 {
-    fipc_spin_init(&spin, HOUR_NS);
     n_yields = 0;
-    yield_ns = 1000000;
-    (void)count_turns(fipc_now_ns(), 1000000);
-    ck_assert_int_ge(n_yields, 2); /* some say nothing: a machine that is busy elsewhere */
-    ck_assert_int_le(n_yields, 9);
+    yield_ns = 100000;
+    yield_switches = to_somebody;
+    for (int i = 0; i < 10; i++) {
+        fipc_spin_begin(&spin, now_ns - FIPC_NS_PER_MS); /* long enough ago to yield */
+        for (int n = n_yields, turns = 0; n == n_yields && turns < 1000; turns++)
+            if (!fipc_spin_again(&spin))
+                break;
+    }
+    return n_yields;
+}
+
+/* Who got the CPU does not give it back soon; a sleeper would have had it back at once. */
+START_TEST(few_yields_may_be_long)
+{
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 0);
 }
 END_TEST
 
-START_TEST(yields_come_back_when_their_share_has_paid_for_the_long_ones)
+START_TEST(long_yields_come_back_two_a_second)
 {
-    fipc_spin_init(&spin, HOUR_NS);
-    spin.lost_ns = 9 * FIPC_NS_PER_MS;
-    spin.paid_ns = fipc_now_ns();
-    n_yields = 0;
-    yield_ns = 0;
-    (void)count_turns(fipc_now_ns(), 1000);
-    ck_assert_int_eq(n_yields, 0);
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
+    (void)count_yields(fipc_now_ns(), true);
+    spin.long_yields_end_ns -= FIPC_NS_PER_S;
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 2);
+    spin.long_yields_end_ns = 0;
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
+}
+END_TEST
 
-    spin.paid_ns -= 400 * FIPC_NS_PER_MS; /* a two-hundredth of it are 2 ms */
-    (void)count_turns(fipc_now_ns(), 1000);
-    ck_assert_int_gt(n_yields, 10);
+/* Where a round in a thousand is hit nobody needs to care. */
+START_TEST(a_thousand_rounds_may_have_one_more)
+{
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
+    (void)count_yields(fipc_now_ns(), true);
+    spin.n_polite_rounds += 1000;
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 1);
+}
+END_TEST
+
+START_TEST(yields_within_patience_are_not_long)
+{
+    fipc_spin_init(&spin, HOUR_NS, FIPC_NS_PER_S);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 10);
+}
+END_TEST
+
+/* A virtual machine whose host is busy. */
+START_TEST(yields_that_gave_the_cpu_to_nobody_are_not_long)
+{
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), false), 10);
 }
 END_TEST
 
 START_TEST(short_yields_go_on)
 {
-    fipc_spin_init(&spin, HOUR_NS);
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     n_yields = 0;
     yield_ns = 0;
     (void)count_turns(fipc_now_ns(), 1000);
@@ -222,7 +269,7 @@ START_TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
     if (count_cpus(&allowed) == 1)
         return;
     allow_first_cpu_only(&allowed);
-    fipc_spin_init(&spin, LIMIT_NS);
+    fipc_spin_init(&spin, LIMIT_NS, PATIENCE_NS);
     ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 1);
     ck_assert_int_eq(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
 }
@@ -246,8 +293,11 @@ int main(void)
     tcase_add_test(round, round_goes_on_within_its_budget);
     tcase_add_test(round, each_round_has_a_budget_of_its_own);
     tcase_add_test(round, round_ends_at_an_involuntary_context_switch);
-    tcase_add_test(round, long_yields_end_when_they_cost_two_ticks);
-    tcase_add_test(round, yields_come_back_when_their_share_has_paid_for_the_long_ones);
+    tcase_add_test(round, few_yields_may_be_long);
+    tcase_add_test(round, long_yields_come_back_two_a_second);
+    tcase_add_test(round, a_thousand_rounds_may_have_one_more);
+    tcase_add_test(round, yields_within_patience_are_not_long);
+    tcase_add_test(round, yields_that_gave_the_cpu_to_nobody_are_not_long);
     tcase_add_test(round, short_yields_go_on);
     tcase_add_test(round, cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers);
     return run_suite(suite);
