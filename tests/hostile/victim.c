@@ -6,13 +6,15 @@
 
 #include <check.h>
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,11 +31,33 @@ struct victim_diary {
     } entries[CALLS_MAX];
 };
 
-/* Whom it calls: a broker, or a process at the other end of a socket. */
-struct callee {
-    fipc_client *client;
-    int socket_fd;
+/* A process that answers a bell with another: what two wake-ups cost now. */
+struct echo {
+    int bells[2];
 };
+
+/* Whom it calls. */
+struct callee {
+    fipc_client *client; /* NULL: the echo */
+    struct echo echo;
+};
+
+void victim_stay_on(enum victim_cpu which)
+{
+    static cpu_set_t allowed; /* before anybody was bound to one */
+    cpu_set_t one;
+    size_t cpu = 0, left = which;
+
+    if (CPU_COUNT(&allowed) == 0)
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+    if (CPU_COUNT(&allowed) < 2)
+        return;
+    while (!CPU_ISSET(cpu, &allowed) || left-- > 0)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
 
 static int call_broker(fipc_client *client, size_t number)
 {
@@ -49,36 +73,38 @@ static int call_broker(fipc_client *client, size_t number)
     return r;
 }
 
-static int call_socket(int fd, size_t number)
+/* Waits for a bell with poll(2), as the broker does, and takes what it counted. */
+static int await_bell(int bell_fd)
 {
-    size_t reply = 0;
+    struct pollfd bell = {.fd = bell_fd, .events = POLLIN};
+    eventfd_t count;
 
-    return send(fd, &number, sizeof(number), MSG_NOSIGNAL) == sizeof(number) &&
-                   recv(fd, &reply, sizeof(reply), 0) == sizeof(reply) && reply == number
-               ? 0
-               : -EPIPE;
+    while (poll(&bell, 1, -1) < 0 || eventfd_read(bell_fd, &count) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
 }
 
-/* Return: an end of a socket; at the other end a process echoes until this one is gone */
-static int open_echo(void)
+static int call_echo(const struct echo *echo)
 {
-    int pair[2];
-    pid_t pid;
+    return eventfd_write(echo->bells[0], 1) < 0 ? -errno : await_bell(echo->bells[1]);
+}
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+/* A process that rings back until this one is gone. */
+static void echo_open(struct echo *echo)
+{
+    echo->bells[0] = eventfd(0, EFD_CLOEXEC);
+    echo->bells[1] = eventfd(0, EFD_CLOEXEC);
+    if (echo->bells[0] < 0 || echo->bells[1] < 0)
         _exit(1);
-    pid = fork();
-    if (pid == 0) {
-        char data[64];
-        ssize_t size;
-
-        (void)close(pair[0]);
-        while ((size = recv(pair[1], data, sizeof(data), 0)) > 0)
-            (void)send(pair[1], data, (size_t)size, MSG_NOSIGNAL);
-        _exit(0);
-    }
-    (void)close(pair[1]);
-    return pair[0];
+    if (fork() != 0)
+        return;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    victim_stay_on(VICTIM_CPU_OF_BROKER);
+    while (await_bell(echo->bells[0]) == 0)
+        (void)eventfd_write(echo->bells[1], 1);
+    _exit(0);
 }
 
 static void callee_open(struct callee *callee, const char *socket)
@@ -87,7 +113,7 @@ static void callee_open(struct callee *callee, const char *socket)
 
     callee->client = NULL;
     if (socket == NULL)
-        callee->socket_fd = open_echo();
+        echo_open(&callee->echo);
     else if (fipc_connect(&callee->client, &options) < 0)
         _exit(1);
 }
@@ -102,8 +128,8 @@ static void __attribute__((noreturn)) live(struct victim_diary *diary, const cha
     for (size_t number = 0; number < CALLS_MAX; number++) {
         struct timespec next;
         uint64_t began_ns = fipc_now_ns(), took_ns;
-        int r = callee.client != NULL ? call_broker(callee.client, number)
-                                      : call_socket(callee.socket_fd, number);
+        int r =
+            callee.client != NULL ? call_broker(callee.client, number) : call_echo(&callee.echo);
 
         took_ns = fipc_now_ns() - began_ns;
         diary->entries[number].took_ns = took_ns < UINT32_MAX ? (uint32_t)took_ns : UINT32_MAX;

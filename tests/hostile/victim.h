@@ -6,8 +6,8 @@
  * A client with manners, in a process of its own with a uid of its own: a thousand calls a second,
  * each with a deadline of a second. What it sees is the yardstick of every attack.
  *
- * Beside it a bystander, which does the same over a bare socket pair with a process that knows
- * nothing of fipc: what it sees is what the attack does to the machine.
+ * Beside it a bystander, which does the same over two bare bells with a process that knows nothing
+ * of fipc: what it sees is what the attack does to the machine.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +25,13 @@ struct victim_span {
     int first_error; /* a negative errno; 0: none */
     uint32_t *took_ns;
 };
+
+/* What is measured is what a broker does under attack, not who gets a CPU: the broker, and the
+ * process that a bystander calls, have one of their own. */
+enum victim_cpu { VICTIM_CPU_OF_BROKER, VICTIM_CPU_OF_CLIENTS };
+
+/* Binds this process, and all that it starts, to that CPU, if there are two. */
+void victim_stay_on(enum victim_cpu which);
 
 /* @socket: the broker's; NULL: a bystander */
 void victim_start(struct victim *victim, const char *socket, uid_t uid);
