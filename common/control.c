@@ -174,6 +174,7 @@ const char *fipc_reason_name(unsigned reason)
         [FIPC_REASON_NOT_DRAINED] = "replies not taken in time",
         [FIPC_REASON_GONE] = "the peer is gone",
         [FIPC_REASON_TOO_SLOW] = "too costly to serve",
+        [FIPC_REASON_NOT_SEALED] = "region not sealed",
     };
 
     return reason < FIPC_REASON_COUNT ? names[reason] : "unknown reason";

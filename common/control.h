@@ -16,6 +16,7 @@
  *      client                                   broker
  *        | -- HELLO ----------------- lane -----> |    may arrive before accept(2)
  *        | <- WELCOME + region, eventfd - lane -- |    or REFUSED, or ONESHOT_REPLY
+ *        | -- eventfd, once region is sealed ---> |    before that nothing in the region counts
  *        | -- OPEN, SERVE, WAIT, ... ring ------> |
  *        | <- OPENED, SERVED, ... --- ring ------ |
  *        | <- GOODBYE --------------- ring ------ |    then the lane hangs up
@@ -86,6 +87,7 @@ enum fipc_reason {
     FIPC_REASON_NOT_DRAINED = 15, /* replies not taken in time */
     FIPC_REASON_GONE = 16,        /* the peer hung up */
     FIPC_REASON_TOO_SLOW = 17,    /* system calls for this peer cost too much time */
+    FIPC_REASON_NOT_SEALED = 18,  /* the bell was rung before the region was sealed */
     FIPC_REASON_COUNT,
 };
 

@@ -3,6 +3,10 @@
  * Whoever makes a region trusts nobody who maps it: sealed before it leaves our hands, so that no
  * peer can truncate it under us (SIGBUS). Whoever opens one checks the seals and the size, and
  * takes its geometry from the greeting, never from the memory.
+ *
+ * The last seals have to wait for the opener's mapping, since they refuse new ones. Until they are
+ * there the maker must not touch the memory: while somebody punches a hole, whoever touches a page
+ * of it sleeps in the kernel, and a puncher who has to wait for a CPU takes seconds over it.
  */
 #include "common/region.h"
 
@@ -10,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -18,7 +21,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS_OF_MAKER (F_SEAL_SHRINK | F_SEAL_GROW)
+#define SEALS_OF_OPENER (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) /* the first forbids holes too */
 
 /* What lies before the request ring, so that the control block ends up in the middle of a page. */
 #define EDGE_BYTES ((FIPC_REGION_PAGE - sizeof(struct fipc_control_block)) / 2)
@@ -32,6 +36,13 @@ static int sealable_memfd(const char *name)
     return fd < 0 ? -errno : fd;
 }
 
+static bool has_seals(int fd, int wanted)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    return seals >= 0 && (seals & wanted) == wanted;
+}
+
 static int region_map(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                       uint32_t reply_ring_bytes)
 {
@@ -39,7 +50,7 @@ static int region_map(struct fipc_region *ret_region, int fd, uint32_t request_r
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (base == MAP_FAILED)
-        return -errno;
+        return errno == EPERM ? -EBADMSG : -errno; /* sealed by somebody else */
     *ret_region = (struct fipc_region){
         .base = base,
         .size = size,
@@ -74,7 +85,7 @@ int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *
         return fd_steal(&fd);
     if (ftruncate(fd, (off_t)fipc_region_size(request_ring_bytes, reply_ring_bytes)) < 0)
         return -errno;
-    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+    if (fcntl(fd, F_ADD_SEALS, SEALS_OF_MAKER) < 0)
         return -errno;
     r = region_map(ret_region, fd, request_ring_bytes, reply_ring_bytes);
     if (r < 0)
@@ -87,30 +98,39 @@ int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *
 int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                      uint32_t reply_ring_bytes)
 {
+    struct fipc_region region = FIPC_REGION_EMPTY;
     struct stat status;
-    int seals, r;
+    int r;
 
     if (!fipc_ring_bytes_valid(request_ring_bytes) || !fipc_ring_bytes_valid(reply_ring_bytes))
         return -EINVAL;
 
-    seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEALS) != SEALS)
+    if (!has_seals(fd, SEALS_OF_MAKER))
         return -EBADMSG;
     if (fstat(fd, &status) < 0)
         return -errno;
     if ((uint64_t)status.st_size != fipc_region_size(request_ring_bytes, reply_ring_bytes))
         return -EBADMSG;
 
-    r = region_map(ret_region, fd, request_ring_bytes, reply_ring_bytes);
+    r = region_map(&region, fd, request_ring_bytes, reply_ring_bytes);
     if (r < 0)
         return r;
-    if (madvise(ret_region->base, ret_region->size, MADV_DONTFORK) < 0) {
-        r = -errno;
-        fipc_region_deinit(ret_region);
+    if (madvise(region.base, region.size, MADV_DONTFORK) < 0 ||
+        fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER) < 0) {
+        r = errno == EPERM ? -EBADMSG : -errno;
+        fipc_region_deinit(&region);
         return r;
     }
+    *ret_region = region;
     return 0;
 }
+
+void fipc_region_seal(int fd)
+{
+    (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: it is sealed already */
+}
+
+bool fipc_region_is_sealed(int fd) { return has_seals(fd, SEALS_OF_MAKER | SEALS_OF_OPENER); }
 
 void fipc_region_deinit(struct fipc_region *region)
 {

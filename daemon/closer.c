@@ -15,7 +15,16 @@
 
 static struct closing *closing_at(const struct closer *closer, size_t position)
 {
-    return &closer->lanes[position % closer->capacity];
+    return &closer->closings[position % closer->capacity];
+}
+
+static void close_now(struct closing *closing)
+{
+    closing->lane_fd = fd_close(closing->lane_fd);
+    if (closing->region_fd >= 0)
+        fipc_region_seal(closing->region_fd);
+    fipc_region_deinit(&closing->region);
+    closing->region_fd = fd_close(closing->region_fd);
 }
 
 static void *closer_run(void *argument)
@@ -24,15 +33,15 @@ static void *closer_run(void *argument)
 
     (void)pthread_mutex_lock(&closer->lock);
     for (;;) {
-        int lane_fd;
+        struct closing closing;
 
         while (closer->n_closed == closer->n_given && !closer->ending)
             (void)pthread_cond_wait(&closer->more, &closer->lock);
         if (closer->n_closed == closer->n_given)
             break;
-        lane_fd = closing_at(closer, closer->n_closed)->lane_fd;
+        closing = *closing_at(closer, closer->n_closed);
         (void)pthread_mutex_unlock(&closer->lock);
-        (void)fd_close(lane_fd);
+        close_now(&closing);
         (void)pthread_mutex_lock(&closer->lock);
         closer->n_closed++;
     }
@@ -53,25 +62,23 @@ static int start_without_signals(struct closer *closer)
     return -r;
 }
 
-int closer_init(struct closer *closer, bool threaded, size_t fds_max)
+int closer_init(struct closer *closer, bool lanes_may_block, size_t fds_max)
 {
     int r;
 
-    *closer = (struct closer){.capacity = fds_max};
-    if (!threaded)
-        return 0;
-    closer->lanes = calloc(fds_max, sizeof(*closer->lanes));
-    if (closer->lanes == NULL)
+    *closer = (struct closer){.lanes_may_block = lanes_may_block, .capacity = fds_max};
+    closer->closings = calloc(fds_max, sizeof(*closer->closings));
+    if (closer->closings == NULL)
         return -ENOMEM;
     (void)pthread_mutex_init(&closer->lock, NULL);
     (void)pthread_cond_init(&closer->more, NULL);
     r = start_without_signals(closer);
     if (r < 0) {
-        free(closer->lanes);
-        closer->lanes = NULL;
+        free(closer->closings);
+        closer->closings = NULL;
         return r;
     }
-    closer->threaded = true;
+    closer->runs = true;
     return 0;
 }
 
@@ -79,7 +86,7 @@ void closer_deinit(struct closer *closer, struct account_table *accounts)
 {
     struct timespec limit;
 
-    if (!closer->threaded)
+    if (!closer->runs)
         return;
     (void)pthread_mutex_lock(&closer->lock);
     closer->ending = true;
@@ -91,9 +98,9 @@ void closer_deinit(struct closer *closer, struct account_table *accounts)
     if (pthread_timedjoin_np(closer->thread, NULL, &limit) != 0)
         return; /* stuck in a close: it and what it uses end with the process */
     (void)closer_settle(closer, accounts);
-    closer->threaded = false;
-    free(closer->lanes);
-    closer->lanes = NULL;
+    closer->runs = false;
+    free(closer->closings);
+    closer->closings = NULL;
 }
 
 /* Takes one packet out, such as a HELLO that was not read, if no fd is with it. */
@@ -105,37 +112,50 @@ static void discard_packet(int lane_fd)
     (void)fipc_lane_receive_plain(lane_fd, &byte, sizeof(byte), &size);
 }
 
+static void give(struct closer *closer, const struct closing *closing)
+{
+    if (closing->account != NULL)
+        closing->account->n_closing++;
+    (void)pthread_mutex_lock(&closer->lock);
+    assert(closer->n_given - closer->n_settled < closer->capacity); /* there are no more fds */
+    *closing_at(closer, closer->n_given++) = *closing;
+    (void)pthread_cond_signal(&closer->more);
+    (void)pthread_mutex_unlock(&closer->lock);
+}
+
 void closer_close(struct closer *closer, int lane_fd, struct account *account)
 {
     discard_packet(lane_fd); /* with one unread the peer would see a reset, not our last word */
-    if (!closer->threaded || fipc_lane_finish(lane_fd)) {
+    if (!closer->lanes_may_block || fipc_lane_finish(lane_fd))
         (void)fd_close(lane_fd);
-        return;
-    }
-    if (account != NULL)
-        account->n_closing++;
-    (void)pthread_mutex_lock(&closer->lock);
-    assert(closer->n_given - closer->n_settled < closer->capacity); /* there are no more fds */
-    *closing_at(closer, closer->n_given++) =
-        (struct closing){.lane_fd = lane_fd, .account = account};
-    (void)pthread_cond_signal(&closer->more);
-    (void)pthread_mutex_unlock(&closer->lock);
+    else
+        give(closer, &(struct closing){.lane_fd = lane_fd, .region_fd = -1, .account = account});
+}
+
+void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd,
+                  struct account *account)
+{
+    give(closer, &(struct closing){
+                     .lane_fd = -1, .region_fd = region_fd, .region = *region, .account = account});
+    *region = FIPC_REGION_EMPTY;
 }
 
 size_t closer_settle(struct closer *closer, struct account_table *accounts)
 {
     size_t n_closed;
 
-    if (!closer->threaded)
+    if (!closer->runs)
         return 0;
     (void)pthread_mutex_lock(&closer->lock);
     n_closed = closer->n_closed;
     (void)pthread_mutex_unlock(&closer->lock);
     while (closer->n_settled != n_closed) {
-        struct account *account = closing_at(closer, closer->n_settled++)->account;
+        const struct closing *closing = closing_at(closer, closer->n_settled++);
+        struct account *account = closing->account;
 
         if (account == NULL)
             continue;
+        account->region_bytes -= closing->region.size;
         account->n_closing--;
         account_settle(accounts, account);
     }

@@ -3,14 +3,21 @@
 #define FIPC_DAEMON_CLOSER_H
 
 /*
- * Closes lanes. A lane in which a foreign file lies unread can be slow to close: a TCP socket with
- * SO_LINGER blocks as long as its owner likes. Where the kernel refuses fds on our sockets
- * (SO_PASSRIGHTS, Linux 6.16) nothing of the kind can reach us; elsewhere a thread closes such
- * lanes, and the uid of whoever did that is charged for them meanwhile. The loop never waits.
+ * Closes what is slow to close, in a thread of its own, and charges the peer's uid for it
+ * meanwhile. The loop never waits.
  *
- * The fds themselves are never taken: closing a file of a FUSE file system that was would block for
- * ever, and nothing could kill the broker.
+ * Lanes: a lane in which a foreign file lies unread can be slow to close: a TCP socket with
+ * SO_LINGER blocks as long as its owner likes. Where the kernel refuses fds on our sockets
+ * (SO_PASSRIGHTS, Linux 6.16) nothing of the kind can reach us; elsewhere such lanes are
+ * closed here. The fds themselves are never taken: closing a file of a FUSE file system that was
+ * would block for ever, and nothing could kill the broker.
+ *
+ * Regions: while their client punches a hole, unmapping waits for the end of it, with the lock of
+ * all our memory held. Sealing waits too, but alone, and no hole comes after it. Large ones, whose
+ * client is gone already, take milliseconds to free.
  */
+#include "common/region.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,26 +25,35 @@
 struct account;
 struct account_table;
 
-/* A lane that is slow to close. */
+/* A lane, or a region. */
 struct closing {
-    int lane_fd;
-    struct account *account; /* its n_closing counts this lane; NULL: nobody's does */
+    int lane_fd;   /* -1: it is a region */
+    int region_fd; /* -1: it is sealed */
+    struct fipc_region region;
+    struct account *account; /* its n_closing counts this; NULL: nobody's does */
 };
 
 struct closer {
-    bool threaded;
+    bool lanes_may_block;
+    bool runs;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct closing *lanes; /* a ring; as many places as this process may have fds */
+    struct closing *closings; /* a ring; as many places as this process may have fds */
     size_t capacity;
     /* free-running positions in it: settled <= closed <= given */
     size_t n_given, n_closed, n_settled;
     bool ending;
 };
 
-/* Return: 0; a negative errno. Without @threaded nothing is started. */
-int closer_init(struct closer *closer, bool threaded, size_t fds_max);
+/**
+ * closer_init() - start the thread
+ * @lanes_may_block:  the kernel lets clients send fds; else the loop closes lanes itself
+ * @fds_max:          how many fds this process may have
+ *
+ * Return: 0; a negative errno
+ */
+int closer_init(struct closer *closer, bool lanes_may_block, size_t fds_max);
 
 /* Lets the thread finish, but does not wait for a close that blocks. */
 void closer_deinit(struct closer *closer, struct account_table *accounts);
@@ -45,7 +61,12 @@ void closer_deinit(struct closer *closer, struct account_table *accounts);
 /* @lane_fd is consumed, @account is its peer's. Never blocks. */
 void closer_close(struct closer *closer, int lane_fd, struct account *account);
 
-/* Forgets the lanes that are closed by now. Return: how many are not */
+/* @region and @region_fd are consumed, @account is charged for both. @region_fd: -1: the region is
+ * sealed. Never blocks. */
+void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd,
+                  struct account *account);
+
+/* Forgets what is closed by now. Return: how many fds are not */
 size_t closer_settle(struct closer *closer, struct account_table *accounts);
 
 #endif

@@ -60,7 +60,9 @@ const struct config_key config_keys[] = {
      .help =
          "Size of a reply ring unless the client asks for another; a message may take half of it"},
     {POWER_OF_TWO(slots, ring_bytes_max), .min = FIPC_RING_BYTES_MIN, .max = FIPC_RING_BYTES_MAX,
-     .unit = "bytes", .value.number = 16777216, .help = "Largest ring that a client may ask for"},
+     .unit = "bytes", .value.number = 16777216,
+     .help = "Largest ring that a client may ask for; both rings of others than root and the "
+             "broker's user take less than 2 MiB together, or what is the default"},
     {NUMBER(timeouts, doorbell_ms), .min = 1, .max = 86400000, .unit = "ms", .value.number = 5000,
      .help = "How long a new client may take until its first request, the greeting included"},
     {NUMBER(timeouts, idle_ms), .min = 0, .max = 86400000, .unit = "ms", .value.number = 30000,

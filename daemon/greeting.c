@@ -8,6 +8,7 @@
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
+#include "daemon/policy.h"
 #include "daemon/slot_close.h"
 #include "daemon/toll.h"
 
@@ -48,8 +49,7 @@ static void oneshot_begin(struct broker *broker, struct slot *slot,
 
 /* ---- session ---- */
 
-/* Makes the slot's channel. @ret_region_fd is for the client only: the broker keeps the mapping. */
-static int session_make_channel(struct slot *slot, int *ret_region_fd)
+static int session_make_channel(struct slot *slot)
 {
     struct fipc_bell lane = {.kind = FIPC_BELL_LANE, .fd = slot->lane_fd};
     struct fipc_region region = FIPC_REGION_EMPTY;
@@ -60,7 +60,7 @@ static int session_make_channel(struct slot *slot, int *ret_region_fd)
     if (slot->bell_fd < 0)
         return -errno;
     (void)snprintf(name, sizeof(name), "fipcd_%u", slot->index);
-    r = fipc_region_create(&region, ret_region_fd, name, slot->rings.request_bytes,
+    r = fipc_region_create(&region, &slot->region_fd, name, slot->rings.request_bytes,
                            slot->rings.reply_bytes);
     if (r < 0)
         return r;
@@ -69,7 +69,7 @@ static int session_make_channel(struct slot *slot, int *ret_region_fd)
     return 0;
 }
 
-static int session_send_welcome(const struct broker *broker, const struct slot *slot, int region_fd)
+static int session_send_welcome(const struct broker *broker, const struct slot *slot)
 {
     struct fipc_control welcome = {
         .type = FIPC_CONTROL_WELCOME,
@@ -84,7 +84,7 @@ static int session_send_welcome(const struct broker *broker, const struct slot *
                 .calls_max = DISPATCH_CALLS_MAX,
             },
     };
-    const int fds[] = {region_fd, slot->bell_fd};
+    const int fds[] = {slot->region_fd, slot->bell_fd};
     const int send_buffer_bytes = LANE_SEND_BUFFER_BYTES;
     int r;
 
@@ -101,29 +101,39 @@ static void session_undo(struct broker *broker, struct slot *slot)
 {
     loop_unwatch_bell(broker, slot);
     slot->bell_fd = fd_close(slot->bell_fd);
+    slot->region_fd = fd_close(slot->region_fd);
     slot->account->region_bytes -= slot->channel.region.size;
     fipc_channel_deinit(&slot->channel);
 }
 
-/* Return: 0 the slot is open; a negative errno, and everything is as before */
-static int session_open(struct broker *broker, struct slot *slot)
+/* Return: 0 the slot is welcomed; a negative errno, and everything is as before */
+static int session_welcome(struct broker *broker, struct slot *slot)
 {
-    FIPC_CLEANUP(fd_closep) int region_fd = -1;
     int r;
 
-    r = session_make_channel(slot, &region_fd);
+    r = session_make_channel(slot);
     if (r == 0)
         r = loop_watch_bell(broker, slot);
     if (r == 0)
-        r = session_send_welcome(broker, slot, region_fd);
+        r = session_send_welcome(broker, slot);
     if (r < 0) {
         session_undo(broker, slot);
         return r;
     }
+    slot_set_state(&broker->slots, slot, SLOT_WELCOMED);
+    return 0;
+}
+
+void greeting_take_bell(struct broker *broker, struct slot *slot)
+{
+    if (!fipc_region_is_sealed(slot->region_fd)) {
+        slot_close(broker, slot, FIPC_REASON_NOT_SEALED);
+        return;
+    }
+    slot->region_fd = fd_close(slot->region_fd);
     slot_set_state(&broker->slots, slot, SLOT_OPEN);
     toll_welcome(broker, slot);
     loop_heat(broker, slot);
-    return 0;
 }
 
 static void welcome_put_off(struct broker *broker, struct slot *slot)
@@ -141,7 +151,7 @@ static void welcome_put_off(struct broker *broker, struct slot *slot)
 
 static void session_begin(struct broker *broker, struct slot *slot)
 {
-    int r = TAILQ_EMPTY(&broker->greeting.due) ? session_open(broker, slot) : -ETOOMANYREFS;
+    int r = TAILQ_EMPTY(&broker->greeting.due) ? session_welcome(broker, slot) : -ETOOMANYREFS;
 
     if (r == -ETOOMANYREFS)
         welcome_put_off(broker, slot);
@@ -157,7 +167,7 @@ static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
     (void)timer;
     (void)revents;
     while ((slot = TAILQ_FIRST(&broker->greeting.due)) != NULL) {
-        int r = session_open(broker, slot);
+        int r = session_welcome(broker, slot);
 
         if (r == -ETOOMANYREFS)
             return;
@@ -185,11 +195,6 @@ void greeting_forget(struct broker *broker, struct slot *slot)
         ev_timer_stop(broker->loop.ev, &broker->greeting.retry);
 }
 
-static bool ring_bytes_allowed(const struct broker *broker, uint32_t bytes)
-{
-    return fipc_ring_bytes_valid(bytes) && bytes <= broker->config->slots.ring_bytes_max;
-}
-
 static void session_hello(struct broker *broker, struct slot *slot, const struct fipc_hello *hello)
 {
     const struct config *config = broker->config;
@@ -198,8 +203,10 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
                                                                : config->slots.request_ring_bytes;
     slot->rings.reply_bytes =
         hello->reply_ring_bytes != 0 ? hello->reply_ring_bytes : config->slots.reply_ring_bytes;
-    if (!ring_bytes_allowed(broker, slot->rings.request_bytes) ||
-        !ring_bytes_allowed(broker, slot->rings.reply_bytes))
+    if (!fipc_ring_bytes_valid(slot->rings.request_bytes) ||
+        !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
+        !policy_may_have_rings(config, &slot->peer, slot->rings.request_bytes,
+                               slot->rings.reply_bytes))
         slot_close(broker, slot, FIPC_REASON_RING_BYTES);
     else if (!admission_region_allowed(
                  broker, slot->account,

@@ -20,10 +20,17 @@ struct greeting {
 /**
  * greeting_receive() - take the HELLO of a slot that is greeting, if it has come
  *
- * A session becomes open, a one-shot is served; anything else is refused with a reason. The slot
- * may be free afterwards.
+ * A session is welcome, a one-shot is served; anything else is refused with a reason. The slot may
+ * be free afterwards.
  */
 void greeting_receive(struct broker *broker, struct slot *slot);
+
+/**
+ * greeting_take_bell() - open the session of a slot that is welcomed, whose bell was rung
+ *
+ * If its region is not sealed it is refused, and the slot is free afterwards.
+ */
+void greeting_take_bell(struct broker *broker, struct slot *slot);
 
 void greeting_init(struct broker *broker);
 

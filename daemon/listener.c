@@ -28,6 +28,7 @@
 #define FDS_LOOKED_AT 1024
 /* Of a client: its lane, and the bell that it has or may get. */
 #define FDS_PER_CLIENT 2
+#define FDS_PER_WELCOME 1 /* besides, until the client has its own and has sealed the region */
 
 /* ---- accepting ---- */
 
@@ -57,8 +58,11 @@ static int64_t fds_left(struct broker *broker)
 {
     const struct listener *listener = &broker->listener;
     int64_t n_clients = (int64_t)slot_n_taken(&broker->slots) + broker->admission.n_waiting;
+    int64_t n_coming = broker->admission.n_waiting + broker->slots.n_by_state[SLOT_GREETING] +
+                       broker->slots.n_by_state[SLOT_WELCOMED];
 
     return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
+           FDS_PER_WELCOME * n_coming -
            (int64_t)closer_settle(&broker->closer, &broker->admission.accounts);
 }
 
@@ -72,7 +76,7 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
     for (int i = 0; i == 0 || broker->listener.is_short || !loop_is_late(broker); i++) {
         int fd;
 
-        if (fds_left(broker) < FDS_RESERVED + FDS_PER_CLIENT) {
+        if (fds_left(broker) < FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME) {
             if (i == 0) /* else nobody may be waiting any more */
                 listener_pause(broker, "few file descriptors are left");
             return;
@@ -138,7 +142,7 @@ static int count_fds(void)
 /* With one client. */
 static int fds_to_start(const struct listener *listener)
 {
-    return listener->fds_own + FDS_RESERVED + FDS_PER_CLIENT;
+    return listener->fds_own + FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME;
 }
 
 /* Return: 0; -ERANGE there are not enough for a single client */

@@ -117,6 +117,8 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         return;
     if (kind == EVENT_LANE)
         lane_event(broker, slot, event->events);
+    else if (slot->state == SLOT_WELCOMED)
+        greeting_take_bell(broker, slot);
     else
         loop_heat(broker, slot);
 }

@@ -13,7 +13,8 @@ static const struct {
     uint32_t next;
 } slot_states[] = {
     [SLOT_FREE] = {"free", TO(SLOT_GREETING)},
-    [SLOT_GREETING] = {"greeting", TO(SLOT_OPEN) | TO(SLOT_ONESHOT) | TO(SLOT_CLOSING)},
+    [SLOT_GREETING] = {"greeting", TO(SLOT_WELCOMED) | TO(SLOT_ONESHOT) | TO(SLOT_CLOSING)},
+    [SLOT_WELCOMED] = {"welcomed", TO(SLOT_OPEN) | TO(SLOT_CLOSING)},
     [SLOT_OPEN] = {"open", TO(SLOT_CLOSING)},
     [SLOT_ONESHOT] = {"oneshot", TO(SLOT_CLOSING)},
     [SLOT_CLOSING] = {"closing", TO(SLOT_FREE)},
@@ -83,6 +84,7 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
         .taken_ns = now_ns,
         .lane_fd = lane_fd,
         .bell_fd = -1,
+        .region_fd = -1,
         .live = HANDLER_LIST_EMPTY,
         .unsent = HANDLER_LIST_EMPTY,
     };
@@ -96,7 +98,8 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
 
 void slot_free(struct slot_table *table, struct slot *slot)
 {
-    assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->channel.region.base == NULL);
+    assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->region_fd < 0);
+    assert(slot->channel.region.base == NULL);
     assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && TAILQ_EMPTY(&slot->room_wishes));
     slot_set_state(table, slot, SLOT_FREE);
     slot->next_free = table->first_free;

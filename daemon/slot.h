@@ -26,7 +26,8 @@
 enum slot_state {
     SLOT_FREE,
     SLOT_GREETING, /* accepted; HELLO has not come yet */
-    SLOT_OPEN,     /* a session: it has a channel */
+    SLOT_WELCOMED, /* it has a channel, which nobody looks into before the client has sealed it */
+    SLOT_OPEN,     /* a session */
     SLOT_ONESHOT,  /* its single request is being answered on the lane */
     SLOT_CLOSING,
     SLOT_STATE_COUNT,
@@ -58,7 +59,8 @@ struct slot {
         uint32_t request_bytes, reply_bytes;
     } rings; /* as HELLO asked for */
     int lane_fd;
-    int bell_fd; /* the eventfd that the client rings; -1 without a channel */
+    int bell_fd;   /* the eventfd that the client rings; -1 without a channel */
+    int region_fd; /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */
     struct fipc_channel channel;
     unsigned news;              /* enum fipc_news: published for the client, not rung yet */
     bool is_bell_due;           /* the last bell could not be rung: try again next turn */

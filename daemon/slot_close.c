@@ -16,6 +16,8 @@
 
 /* When trying again helps: soon, since what the client waits for is about to change. */
 #define RETRY_MS 50
+/* The pages of a region that is no larger are freed in less time than a thread is woken. */
+#define REGION_BYTES_QUICK (256u << 10)
 
 static struct fipc_farewell farewell(enum fipc_reason reason)
 {
@@ -49,6 +51,11 @@ static void say_refused(const struct slot *slot, enum fipc_reason reason)
     (void)fipc_lane_send(slot->lane_fd, &refused, NULL, 0);
 }
 
+static bool is_before_open(const struct slot *slot)
+{
+    return slot->state == SLOT_GREETING || slot->state == SLOT_WELCOMED;
+}
+
 /* Whether a slot ends by its client's will, or in the ordinary course of things. */
 static bool is_ordinary(const struct slot *slot, enum fipc_reason reason)
 {
@@ -74,22 +81,35 @@ static void log_close(const struct slot *slot, enum fipc_reason reason)
         .pid = slot->peer.pid,
         .reason = reason,
     };
-    bool refused = slot->state == SLOT_GREETING;
+    bool refused = is_before_open(slot);
+
     log_event(is_ordinary(slot, reason) ? LOG_DEBUG : LOG_WARNING,
               refused ? LOG_EVENT_REFUSED : LOG_EVENT_CLOSED, &subject, "%s: %s",
               refused ? "refused" : "closed", fipc_reason_name(reason));
 }
 
+static void give_region_back(struct broker *broker, struct slot *slot)
+{
+    struct fipc_region *region = &slot->channel.region;
+
+    if (slot->region_fd >= 0 || region->size > REGION_BYTES_QUICK) {
+        closer_unmap(&broker->closer, region, fd_steal(&slot->region_fd), slot->account);
+        return;
+    }
+    slot->account->region_bytes -= region->size;
+    fipc_channel_deinit(&slot->channel);
+}
+
 void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reason)
 {
-    bool refused = slot->state == SLOT_GREETING;
+    bool refused = is_before_open(slot);
 
     if (refused)
         broker->slots.n_refused[reason]++;
     else
         broker->slots.n_closed[reason]++;
     log_close(slot, reason);
-    if (reason == FIPC_REASON_GONE)
+    if (slot->state == SLOT_OPEN && reason == FIPC_REASON_GONE)
         relay_take_last_replies(broker, slot);
     if (refused && reason != FIPC_REASON_GONE)
         say_refused(slot, reason);
@@ -104,8 +124,7 @@ void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reaso
     slot_timer_stop(broker, slot);
     greeting_forget(broker, slot);
     loop_unwatch(broker, slot);
-    slot->account->region_bytes -= slot->channel.region.size;
-    fipc_channel_deinit(&slot->channel);
+    give_region_back(broker, slot);
     slot->bell_fd = fd_close(slot->bell_fd);
     closer_close(&broker->closer, fd_steal(&slot->lane_fd), slot->account);
     admission_slot_ended(broker, slot);

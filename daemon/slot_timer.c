@@ -14,7 +14,8 @@ static uint64_t slot_deadline(const struct config *config, const struct slot *sl
 
     if (slot->is_welcome_due)
         return FIPC_NEVER; /* it waits for us, as long as it likes */
-    if (slot->state == SLOT_GREETING || (slot->state == SLOT_OPEN && slot->active_ns == 0)) {
+    if (slot->state == SLOT_GREETING || slot->state == SLOT_WELCOMED ||
+        (slot->state == SLOT_OPEN && slot->active_ns == 0)) {
         *ret_reason = FIPC_REASON_NO_REQUEST;
         from_ns = slot->taken_ns;
         span_ms = config->timeouts.doorbell_ms;

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -133,10 +134,14 @@ static void hear_welcome(struct rogue *client)
     FUZZ_CHECK(fds.count == 2);
     client->region_fd = fds.fds[0];
     client->bell_fd = fds.fds[1];
-    FUZZ_CHECK(fipc_region_open(&region, client->region_fd, answer.welcome.request_ring_bytes,
-                                answer.welcome.reply_ring_bytes) == 0);
+    if (fipc_region_open(&region, client->region_fd, answer.welcome.request_ring_bytes,
+                         answer.welcome.reply_ring_bytes) < 0) {
+        rogue_hang_up(client); /* it is taken back already */
+        return;
+    }
     fipc_channel_init(&client->channel, FIPC_SIDE_CLIENT, &region,
                       (struct fipc_bell){.kind = FIPC_BELL_EVENTFD, .fd = client->bell_fd});
+    FUZZ_CHECK(fipc_bell_ring(&client->channel.bell) == 0);
 }
 
 /* ---- steps ---- */
@@ -202,6 +207,8 @@ static void check_nothing_is_left(void)
     FUZZ_CHECK(broker.admission.n_waiting == 0);
     FUZZ_CHECK(broker.loop.hot.count == 0);
     FUZZ_CHECK(broker.handlers.n_live == 0);
+    while (closer_settle(&broker.closer, &broker.admission.accounts) > 0)
+        (void)sched_yield();
 }
 
 static void check_honest_client_is_served(void)

@@ -148,22 +148,29 @@ int raw_send_hello(struct raw_client *client, const struct fipc_hello *hello)
     return raw_send_packet(client, &packet);
 }
 
-int raw_receive_welcome(struct raw_client *client)
+int raw_await_welcome(struct raw_client *client)
 {
+    int r = raw_receive_packet(client);
 
-    struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = -1};
-    struct fipc_region region;
-    int r;
-
-    r = raw_receive_packet(client);
     if (r < 0)
         return r;
     if (client->packet.type == FIPC_CONTROL_REFUSED)
         return -ECONNREFUSED;
     if (client->packet.type != FIPC_CONTROL_WELCOME || client->bell_fd < 0)
         return -EBADMSG;
-
     client->welcome = client->packet.welcome;
+    return 0;
+}
+
+int raw_receive_welcome(struct raw_client *client)
+{
+    struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = -1};
+    struct fipc_region region;
+    int r;
+
+    r = raw_await_welcome(client);
+    if (r < 0)
+        return r;
     r = fipc_region_open(&region, client->region_fd, client->welcome.request_ring_bytes,
                          client->welcome.reply_ring_bytes);
     if (r < 0)
@@ -171,7 +178,7 @@ int raw_receive_welcome(struct raw_client *client)
     bell.fd = client->bell_fd;
     fipc_channel_init(&client->channel, FIPC_SIDE_CLIENT, &region, bell);
     client->payload = malloc(client->welcome.reply_ring_bytes);
-    return client->payload == NULL ? -ENOMEM : 0;
+    return client->payload == NULL ? -ENOMEM : raw_ring_bell(client);
 }
 
 int raw_open_session(struct raw_client *client, const char *socket_path,

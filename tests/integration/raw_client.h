@@ -62,7 +62,10 @@ int raw_wait_hang_up(struct raw_client *client);
 /* Sends HELLO as it is: of a session, or of anything else that the caller makes of it. */
 int raw_send_hello(struct raw_client *client, const struct fipc_hello *hello);
 
-/* Waits for WELCOME and maps the region. -ECONNREFUSED: it was REFUSED, packet.refused says why */
+/* Waits for WELCOME and its fds. -ECONNREFUSED: it was REFUSED, packet.refused says why */
+int raw_await_welcome(struct raw_client *client);
+
+/* The same, then maps and seals the region and rings. */
 int raw_receive_welcome(struct raw_client *client);
 
 /* All of it: connect, HELLO for rings of these sizes (0: the default), WELCOME. */

@@ -352,6 +352,77 @@ START_TEST(user_at_its_quota_leaves_the_rest_to_others)
 }
 END_TEST
 
+static void reload(const char *json, const char *log_line)
+{
+    int before = test_broker_log_lines(&broker, log_line);
+
+    test_broker_write_config(&broker, json);
+    ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, log_line) > before);
+}
+
+/* The largest rings that a stranger may ask for, and what is more. Return: 0 all is as it should be
+ */
+static int ask_for_rings(void)
+{
+    static const struct {
+        uint32_t request_bytes, reply_bytes;
+        int error;
+    } rings[] = {
+        {524288, 524288, 0},
+        {1048576, 524288, 0},
+        {524288, 1048576, 0},
+        {1048576, 1048576, -ECONNREFUSED},
+        {2097152, 4096, -ECONNREFUSED},
+        {4096, 2097152, -ECONNREFUSED},
+    };
+
+    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
+        struct raw_client client = RAW_CLIENT_EMPTY;
+        int r =
+            raw_open_session(&client, broker.socket, rings[i].request_bytes, rings[i].reply_bytes);
+
+        if (r != rings[i].error ||
+            (r != 0 && client.packet.refused.reason != FIPC_REASON_RING_BYTES))
+            return (int)i + 1;
+        raw_close(&client);
+    }
+    return 0;
+}
+
+static int open_large_session(void)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    int r = raw_open_session(&client, broker.socket, 1048576, 2097152);
+
+    raw_close(&client);
+    return r == 0 ? 0 : 1;
+}
+
+/* Whoever touches a region of which its client makes a huge page waits meanwhile. */
+START_TEST(stranger_has_no_room_for_a_huge_page)
+{
+    struct raw_client root = RAW_CLIENT_EMPTY;
+
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    start_with("{\"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(as_nobody(ask_for_rings), 0);
+    ck_assert_int_ne(as_nobody(open_large_session), 0);
+    ck_assert_int_eq(raw_open_session(&root, broker.socket, 16777216, 16777216), 0);
+    raw_close(&root);
+
+    reload("{\"control\": {\"mode\": \"0666\"}, \"slots\": {\"request_ring_bytes\": 1048576,"
+           " \"reply_ring_bytes\": 2097152}}",
+           "config reloaded");
+    ck_assert_int_eq(as_nobody(open_large_session), 0);
+}
+END_TEST
+
 #define BURST (CLIENTS_MAX - 1)
 
 /* Return: how many of them got no session */
@@ -419,15 +490,6 @@ START_TEST(rings_are_counted_against_the_user)
 END_TEST
 
 /* ---- a new config ---- */
-
-static void reload(const char *json, const char *log_line)
-{
-    int before = test_broker_log_lines(&broker, log_line);
-
-    test_broker_write_config(&broker, json);
-    ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
-    TEST_WAIT_FOR(test_broker_log_lines(&broker, log_line) > before);
-}
 
 START_TEST(reload_below_the_slots_in_use_closes_nobody)
 {
@@ -541,6 +603,7 @@ static Suite *make_suite(void)
     tcase_add_test(waiting, who_waits_is_refused_at_its_own_deadline);
     tcase_add_test(waiting, place_of_a_waiting_client_that_hangs_up_is_free);
     tcase_add_test(waiting, waiting_room_is_bounded);
+    tcase_add_test(quota, stranger_has_no_room_for_a_huge_page);
     tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
     tcase_add_test(quota, who_waits_for_his_quota_is_in_nobodys_way);
     tcase_add_test(quota, user_has_a_share_of_the_waiting_room_too);

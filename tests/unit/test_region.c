@@ -12,7 +12,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 #define PAGE ((off_t)FIPC_REGION_PAGE)
 
 /* ---- failures of the kernel, linked with --wrap ---- */
@@ -138,15 +138,16 @@ START_TEST(region_is_a_page_more_than_its_rings)
 }
 END_TEST
 
-START_TEST(region_can_neither_shrink_nor_grow_nor_lose_its_seals)
+START_TEST(region_can_neither_shrink_nor_grow)
 {
     ck_assert_int_eq(fcntl(region_fd, F_GET_SEALS) & SEALS, SEALS);
+    ck_assert(!fipc_region_is_sealed(region_fd));
     ck_assert_int_eq(ftruncate(region_fd, PAGE), -1);
     ck_assert_int_eq(errno, EPERM);
     ck_assert_int_eq(ftruncate(region_fd, (off_t)region.size * 2), -1);
     ck_assert_int_eq(errno, EPERM);
     ck_assert_int_eq(fcntl(region_fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
-    ck_assert_int_eq(errno, EPERM);
+    ck_assert_int_eq(errno, EBUSY); /* its maker has it mapped */
 }
 END_TEST
 
@@ -345,6 +346,35 @@ START_TEST(who_opens_sees_what_the_maker_wrote_and_the_other_way_round)
 }
 END_TEST
 
+/* Whoever touched a page of the hole would wait for the end of it. */
+START_TEST(opened_region_takes_no_holes_and_no_other_opener)
+{
+    struct fipc_region again;
+
+    ck_assert_int_eq(fipc_region_open(&opened, region_fd, 65536, 16384), 0);
+    ck_assert(fipc_region_is_sealed(region_fd));
+
+    ck_assert_int_eq(
+        fallocate(region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)opened.size),
+        -1);
+    ck_assert_int_eq(errno, EPERM);
+    ck_assert_int_eq(madvise(opened.base, opened.size, MADV_REMOVE), -1);
+    ck_assert_int_eq(errno, EPERM);
+    ck_assert_int_eq(fcntl(region_fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+    ck_assert_int_eq(errno, EPERM);
+    ck_assert_int_eq(fipc_region_open(&again, region_fd, 65536, 16384), -EBADMSG);
+}
+END_TEST
+
+static const int few_seals[] = {
+    0,
+    SEALS,
+    SEALS | F_SEAL_SEAL,
+    SEALS | F_SEAL_FUTURE_WRITE,
+    F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL,
+    F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL,
+};
+
 static void expect_open_refused(int fd, uint32_t request_ring_bytes, uint32_t reply_ring_bytes)
 {
     struct fipc_region untouched = {.base = &untouched, .size = 7}, result = untouched;
@@ -363,13 +393,17 @@ static int memfd_with(off_t size, int seals)
     return fd;
 }
 
-static const int lacking_seals[] = {
-    0,
-    F_SEAL_SHRINK | F_SEAL_GROW,
-    F_SEAL_SHRINK | F_SEAL_SEAL,
-    F_SEAL_GROW | F_SEAL_SEAL,
-    F_SEAL_WRITE,
-};
+START_TEST(region_with_few_seals_is_not_sealed)
+{
+    FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, few_seals[_i]);
+
+    ck_assert(!fipc_region_is_sealed(fd));
+}
+END_TEST
+
+/* The last one could not be sealed any more. */
+static const int lacking_seals[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE,
+                                    SEALS | F_SEAL_SEAL};
 
 START_TEST(region_that_lacks_a_seal_is_refused)
 {
@@ -400,10 +434,8 @@ END_TEST
 START_TEST(region_that_cannot_be_written_is_refused)
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, SEALS | F_SEAL_WRITE);
-    struct fipc_region result = FIPC_REGION_EMPTY;
 
-    ck_assert_int_eq(fipc_region_open(&result, fd, 4096, 4096), -EPERM);
-    ck_assert_ptr_null(result.base);
+    expect_open_refused(fd, 4096, 4096);
 }
 END_TEST
 
@@ -465,7 +497,7 @@ static void add_making(Suite *suite)
 
     tcase_add_checked_fixture(making, make_default_region, drop_region);
     tcase_add_loop_test(making, region_is_a_page_more_than_its_rings, 0, COUNT_OF(good_bytes));
-    tcase_add_test(making, region_can_neither_shrink_nor_grow_nor_lose_its_seals);
+    tcase_add_test(making, region_can_neither_shrink_nor_grow);
     tcase_add_test(making, region_fd_is_closed_on_exec);
     tcase_add_test(making, maps_show_whose_the_region_is);
     tcase_add_test(making, kernel_without_noexec_seal_will_do);
@@ -492,6 +524,8 @@ int main(void)
     add_making(suite);
     tcase_add_checked_fixture(opening, make_default_region, drop_region);
     tcase_add_test(opening, who_opens_sees_what_the_maker_wrote_and_the_other_way_round);
+    tcase_add_test(opening, opened_region_takes_no_holes_and_no_other_opener);
+    tcase_add_loop_test(opening, region_with_few_seals_is_not_sealed, 0, COUNT_OF(few_seals));
     tcase_add_loop_test(opening, region_that_lacks_a_seal_is_refused, 0, COUNT_OF(lacking_seals));
     tcase_add_loop_test(opening, region_of_another_size_is_refused, 0, COUNT_OF(bad_sizes));
     tcase_add_test(opening, region_of_others_is_opened);

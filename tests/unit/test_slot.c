@@ -66,6 +66,7 @@ START_TEST(taken_slot_is_greeting_and_empty)
     ck_assert_int_eq(slot->state, SLOT_GREETING);
     ck_assert_int_eq(slot->lane_fd, 77);
     ck_assert_int_eq(slot->bell_fd, -1);
+    ck_assert_int_eq(slot->region_fd, -1);
     ck_assert_uint_eq(slot->peer.uid, nobody.uid);
     ck_assert_uint_eq(slot->peer.gid, nobody.gid);
     ck_assert_int_eq(slot->peer.pid, nobody.pid);
@@ -193,7 +194,9 @@ static bool is_edge(enum slot_state from, enum slot_state to)
     case SLOT_FREE:
         return to == SLOT_GREETING;
     case SLOT_GREETING:
-        return to == SLOT_OPEN || to == SLOT_ONESHOT || to == SLOT_CLOSING;
+        return to == SLOT_WELCOMED || to == SLOT_ONESHOT || to == SLOT_CLOSING;
+    case SLOT_WELCOMED:
+        return to == SLOT_OPEN || to == SLOT_CLOSING;
     case SLOT_OPEN:
     case SLOT_ONESHOT:
         return to == SLOT_CLOSING;
@@ -263,6 +266,7 @@ START_TEST(kind_is_what_the_taker_turned_out_to_be)
     struct slot *session = take(), *oneshot = take();
 
     ck_assert_str_eq(slot_kind_name(session), "greeting");
+    slot_set_state(&table, session, SLOT_WELCOMED);
     slot_set_state(&table, session, SLOT_OPEN);
     session->channel.region.base = &table; /* any region */
     slot_set_state(&table, oneshot, SLOT_ONESHOT);

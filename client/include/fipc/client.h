@@ -54,7 +54,7 @@ typedef struct fipc_options {
     const char *socket;          /* NULL: $FIPC_SOCKET, else /run/fipc/control.sock */
     int connect_timeout_ms;      /* 0: 5000; -1: no limit */
     uint32_t request_ring_bytes; /* a power of two, at least 4096; 0: the broker's default */
-    uint32_t reply_ring_bytes;   /* likewise */
+    uint32_t reply_ring_bytes;   /* likewise; both below 2 MiB but for root and the broker's user */
     uint32_t spin_us; /* how long to look for a reply before sleeping, at most; 0: the default,
                          UINT32_MAX: not at all */
     uint32_t flags;   /* none yet */

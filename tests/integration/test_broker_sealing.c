@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Between WELCOME and the first bell: nobody looks into a region before its client has sealed it,
+ * since whoever touches a hole that is being punched waits for the end of it. */
+#include "common/region.h"
+#include "tests/integration/broker.h"
+#include "tests/suite.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RING_BYTES 65536u
+
+static struct test_broker broker;
+static struct test_witness witness;
+static struct raw_client client; /* welcomed, and its region as it came */
+static int fds, regions;         /* without it */
+
+static long long number(const char *path) { return test_witness_number(&witness, path); }
+
+static void start_with(const char *config)
+{
+    static const struct fipc_hello hello = {.request_ring_bytes = RING_BYTES,
+                                            .reply_ring_bytes = RING_BYTES};
+
+    test_broker_init(&broker);
+    test_broker_start_with(&broker, config);
+    test_witness_open(&witness, &broker);
+    fds = test_broker_count_fds(&broker);
+    regions = test_broker_count_regions(&broker);
+    client = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
+    ck_assert_int_eq(raw_send_hello(&client, &hello), 0);
+    ck_assert_int_eq(raw_await_welcome(&client), 0);
+}
+
+static void start(void) { start_with("{}"); }
+static void start_in_a_hurry(void) { start_with("{\"timeouts\": {\"doorbell_ms\": 100}}"); }
+
+static void stop(void)
+{
+    raw_close(&client);
+    test_witness_close(&witness);
+    test_broker_deinit(&broker);
+}
+
+static void ring(void)
+{
+    const struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = client.bell_fd};
+
+    ck_assert_int_eq(fipc_bell_ring(&bell), 0);
+}
+
+/* It is told, counted and logged, and nothing of it is left. */
+static void check_refused(enum fipc_reason reason)
+{
+    char text[128];
+
+    ck_assert_int_eq(raw_receive_packet(&client), 0);
+    ck_assert_int_eq(client.packet.type, FIPC_CONTROL_REFUSED);
+    ck_assert_str_eq(fipc_reason_name(client.packet.refused.reason), fipc_reason_name(reason));
+    ck_assert_int_eq(raw_wait_hang_up(&client), 0);
+    (void)snprintf(text, sizeof(text), "slots.refused.%s", fipc_reason_name(reason));
+    ck_assert_int_eq(number(text), 1);
+    (void)snprintf(text, sizeof(text), "refused: %s", fipc_reason_name(reason));
+    ck_assert_int_eq(test_broker_log_lines(&broker, text), 1);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
+    ck_assert_int_eq(test_broker_count_regions(&broker), regions);
+    test_witness_check(&witness);
+}
+
+START_TEST(bell_before_the_seals_is_refused)
+{
+    ring();
+    check_refused(FIPC_REASON_NOT_SEALED);
+}
+END_TEST
+
+START_TEST(region_counts_from_the_first_bell_on)
+{
+    struct fipc_region region;
+
+    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES), 0);
+    memset(region.base, 0xff, region.size); /* corrupt wherever one looks */
+    test_witness_check(&witness);
+    ck_assert_int_eq(number("slots.welcomed"), 1);
+
+    ring();
+    ck_assert_int_eq(raw_wait_hang_up(&client), 0);
+    ck_assert_int_eq(number("slots.closed.corrupt ring"), 1);
+    fipc_region_deinit(&region);
+}
+END_TEST
+
+/* What is not sealed is not looked into in the end either. */
+START_TEST(who_never_rings_is_refused_in_time)
+{
+    void *memory = mmap(NULL, fipc_region_size(RING_BYTES, RING_BYTES), PROT_READ | PROT_WRITE,
+                        MAP_SHARED, client.region_fd, 0);
+
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    memset(memory, 0xff, fipc_region_size(RING_BYTES, RING_BYTES));
+    check_refused(FIPC_REASON_NO_REQUEST);
+    for (size_t i = 0; i < fipc_region_size(RING_BYTES, RING_BYTES); i++) {
+        if (((const unsigned char *)memory)[i] != 0xff)
+            ck_abort_msg("byte %zu was written", i);
+    }
+    (void)munmap(memory, fipc_region_size(RING_BYTES, RING_BYTES));
+}
+END_TEST
+
+START_TEST(who_says_more_than_hello_is_refused)
+{
+    ck_assert_int_eq(raw_send_bytes(&client, "more", 4, NULL, 0), 0);
+    check_refused(FIPC_REASON_UNEXPECTED);
+}
+END_TEST
+
+START_TEST(who_dies_without_a_bell_leaves_nothing)
+{
+    raw_close(&client);
+    TEST_WAIT_FOR(number("slots.taken") == 1);
+    ck_assert_int_eq(test_broker_count_fds(&broker), fds);
+    ck_assert_int_eq(test_broker_count_regions(&broker), regions);
+}
+END_TEST
+
+START_TEST(stopping_broker_does_not_wait_for_the_bell)
+{
+    test_broker_stop(&broker);
+    ck_assert_int_eq(raw_receive_packet(&client), 0);
+    ck_assert_int_eq(client.packet.type, FIPC_CONTROL_REFUSED);
+    ck_assert_int_eq((int)client.packet.refused.reason, FIPC_REASON_STOPPING);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("broker sealing");
+    TCase *patient = tcase_create("patient"), *hurried = tcase_create("hurried");
+
+    tcase_add_checked_fixture(patient, start, stop);
+    tcase_add_test(patient, bell_before_the_seals_is_refused);
+    tcase_add_test(patient, region_counts_from_the_first_bell_on);
+    tcase_add_test(patient, who_says_more_than_hello_is_refused);
+    tcase_add_test(patient, who_dies_without_a_bell_leaves_nothing);
+    tcase_add_test(patient, stopping_broker_does_not_wait_for_the_bell);
+    suite_add_tcase(suite, patient);
+    tcase_add_checked_fixture(hurried, start_in_a_hurry, stop);
+    tcase_add_test(hurried, who_never_rings_is_refused_in_time);
+    suite_add_tcase(suite, hurried);
+    return run_suite(suite);
+}
