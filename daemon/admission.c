@@ -238,7 +238,6 @@ static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
 
     (void)timer;
     (void)revents;
-    (void)closer_settle(&broker->closer, &broker->admission.accounts);
     for (waiting = TAILQ_FIRST(&broker->admission.room); waiting != NULL; waiting = next) {
         next = TAILQ_NEXT(waiting, link);
         if (!waiting->has_said_hello)

@@ -4,6 +4,7 @@
 #include "common/fd.h"
 #include "common/lane.h"
 #include "daemon/account.h"
+#include "daemon/broker.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -44,6 +45,8 @@ static void *closer_run(void *argument)
         close_now(&closing);
         (void)pthread_mutex_lock(&closer->lock);
         closer->n_closed++;
+        if (!closer->ending) /* else the loop may be gone */
+            ev_async_send(closer->ev, &closer->some_closed);
     }
     (void)pthread_mutex_unlock(&closer->lock);
     return NULL;
@@ -62,22 +65,33 @@ static int start_without_signals(struct closer *closer)
     return -r;
 }
 
-int closer_init(struct closer *closer, bool lanes_may_block, size_t fds_max)
+static void settle(struct ev_loop *ev, ev_async *watcher, int revents)
+{
+    struct broker *broker = ev_userdata(ev);
+
+    (void)watcher;
+    (void)revents;
+    (void)closer_settle(&broker->closer, &broker->admission.accounts);
+}
+
+int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max)
 {
     int r;
 
-    *closer = (struct closer){.lanes_may_block = lanes_may_block, .capacity = fds_max};
+    *closer = (struct closer){.lanes_may_block = lanes_may_block, .ev = ev, .capacity = fds_max};
     closer->closings = calloc(fds_max, sizeof(*closer->closings));
     if (closer->closings == NULL)
         return -ENOMEM;
     (void)pthread_mutex_init(&closer->lock, NULL);
     (void)pthread_cond_init(&closer->more, NULL);
+    ev_async_init(&closer->some_closed, settle);
     r = start_without_signals(closer);
     if (r < 0) {
         free(closer->closings);
         closer->closings = NULL;
         return r;
     }
+    ev_async_start(ev, &closer->some_closed);
     closer->runs = true;
     return 0;
 }
@@ -98,6 +112,7 @@ void closer_deinit(struct closer *closer, struct account_table *accounts)
     if (pthread_timedjoin_np(closer->thread, NULL, &limit) != 0)
         return; /* stuck in a close: it and what it uses end with the process */
     (void)closer_settle(closer, accounts);
+    ev_async_stop(closer->ev, &closer->some_closed);
     closer->runs = false;
     free(closer->closings);
     closer->closings = NULL;

@@ -18,6 +18,7 @@
  */
 #include "common/region.h"
 
+#include <ev.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,8 @@ struct closing {
 struct closer {
     bool lanes_may_block;
     bool runs;
+    struct ev_loop *ev;
+    ev_async some_closed; /* sent by the thread: somebody may wait for it */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -48,12 +51,13 @@ struct closer {
 
 /**
  * closer_init() - start the thread
+ * @ev:               the loop, whose userdata is the broker
  * @lanes_may_block:  the kernel lets clients send fds; else the loop closes lanes itself
  * @fds_max:          how many fds this process may have
  *
  * Return: 0; a negative errno
  */
-int closer_init(struct closer *closer, bool lanes_may_block, size_t fds_max);
+int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max);
 
 /* Lets the thread finish, but does not wait for a close that blocks. */
 void closer_deinit(struct closer *closer, struct account_table *accounts);

@@ -172,7 +172,8 @@ static int listener_start(struct broker *broker)
     int r = share_out_fds(listener);
 
     if (r == 0)
-        r = closer_init(&broker->closer, !refuses_fds, (size_t)listener->fds_limit);
+        r = closer_init(&broker->closer, broker->loop.ev, !refuses_fds,
+                        (size_t)listener->fds_limit);
     if (r == 0)
         r = control_socket_listen(&listener->socket, broker->config->control.backlog);
     if (r < 0) {

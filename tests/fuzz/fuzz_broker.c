@@ -197,18 +197,25 @@ static void run_step(struct input *input)
 
 /* ---- afterwards ---- */
 
+static void wait_for_closer(void)
+{
+    while (closer_settle(&broker.closer, &broker.admission.accounts) > 0)
+        (void)sched_yield();
+}
+
 static void check_nothing_is_left(void)
 {
     for (int i = 0; i < TURNS_MAX && (slot_n_taken(&broker.slots) > 0 ||
                                       broker.admission.n_waiting > 0 || broker.loop.hot.count > 0);
-         i++)
+         i++) {
+        wait_for_closer();
         turn();
+    }
+    wait_for_closer();
     FUZZ_CHECK(slot_n_taken(&broker.slots) == 0);
     FUZZ_CHECK(broker.admission.n_waiting == 0);
     FUZZ_CHECK(broker.loop.hot.count == 0);
     FUZZ_CHECK(broker.handlers.n_live == 0);
-    while (closer_settle(&broker.closer, &broker.admission.accounts) > 0)
-        (void)sched_yield();
 }
 
 static void check_honest_client_is_served(void)

@@ -120,7 +120,7 @@ START_TEST(who_dies_without_a_bell_leaves_nothing)
 {
     raw_close(&client);
     TEST_WAIT_FOR(number("slots.taken") == 1);
-    ck_assert_int_eq(test_broker_count_fds(&broker), fds);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
     ck_assert_int_eq(test_broker_count_regions(&broker), regions);
 }
 END_TEST
