@@ -4,9 +4,12 @@
  * peer can truncate it under us (SIGBUS). Whoever opens one checks the seals and the size, and
  * takes its geometry from the greeting, never from the memory.
  *
- * The last seals have to wait for the opener's mapping, since they refuse new ones. Until they are
- * there the maker must not touch the memory: while somebody punches a hole, whoever touches a page
- * of it sleeps in the kernel, and a puncher who has to wait for a CPU takes seconds over it.
+ * Whoever touches a page that is not in his page table sleeps in the kernel while another owner
+ * punches a hole there, or has the page written out or moved; and who does that, but has to wait
+ * for a CPU, takes seconds over it. So a maker that trusts its opener with less has all pages in
+ * its page table before it hands the region out: the kernel leaves pages of two owners alone, but
+ * for holes. Against these are the last seals, which have to wait for the opener's mapping, since
+ * they refuse new ones: who finds them there, and all pages still in place, can touch the memory.
  */
 #include "common/region.h"
 
@@ -16,6 +19,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
@@ -23,6 +27,14 @@
 
 #define SEALS_OF_MAKER (F_SEAL_SHRINK | F_SEAL_GROW)
 #define SEALS_OF_OPENER (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) /* the first forbids holes too */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Of /proc/PID/pagemap: proc_pid_pagemap(5). */
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_ENTRIES 64u
 
 /* What lies before the request ring, so that the control block ends up in the middle of a page. */
 #define EDGE_BYTES ((FIPC_REGION_PAGE - sizeof(struct fipc_control_block)) / 2)
@@ -127,7 +139,35 @@ int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ri
 
 void fipc_region_seal(int fd)
 {
-    (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: it is sealed already */
+    (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: somebody has added F_SEAL_SEAL */
+}
+
+int fipc_region_populate(const struct fipc_region *region)
+{
+    return madvise(region->base, region->size, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+}
+
+bool fipc_region_is_populated(const struct fipc_region *region, int pagemap_fd)
+{
+    uint64_t entries[PAGEMAP_ENTRIES];
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t n_left = (region->size + page_bytes - 1) / page_bytes;
+    off_t offset = (off_t)((uintptr_t)region->base / page_bytes * sizeof(entries[0]));
+
+    while (pagemap_fd >= 0 && n_left > 0) {
+        size_t n = n_left < PAGEMAP_ENTRIES ? n_left : PAGEMAP_ENTRIES;
+
+        if (pread(pagemap_fd, entries, n * sizeof(entries[0]), offset) !=
+            (ssize_t)(n * sizeof(entries[0])))
+            return false;
+        for (size_t i = 0; i < n; i++) {
+            if ((entries[i] & PAGEMAP_PRESENT) == 0)
+                return false;
+        }
+        n_left -= n;
+        offset += (off_t)(n * sizeof(entries[0]));
+    }
+    return true;
 }
 
 bool fipc_region_is_sealed(int fd) { return has_seals(fd, SEALS_OF_MAKER | SEALS_OF_OPENER); }

@@ -94,6 +94,17 @@ int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *
 int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                      uint32_t reply_ring_bytes);
 
+/* Makes all pages of a region resident, and our own. Return: 0; the errno of madvise(2) */
+int fipc_region_populate(const struct fipc_region *region);
+
+/**
+ * fipc_region_is_populated() - whether all pages are ours as fipc_region_populate() left them
+ * @pagemap_fd:  /proc/self/pagemap; -1: there is none, and nobody can tell
+ *
+ * Not after somebody has punched a hole. Does not look into the region.
+ */
+bool fipc_region_is_populated(const struct fipc_region *region, int pagemap_fd);
+
 /* Seals a region as fipc_region_open() does, for its maker, who has no more use for it. Waits until
  * nobody punches holes into it. */
 void fipc_region_seal(int fd);

@@ -51,6 +51,7 @@ int broker_init(struct broker *broker, struct config *config)
         .started_ns = fipc_now_ns(),
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .loop = {.slot_fds = -1},
+        .greeting = {.pagemap_fd = -1},
     };
     r = broker_make_parts(broker);
     if (r == 0) {
@@ -84,6 +85,7 @@ void broker_deinit(struct broker *broker)
     }
     closer_deinit(&broker->closer, &broker->admission.accounts);
     account_table_deinit(&broker->admission.accounts);
+    greeting_deinit(broker);
     loop_deinit(broker);
     delivery_table_deinit(&broker->deliveries);
     service_table_deinit(&broker->services);

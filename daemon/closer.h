@@ -12,9 +12,10 @@
  * closed here. The fds themselves are never taken: closing a file of a FUSE file system that was
  * would block for ever, and nothing could kill the broker.
  *
- * Regions: while their client punches a hole, unmapping waits for the end of it, with the lock of
- * all our memory held. Sealing waits too, but alone, and no hole comes after it. Large ones, whose
- * client is gone already, take milliseconds to free.
+ * Regions that a stranger has not sealed: while he punches a hole, unmapping waits for the end of
+ * it, with the lock of all our memory held. Sealing waits too, but alone, and no hole comes after
+ * it. (One that has done his worst before can have the kernel walk over thousands of mappings of a
+ * page that was in a hole, and hold up the unmapping by that.)
  */
 #include "common/region.h"
 
@@ -29,7 +30,7 @@ struct account_table;
 /* A lane, or a region. */
 struct closing {
     int lane_fd;   /* -1: it is a region */
-    int region_fd; /* -1: it is sealed */
+    int region_fd; /* -1: it is a lane */
     struct fipc_region region;
     struct account *account; /* its n_closing counts this; NULL: nobody's does */
 };
@@ -65,8 +66,7 @@ void closer_deinit(struct closer *closer, struct account_table *accounts);
 /* @lane_fd is consumed, @account is its peer's. Never blocks. */
 void closer_close(struct closer *closer, int lane_fd, struct account *account);
 
-/* @region and @region_fd are consumed, @account is charged for both. @region_fd: -1: the region is
- * sealed. Never blocks. */
+/* @region and @region_fd are consumed, @account is charged for both meanwhile. Never blocks. */
 void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd,
                   struct account *account);
 

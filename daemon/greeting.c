@@ -14,7 +14,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -66,7 +68,7 @@ static int session_make_channel(struct slot *slot)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
     slot->account->region_bytes += slot->channel.region.size;
-    return 0;
+    return policy_is_trusted(&slot->peer) ? 0 : fipc_region_populate(&slot->channel.region);
 }
 
 static int session_send_welcome(const struct broker *broker, const struct slot *slot)
@@ -113,7 +115,7 @@ static int session_welcome(struct broker *broker, struct slot *slot)
 
     r = session_make_channel(slot);
     if (r == 0)
-        r = loop_watch_bell(broker, slot);
+        r = loop_watch_first_bell(broker, slot);
     if (r == 0)
         r = session_send_welcome(broker, slot);
     if (r < 0) {
@@ -124,14 +126,23 @@ static int session_welcome(struct broker *broker, struct slot *slot)
     return 0;
 }
 
+/* Whether we can look into it without being held up. */
+static bool region_is_safe(const struct broker *broker, const struct slot *slot)
+{
+    return fipc_region_is_sealed(slot->region_fd) &&
+           (policy_is_trusted(&slot->peer) ||
+            fipc_region_is_populated(&slot->channel.region, broker->greeting.pagemap_fd));
+}
+
 void greeting_take_bell(struct broker *broker, struct slot *slot)
 {
-    if (!fipc_region_is_sealed(slot->region_fd)) {
+    if (!region_is_safe(broker, slot)) {
         slot_close(broker, slot, FIPC_REASON_NOT_SEALED);
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);
     slot_set_state(&broker->slots, slot, SLOT_OPEN);
+    loop_watch_next_bells(broker, slot);
     toll_welcome(broker, slot);
     loop_heat(broker, slot);
 }
@@ -180,9 +191,19 @@ static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
 
 void greeting_init(struct broker *broker)
 {
+    broker->greeting.pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (broker->greeting.pagemap_fd < 0)
+        log_event(LOG_WARNING, LOG_EVENT_STARTED, NULL,
+                  "/proc/self/pagemap: %s; who may connect can hold up the broker",
+                  strerror(errno));
     TAILQ_INIT(&broker->greeting.due);
     ev_init(&broker->greeting.retry, welcome_retry);
     broker->greeting.retry.repeat = WELCOME_RETRY_S;
+}
+
+void greeting_deinit(struct broker *broker)
+{
+    broker->greeting.pagemap_fd = fd_close(broker->greeting.pagemap_fd);
 }
 
 void greeting_forget(struct broker *broker, struct slot *slot)

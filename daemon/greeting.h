@@ -10,11 +10,12 @@ struct slot;
 
 TAILQ_HEAD(slot_list, slot);
 
-/* WELCOMEs that wait because the kernel takes no more fds in flight from us: unix(7), ETOOMANYREFS.
- */
 struct greeting {
+    /* WELCOMEs that wait because the kernel takes no more fds in flight from us: unix(7),
+     * ETOOMANYREFS */
     struct slot_list due;
     ev_timer retry; /* active while one is due */
+    int pagemap_fd; /* of our own memory; -1: the kernel has none */
 };
 
 /**
@@ -28,11 +29,12 @@ void greeting_receive(struct broker *broker, struct slot *slot);
 /**
  * greeting_take_bell() - open the session of a slot that is welcomed, whose bell was rung
  *
- * If its region is not sealed it is refused, and the slot is free afterwards.
+ * If its region is not sealed, or has holes, it is refused, and the slot is free afterwards.
  */
 void greeting_take_bell(struct broker *broker, struct slot *slot);
 
 void greeting_init(struct broker *broker);
+void greeting_deinit(struct broker *broker);
 
 /* A slot ends: its WELCOME is not due any more. */
 void greeting_forget(struct broker *broker, struct slot *slot);

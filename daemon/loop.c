@@ -49,6 +49,7 @@
 
 enum event_kind {
     EVENT_BELL,
+    EVENT_FIRST_BELL,
     EVENT_LANE,
     EVENT_WAITING_LANE,
 };
@@ -117,7 +118,7 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         return;
     if (kind == EVENT_LANE)
         lane_event(broker, slot, event->events);
-    else if (slot->state == SLOT_WELCOMED)
+    else if (kind == EVENT_FIRST_BELL)
         greeting_take_bell(broker, slot);
     else
         loop_heat(broker, slot);
@@ -128,8 +129,8 @@ static bool is_bell(const struct epoll_event *event)
     return ((uint32_t)event->data.u64 >> EVENT_KIND_SHIFT) == EVENT_BELL;
 }
 
-/* Bells first: they cost little, and are not told again. A lane may cost what a hundred calls do,
- * to greet or to close; those that have no turn now are told again. */
+/* Bells first: they cost little, and are not told again. A lane or a first bell may cost what a
+ * hundred calls do, to greet or to close; those that have no turn now are told again. */
 static void loop_look_at_fds(struct broker *broker)
 {
     struct epoll_event events[EVENTS_PER_LOOK];
@@ -263,10 +264,20 @@ int loop_watch_lane(struct broker *broker, const struct slot *slot)
                       event_data(slot->generation, EVENT_LANE, slot->index));
 }
 
-int loop_watch_bell(struct broker *broker, const struct slot *slot)
+int loop_watch_first_bell(struct broker *broker, const struct slot *slot)
 {
-    return loop_watch(broker, slot->bell_fd, EPOLLIN | EPOLLET,
-                      event_data(slot->generation, EVENT_BELL, slot->index));
+    return loop_watch(broker, slot->bell_fd, EPOLLIN,
+                      event_data(slot->generation, EVENT_FIRST_BELL, slot->index));
+}
+
+void loop_watch_next_bells(struct broker *broker, const struct slot *slot)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLET,
+        .data.u64 = event_data(slot->generation, EVENT_BELL, slot->index),
+    };
+
+    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_MOD, slot->bell_fd, &event);
 }
 
 int loop_watch_waiting(struct broker *broker, int lane_fd, uint32_t place, uint32_t generation)

@@ -47,8 +47,10 @@ void loop_reconfigure(struct broker *broker);
 /* Watches a slot's lane for packets and hang-up. Return: 0; a negative errno */
 int loop_watch_lane(struct broker *broker, const struct slot *slot);
 
-/* Watches a slot's bell, which is never read: edge-triggered. Return: 0; a negative errno */
-int loop_watch_bell(struct broker *broker, const struct slot *slot);
+/* Watches a slot's bell, which is never read. The first one costs as much as a greeting, and is
+ * told of until there is time for it; the next ones are told once. Return: 0; a negative errno */
+int loop_watch_first_bell(struct broker *broker, const struct slot *slot);
+void loop_watch_next_bells(struct broker *broker, const struct slot *slot);
 
 /* Watches the lane of a connection in the waiting room for a hang-up. Return: 0; a negative errno
  */

@@ -11,11 +11,11 @@
 /* The smallest there is, of any CPU. */
 #define HUGE_PAGE_BYTES (2u << 20)
 
-static bool is_trusted(const struct peer *peer) { return peer->uid == 0 || peer->uid == geteuid(); }
+bool policy_is_trusted(const struct peer *peer) { return peer->uid == 0 || peer->uid == geteuid(); }
 
 bool policy_may_serve(const struct peer *peer, const char *name, size_t name_bytes)
 {
-    return is_trusted(peer) && !fipc_name_is_reserved(name, name_bytes);
+    return policy_is_trusted(peer) && !fipc_name_is_reserved(name, name_bytes);
 }
 
 bool policy_may_have_rings(const struct config *config, const struct peer *peer,
@@ -26,5 +26,6 @@ bool policy_may_have_rings(const struct config *config, const struct peer *peer,
         return true;
     if (request_bytes > config->slots.ring_bytes_max || reply_bytes > config->slots.ring_bytes_max)
         return false;
-    return is_trusted(peer) || fipc_region_size(request_bytes, reply_bytes) < HUGE_PAGE_BYTES;
+    return policy_is_trusted(peer) ||
+           fipc_region_size(request_bytes, reply_bytes) < HUGE_PAGE_BYTES;
 }

@@ -10,6 +10,8 @@
 struct config;
 struct peer;
 
+bool policy_is_trusted(const struct peer *peer);
+
 /* Whether a client may answer the calls to a name: who is trusted may. The broker's own names are
  * nobody's. */
 bool policy_may_serve(const struct peer *peer, const char *name, size_t name_bytes);

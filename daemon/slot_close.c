@@ -8,6 +8,7 @@
 #include "daemon/greeting.h"
 #include "daemon/log.h"
 #include "daemon/notice.h"
+#include "daemon/policy.h"
 #include "daemon/relay.h"
 #include "daemon/room_wish.h"
 #include "daemon/slot_timer.h"
@@ -16,8 +17,6 @@
 
 /* When trying again helps: soon, since what the client waits for is about to change. */
 #define RETRY_MS 50
-/* The pages of a region that is no larger are freed in less time than a thread is woken. */
-#define REGION_BYTES_QUICK (256u << 10)
 
 static struct fipc_farewell farewell(enum fipc_reason reason)
 {
@@ -88,14 +87,16 @@ static void log_close(const struct slot *slot, enum fipc_reason reason)
               refused ? "refused" : "closed", fipc_reason_name(reason));
 }
 
+/* A stranger may be punching holes into what he has not sealed. */
 static void give_region_back(struct broker *broker, struct slot *slot)
 {
     struct fipc_region *region = &slot->channel.region;
 
-    if (slot->region_fd >= 0 || region->size > REGION_BYTES_QUICK) {
+    if (slot->region_fd >= 0 && !policy_is_trusted(&slot->peer)) {
         closer_unmap(&broker->closer, region, fd_steal(&slot->region_fd), slot->account);
         return;
     }
+    slot->region_fd = fd_close(slot->region_fd);
     slot->account->region_bytes -= region->size;
     fipc_channel_deinit(&slot->channel);
 }

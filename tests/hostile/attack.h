@@ -27,7 +27,7 @@ struct attack {
 
 /* Each table ends with an empty row. */
 extern const struct attack attacks_on_region[], attacks_on_bells[], attacks_on_lane[],
-    attacks_by_calls[], attacks_by_names[];
+    attacks_by_calls[], attacks_by_names[], attacks_by_slow_work[];
 
 /* Over all tables. Return: NULL: there are no more */
 const struct attack *attack_number(unsigned number);

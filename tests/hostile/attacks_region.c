@@ -6,18 +6,14 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WAITERS 1000
-#define LARGE_RING_BYTES (512u << 10) /* as large as a stranger may have */
-#define BURNERS 4
 
 static struct fipc_control_block *control_of(const struct raw_client *client)
 {
@@ -164,54 +160,6 @@ static void holes(struct attack_scene *scene)
     raw_close(&client);
 }
 
-static void *ring_until_thrown_out(void *argument)
-{
-    const struct raw_client *client = argument;
-
-    while (!attack_is_thrown_out(client))
-        attack_ring(client);
-    return NULL;
-}
-
-/* Takes the CPU from whoever punches a hole. */
-static void *burn(void *argument)
-{
-    (void)argument;
-    for (;;)
-        (void)sched_yield();
-    return NULL;
-}
-
-/* Whoever touches a page of a hole that is being punched waits for the end of it: the broker would,
- * if it looked into a region that is not sealed. Ends with the process. */
-static void slow_holes(struct attack_scene *scene)
-{
-    const struct fipc_hello hello = {.request_ring_bytes = LARGE_RING_BYTES,
-                                     .reply_ring_bytes = LARGE_RING_BYTES};
-    size_t size = fipc_region_size(LARGE_RING_BYTES, LARGE_RING_BYTES);
-    struct raw_client client = RAW_CLIENT_EMPTY;
-    pthread_t thread;
-
-    for (int i = 0; i < BURNERS; i++)
-        (void)pthread_create(&thread, NULL, burn, NULL);
-    while (attack_goes_on(scene)) {
-        raw_close(&client);
-        if (raw_connect(&client, scene->socket) < 0 || raw_send_hello(&client, &hello) < 0 ||
-            raw_await_welcome(&client) < 0 ||
-            pthread_create(&thread, NULL, ring_until_thrown_out, &client) != 0)
-            continue;
-        while (attack_goes_on(scene) && !attack_is_thrown_out(&client)) {
-            (void)fallocate(client.region_fd, 0, 0, (off_t)size);
-            (void)fallocate(client.region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                            (off_t)size);
-        }
-        if (!attack_is_thrown_out(&client))
-            (void)shutdown(client.lane_fd, SHUT_RDWR);
-        (void)pthread_join(thread, NULL);
-    }
-    _exit(0);
-}
-
 static void sizes(struct attack_scene *scene)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
@@ -306,7 +254,6 @@ const struct attack attacks_on_region[] = {
     {"headers", headers},
     {"changes in use", changes_in_use},
     {"holes", holes},
-    {"slow holes", slow_holes},
     {"sizes", sizes},
     {"end words", end_words},
     {"crowd on a word", crowd_on_a_word},

@@ -121,27 +121,24 @@ static void callee_open(struct callee *callee, const char *socket)
 static void __attribute__((noreturn)) live(struct victim_diary *diary, const char *socket)
 {
     struct callee callee;
-    uint64_t next_ns;
+    uint64_t due_ns;
 
     callee_open(&callee, socket);
-    next_ns = fipc_now_ns();
-    for (size_t number = 0; number < CALLS_MAX; number++) {
-        struct timespec next;
-        uint64_t began_ns = fipc_now_ns(), took_ns;
-        int r =
-            callee.client != NULL ? call_broker(callee.client, number) : call_echo(&callee.echo);
+    due_ns = fipc_now_ns();
+    for (size_t number = 0; number < CALLS_MAX; number++, due_ns += PERIOD_NS) {
+        struct timespec due = {.tv_sec = (time_t)(due_ns / FIPC_NS_PER_S),
+                               .tv_nsec = (long)(due_ns % FIPC_NS_PER_S)};
+        uint64_t took_ns;
+        int r;
 
-        took_ns = fipc_now_ns() - began_ns;
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+        r = callee.client != NULL ? call_broker(callee.client, number) : call_echo(&callee.echo);
+        /* not from when it was made: what came too late because another took long is late too */
+        took_ns = fipc_now_ns() - due_ns;
         diary->entries[number].took_ns = took_ns < UINT32_MAX ? (uint32_t)took_ns : UINT32_MAX;
         diary->entries[number].error = r;
         /* release: pairs with the acquire in victim_calls() */
         atomic_store_explicit(&diary->calls, number + 1, memory_order_release);
-        next_ns += PERIOD_NS;
-        if (next_ns < fipc_now_ns())
-            next_ns = fipc_now_ns();
-        next = (struct timespec){.tv_sec = (time_t)(next_ns / FIPC_NS_PER_S),
-                                 .tv_nsec = (long)(next_ns % FIPC_NS_PER_S)};
-        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
     }
     _exit(0);
 }

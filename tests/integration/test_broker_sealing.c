@@ -5,11 +5,15 @@
 #include "tests/integration/broker.h"
 #include "tests/suite.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define RING_BYTES 65536u
+#define STRANGER 60001
 
 static struct test_broker broker;
 static struct test_witness witness;
@@ -18,24 +22,46 @@ static int fds, regions;         /* without it */
 
 static long long number(const char *path) { return test_witness_number(&witness, path); }
 
-static void start_with(const char *config)
+static void connect_as(uid_t uid)
 {
     static const struct fipc_hello hello = {.request_ring_bytes = RING_BYTES,
                                             .reply_ring_bytes = RING_BYTES};
 
+    client = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(seteuid(uid), 0);
+    ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
+    ck_assert_int_eq(raw_send_hello(&client, &hello), 0);
+    ck_assert_int_eq(raw_await_welcome(&client), 0);
+    ck_assert_int_eq(seteuid(getuid()), 0);
+}
+
+static void start_with(const char *config)
+{
     test_broker_init(&broker);
     test_broker_start_with(&broker, config);
     test_witness_open(&witness, &broker);
     fds = test_broker_count_fds(&broker);
     regions = test_broker_count_regions(&broker);
-    client = RAW_CLIENT_EMPTY;
-    ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
-    ck_assert_int_eq(raw_send_hello(&client, &hello), 0);
-    ck_assert_int_eq(raw_await_welcome(&client), 0);
 }
 
-static void start(void) { start_with("{}"); }
-static void start_in_a_hurry(void) { start_with("{\"timeouts\": {\"doorbell_ms\": 100}}"); }
+static void start(void)
+{
+    start_with("{}");
+    connect_as(getuid());
+}
+
+static void start_in_a_hurry(void)
+{
+    start_with("{\"timeouts\": {\"doorbell_ms\": 100}}");
+    connect_as(getuid());
+}
+
+static void start_for_a_stranger(void)
+{
+    start_with("{\"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    connect_as(STRANGER);
+}
 
 static void stop(void)
 {
@@ -134,10 +160,57 @@ START_TEST(stopping_broker_does_not_wait_for_the_bell)
 }
 END_TEST
 
+/* ---- of a user whom the broker does not trust ---- */
+
+static size_t resident_bytes(void)
+{
+    struct stat status;
+
+    ck_assert_int_eq(fstat(client.region_fd, &status), 0);
+    return (size_t)status.st_blocks * 512;
+}
+
+START_TEST(all_pages_of_a_stranger_are_there_from_the_start)
+{
+    ck_assert_uint_eq(resident_bytes(), fipc_region_size(RING_BYTES, RING_BYTES));
+    raw_close(&client);
+    connect_as(getuid());
+    ck_assert_uint_eq(resident_bytes(), FIPC_REGION_PAGE);
+}
+END_TEST
+
+START_TEST(stranger_who_seals_is_served)
+{
+    raw_close(&client);
+    ck_assert_int_eq(seteuid(STRANGER), 0);
+    ck_assert_int_eq(raw_open_session(&client, broker.socket, 0, 0), 0);
+    ck_assert_int_eq(seteuid(getuid()), 0);
+    TEST_WAIT_FOR(number("slots.open") == 2);
+    test_witness_check(&witness);
+}
+END_TEST
+
+/* Whoever has a page for itself alone can have it written out, and us wait for that. */
+START_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals)
+{
+    struct fipc_region region;
+
+    ck_assert_int_eq(fallocate(client.region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                               _i * (off_t)FIPC_REGION_PAGE, FIPC_REGION_PAGE),
+                     0);
+    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES), 0);
+    memset(region.base, 1, region.size);
+    ring();
+    check_refused(FIPC_REASON_NOT_SEALED);
+    fipc_region_deinit(&region);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("broker sealing");
-    TCase *patient = tcase_create("patient"), *hurried = tcase_create("hurried");
+    TCase *patient = tcase_create("patient"), *hurried = tcase_create("hurried"),
+          *strange = tcase_create("strange");
 
     tcase_add_checked_fixture(patient, start, stop);
     tcase_add_test(patient, bell_before_the_seals_is_refused);
@@ -149,5 +222,15 @@ int main(void)
     tcase_add_checked_fixture(hurried, start_in_a_hurry, stop);
     tcase_add_test(hurried, who_never_rings_is_refused_in_time);
     suite_add_tcase(suite, hurried);
+    if (geteuid() != 0) {
+        (void)puts("SKIP: only root can be two users");
+        return run_suite(suite);
+    }
+    tcase_add_checked_fixture(strange, start_for_a_stranger, stop);
+    tcase_add_test(strange, all_pages_of_a_stranger_are_there_from_the_start);
+    tcase_add_test(strange, stranger_who_seals_is_served);
+    tcase_add_loop_test(strange, stranger_who_punched_a_hole_is_refused_although_he_seals, 0,
+                        2 * RING_BYTES / FIPC_REGION_PAGE + 1);
+    suite_add_tcase(suite, strange);
     return run_suite(suite);
 }

@@ -393,6 +393,22 @@ static int memfd_with(off_t size, int seals)
     return fd;
 }
 
+START_TEST(populated_region_is_all_there_until_somebody_punches_a_hole)
+{
+    FIPC_CLEANUP(fd_closep) int pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    off_t last = (off_t)region.size - PAGE;
+
+    ck_assert_int_ge(pagemap_fd, 0);
+    ck_assert(!fipc_region_is_populated(&region, pagemap_fd));
+    ck_assert(fipc_region_is_populated(&region, -1)); /* nobody can tell */
+    ck_assert_int_eq(fipc_region_populate(&region), 0);
+    ck_assert(fipc_region_is_populated(&region, pagemap_fd));
+    ck_assert_int_eq(fallocate(region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, last, PAGE),
+                     0);
+    ck_assert(!fipc_region_is_populated(&region, pagemap_fd));
+}
+END_TEST
+
 START_TEST(region_with_few_seals_is_not_sealed)
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, few_seals[_i]);
@@ -525,6 +541,7 @@ int main(void)
     tcase_add_checked_fixture(opening, make_default_region, drop_region);
     tcase_add_test(opening, who_opens_sees_what_the_maker_wrote_and_the_other_way_round);
     tcase_add_test(opening, opened_region_takes_no_holes_and_no_other_opener);
+    tcase_add_test(opening, populated_region_is_all_there_until_somebody_punches_a_hole);
     tcase_add_loop_test(opening, region_with_few_seals_is_not_sealed, 0, COUNT_OF(few_seals));
     tcase_add_loop_test(opening, region_that_lacks_a_seal_is_refused, 0, COUNT_OF(lacking_seals));
     tcase_add_loop_test(opening, region_of_another_size_is_refused, 0, COUNT_OF(bad_sizes));
