@@ -2,7 +2,12 @@
 /*
  * A request finds no room where the queue of its service is full, or its uid's share of all queues.
  * Who was refused is told when both are half empty, so that it does not come back for each single
- * place, and when the share has room for the largest request that was refused.
+ * place, and when the share has room for the largest request that was refused. Until then nobody
+ * else is let in either: else those who were never refused might keep both full.
+ *
+ * What is in the queues may stay there, with a worker that is stopped: then neither is ever half
+ * empty. So who has nothing in any queue finds room always, and all who wait are told when one of
+ * them has nothing left. A slot holds one request more at most by that.
  */
 #include "daemon/queue.h"
 
@@ -18,23 +23,12 @@
 #define SHARE_MAX 1024
 #define SHARE_BYTES_MAX (UINT64_C(8) << 20)
 
-static struct account *account_of(struct broker *broker, const struct handler *handler)
-{
-    return answer_caller(broker, handler)->account;
-}
-
 /* ---- room ---- */
 
 /* One that is larger than the whole share goes alone. */
 static bool has_bytes_for(const struct account *account, uint64_t size)
 {
     return account->queued_bytes == 0 || account->queued_bytes + size <= SHARE_BYTES_MAX;
-}
-
-static bool has_room(const struct service *service, const struct account *account, size_t size)
-{
-    return service->n_queued < QUEUE_MAX && account->n_queued < SHARE_MAX &&
-           has_bytes_for(account, size);
 }
 
 static bool is_service_low(const struct service *service)
@@ -48,6 +42,24 @@ static bool is_share_low(const struct account *account)
            has_bytes_for(account, account->wished_bytes);
 }
 
+static bool service_has_room(const struct service *service)
+{
+    return service->n_queued < QUEUE_MAX &&
+           (TAILQ_EMPTY(&service->room_wishes) || is_service_low(service));
+}
+
+static bool share_has_room(const struct account *account, size_t size)
+{
+    return account->n_queued < SHARE_MAX && has_bytes_for(account, size) &&
+           (TAILQ_EMPTY(&account->room_wishes) || is_share_low(account));
+}
+
+static bool has_room(const struct service *service, const struct slot *slot, size_t size)
+{
+    return slot->n_queued == 0 ||
+           (service_has_room(service) && share_has_room(slot->account, size));
+}
+
 static void service_became_low(struct broker *broker, struct service *service)
 {
     struct room_wish *wish, *next;
@@ -59,13 +71,14 @@ static void service_became_low(struct broker *broker, struct service *service)
     }
 }
 
-static void share_became_low(struct broker *broker, struct account *account)
+/* The share is low, or one of those who wait has nothing left in it. */
+static void tell_share(struct broker *broker, struct account *account)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&account->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_account);
-        if (is_service_low(wish->service))
+        if (is_service_low(wish->service) || wish->slot->n_queued == 0)
             room_wish_fulfil(broker, wish);
     }
 }
@@ -75,26 +88,31 @@ static void share_became_low(struct broker *broker, struct account *account)
 /* It is in the list already. */
 static void count_in(struct broker *broker, struct service *service, struct handler *handler)
 {
-    struct account *account = account_of(broker, handler);
+    struct slot *slot = answer_caller(broker, handler);
 
     handler->queued = service;
     service->n_queued++;
-    account->n_queued++;
-    account->queued_bytes += handler->request_bytes;
+    slot->n_queued++;
+    slot->account->n_queued++;
+    slot->account->queued_bytes += handler->request_bytes;
 }
 
 static void count_out(struct broker *broker, struct service *service, struct handler *handler)
 {
-    struct account *account = account_of(broker, handler);
+    struct slot *slot = answer_caller(broker, handler);
+    struct account *account = slot->account;
     bool was_service_low = is_service_low(service), was_share_low = is_share_low(account);
+    bool waits_with_nothing;
 
     service->n_queued--;
+    slot->n_queued--;
     account->n_queued--;
     account->queued_bytes -= handler->request_bytes;
+    waits_with_nothing = slot->n_queued == 0 && !TAILQ_EMPTY(&slot->room_wishes);
     if (!was_service_low && is_service_low(service))
         service_became_low(broker, service);
-    if (!was_share_low && is_share_low(account))
-        share_became_low(broker, account);
+    if (waits_with_nothing || (!was_share_low && is_share_low(account)))
+        tell_share(broker, account);
 }
 
 void queue_put_first(struct broker *broker, struct service *service, struct handler *handler)
@@ -122,13 +140,13 @@ void queue_remove(struct broker *broker, struct handler *handler)
     count_out(broker, service, handler);
 }
 
-/* A one-shot cannot be told of room. Return: -EAGAIN; else as room_wish_make() */
+/* Return: -EAGAIN; else as room_wish_make() */
 static int refuse(struct service *service, struct slot *slot, const struct handler *handler,
                   size_t size)
 {
     int r = 0;
 
-    if (slot->state == SLOT_OPEN && (handler->flags & FIPC_REQUEST_NO_WAIT) == 0)
+    if ((handler->flags & FIPC_REQUEST_NO_WAIT) == 0)
         r = room_wish_make(service, slot, size);
     return r < 0 ? r : -EAGAIN;
 }
@@ -140,7 +158,7 @@ int queue_request(struct broker *broker, struct service *service, struct handler
     int r;
 
     /* nor before it was told: its requests stay in order */
-    if (!has_room(service, slot->account, size) || room_wish_exists(service, slot))
+    if (!has_room(service, slot, size) || room_wish_exists(service, slot))
         return refuse(service, slot, handler, size);
     r = handler_keep_request(handler, payload, size);
     if (r < 0)

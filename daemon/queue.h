@@ -16,7 +16,8 @@ struct service;
  * @payload:  copied
  *
  * Return: 0; -EAGAIN no room, of which the caller's slot is told when there is some, unless the
- * caller does not want to wait, or is a one-shot; else as room_wish_make()
+ * caller does not want to wait; never where this slot has nothing in any queue; else as
+ * room_wish_make()
  */
 int queue_request(struct broker *broker, struct service *service, struct handler *handler,
                   const void *payload, size_t size);

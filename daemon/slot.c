@@ -100,7 +100,8 @@ void slot_free(struct slot_table *table, struct slot *slot)
 {
     assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->region_fd < 0);
     assert(slot->channel.region.base == NULL);
-    assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && TAILQ_EMPTY(&slot->room_wishes));
+    assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && slot->n_queued == 0 &&
+           TAILQ_EMPTY(&slot->room_wishes));
     slot_set_state(table, slot, SLOT_FREE);
     slot->next_free = table->first_free;
     table->first_free = slot->index;

@@ -74,6 +74,7 @@ struct slot {
     uint32_t n_workers;
     struct room_wish_list room_wishes; /* for the services that had none */
     uint32_t n_room_wishes;
+    uint32_t n_queued;     /* of its handlers: in the queues of services */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
     bool has_groups;
     bool is_corrupt; /* its reply ring is: it is closed when it has its turn */

@@ -233,7 +233,8 @@ START_TEST(who_found_a_queue_full_is_told_once_of_room)
 }
 END_TEST
 
-/* Uses up what a uid may have in queues, by two callers of another service. */
+/* Uses up what a uid may have in queues, at a service that answers nothing: by two callers, and one
+ * request of the caller. */
 static void fill_share(struct raw_client callers[2])
 {
     long long n_live = number("handlers.live");
@@ -244,10 +245,11 @@ static void fill_share(struct raw_client callers[2])
     for (int i = 0; i < 2; i++) {
         open_session(&callers[i]);
         ck_assert_int_eq(raw_open_name(&callers[i], NAME ".slow", &slow), 0);
-        for (int n = 0; n < CALLS_MAX / 2 + i; n++)
+        for (int n = 0; n < CALLS_MAX / 2; n++)
             ck_assert_int_eq(raw_send_request(&callers[i], slow, NULL, 0, &id), 0);
     }
-    TEST_WAIT_FOR(number("handlers.live") == n_live + CALLS_MAX + 1);
+    TEST_WAIT_FOR(number("handlers.live") == n_live + CALLS_MAX);
+    ck_assert_int_eq(raw_send_request(&caller, slow, NULL, 0, &id), 0);
 }
 
 START_TEST(service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share)
@@ -326,6 +328,8 @@ static void wish_for_room(const uint32_t *targets)
         ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
     }
     raw_close(&other);
+    ck_assert_int_eq(raw_receive_record(&caller), 0);
+    ck_assert_int_eq(caller.header.status, -ENOENT);
     TEST_WAIT_FOR(number("handlers.live") == WISHES_MAX + 2);
 }
 
@@ -346,20 +350,100 @@ START_TEST(session_waits_for_room_of_so_many_services)
 }
 END_TEST
 
-START_TEST(one_shot_that_finds_no_room_is_told_so)
+/* Answers what the worker has, and has it take what comes next. */
+static void go_on(uint64_t id, uint64_t next_id)
+{
+    reply(&worker, 0, "");
+    expect_answer(id, 0, 0);
+    take(&worker);
+    ck_assert_uint_eq(taken_id, next_id);
+}
+
+static void expect_room(struct raw_client *client, uint32_t of)
+{
+    ck_assert_int_eq(raw_receive_record(client), 0);
+    ck_assert_int_eq(client->header.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(client->header.target, of);
+}
+
+START_TEST(who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left)
+{
+    struct raw_client callers[2], late;
+    uint64_t id, first, refused;
+
+    fill_share(callers);
+    open_session(&late);
+    ck_assert_int_eq(raw_open_name(&late, NAME, &target), 0);
+    id = send_request();
+    take(&worker);
+    expect_answer(send_request(), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    ck_assert_int_eq(raw_send_request(&late, target, NULL, 0, &first), 0);
+    ck_assert_int_eq(raw_send_request(&late, target, NULL, 0, &refused), 0);
+    ck_assert_int_eq(raw_receive_record(&late), 0);
+    ck_assert_uint_eq(late.header.id, refused);
+    ck_assert_int_eq(late.header.status, -EAGAIN);
+    go_on(id, first);
+    expect_room(&late, target);
+    expect_room(&caller, target);                         /* all who wait are told */
+    ck_assert_int_gt(number("handlers.live"), CALLS_MAX); /* the share is as full as before */
+    raw_close(&late);
+    for (int i = 0; i < 2; i++)
+        raw_close(&callers[i]);
+}
+END_TEST
+
+START_TEST(one_shot_finds_room_always)
 {
     struct raw_client callers[2], oneshot = RAW_CLIENT_EMPTY;
+    const struct fipc_control hello = {
+        .type = FIPC_CONTROL_HELLO,
+        .hello = {.flags = FIPC_HELLO_ONESHOT, .id = 77, .name_bytes = strlen(NAME)},
+        .name = NAME,
+    };
     uint64_t id;
 
     fill_share(callers);
     id = send_request();
     take(&worker);
-    ck_assert_int_eq(raw_call_once(&oneshot, broker.socket, NAME, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(raw_connect(&oneshot, broker.socket), 0);
+    ck_assert_int_eq(raw_send_packet(&oneshot, &hello), 0);
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 4);
+    go_on(id, hello.hello.id);
+    reply(&worker, 0, "done");
+    ck_assert_int_eq(raw_receive_packet(&oneshot), 0);
+    ck_assert_uint_eq(oneshot.packet.type, FIPC_CONTROL_ONESHOT_REPLY);
+    ck_assert_int_eq(oneshot.packet.oneshot_reply.status, 0);
     raw_close(&oneshot);
-    reply(&worker, 0, "");
-    expect_answer(id, 0, 0);
     for (int i = 0; i < 2; i++)
         raw_close(&callers[i]);
+}
+END_TEST
+
+/* While somebody waits for room, what becomes free is not for those who never had to. */
+START_TEST(who_was_refused_is_not_overtaken)
+{
+    struct raw_client callers[2];
+    struct fipc_header cancel = {.kind = FIPC_KIND_CANCEL};
+    uint32_t slow;
+    uint64_t id, refused;
+
+    fill_share(callers);
+    id = send_request();
+    take(&worker);
+    expect_answer(send_request(), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
+    ck_assert_int_eq(raw_open_name(&callers[1], NAME ".slow", &slow), 0);
+    for (cancel.id = callers[1].last_id; cancel.id > callers[1].last_id - 10; cancel.id--)
+        ck_assert_int_eq(raw_send_record(&callers[1], &cancel, NULL, 0), 0);
+    ck_assert_int_eq(raw_send_request(&callers[1], slow, NULL, 0, &refused), 0);
+    ck_assert_int_eq(raw_receive_record(&callers[1]), 0);
+    ck_assert_uint_eq(callers[1].header.id, refused);
+    ck_assert_int_eq(callers[1].header.status, -EAGAIN);
+    raw_close(&callers[0]);
+    expect_room(&caller, target);
+    expect_room(&callers[1], slow);
+    raw_close(&callers[1]);
+    reply(&worker, 0, "");
+    expect_answer(id, 0, 0);
 }
 END_TEST
 
@@ -374,15 +458,6 @@ static void enlarge_rings(void)
     ck_assert_int_eq(raw_serve(&worker, NAME, 1, &target), 0);
     ck_assert_int_eq(raw_open_session(&caller, broker.socket, ring_bytes, 0), 0);
     ck_assert_int_eq(raw_open_name(&caller, NAME, &target), 0);
-}
-
-/* Answers what the worker has, and has it take what comes next. */
-static void go_on(uint64_t id, uint64_t next_id)
-{
-    reply(&worker, 0, "");
-    expect_answer(id, 0, 0);
-    take(&worker);
-    ck_assert_uint_eq(taken_id, next_id);
 }
 
 /* It is refused while less than half of its uid's share is used up. */
@@ -550,7 +625,10 @@ int main(void)
                         0, 2);
     tcase_add_test(limits, who_does_not_wait_for_room_is_told_of_none);
     tcase_add_test(limits, session_waits_for_room_of_so_many_services);
-    tcase_add_test(limits, one_shot_that_finds_no_room_is_told_so);
+    tcase_add_test(limits,
+                   who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left);
+    tcase_add_test(limits, one_shot_finds_room_always);
+    tcase_add_test(limits, who_was_refused_is_not_overtaken);
     tcase_add_test(limits, large_request_has_room_once_its_share_can_hold_it);
     tcase_add_test(limits, request_larger_than_its_share_waits_alone);
     tcase_add_test(limits, replies_that_wait_for_room_fill_a_uids_share_at_most);

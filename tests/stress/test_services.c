@@ -245,6 +245,118 @@ START_TEST(every_call_is_accounted_for_while_workers_are_killed)
 }
 END_TEST
 
+/* ---- callers who always have many calls open ---- */
+
+#define EAGER_MAX 3
+#define ALONE_MS_MAX 1000
+
+/* Submits a call for each one that ends. */
+struct eager {
+    pthread_t thread;
+    unsigned window, n_open;
+    uint64_t end_ns, answered_ns, longest_ns;
+    unsigned long answered;
+};
+
+static void note_pause(struct eager *eager)
+{
+    uint64_t now_ns = fipc_now_ns();
+
+    if (now_ns - eager->answered_ns > eager->longest_ns)
+        eager->longest_ns = now_ns - eager->answered_ns;
+    eager->answered_ns = now_ns;
+}
+
+static void eager_answered(int error, const fipc_message *reply, void *userdata)
+{
+    struct eager *eager = userdata;
+
+    (void)reply;
+    EXPECT(error == 0);
+    eager->n_open--;
+    eager->answered++;
+    note_pause(eager);
+}
+
+static void *call_eagerly(void *arg)
+{
+    struct eager *eager = arg;
+    const fipc_options options = options_for_broker();
+    fipc_client *own;
+
+    EXPECT(fipc_connect(&own, &options) == 0);
+    eager->answered_ns = fipc_now_ns();
+    while (fipc_now_ns() < eager->end_ns) {
+        for (; eager->n_open < eager->window; eager->n_open++)
+            EXPECT(fipc_submit(own, SERVICE, "x", 1, 0, PATIENT_MS, eager_answered, eager, NULL) ==
+                   0);
+        EXPECT(fipc_dispatch(own, 100) >= 0);
+    }
+    note_pause(eager);
+    fipc_unref(own);
+    return NULL;
+}
+
+/* Has callers with these windows (0: none) call; none of them goes without an answer for long. */
+static void expect_all_are_answered(const unsigned windows[EAGER_MAX])
+{
+    struct eager eagers[EAGER_MAX];
+    uint64_t end_ns = fipc_now_ns() + 3 * FIPC_NS_PER_S;
+
+    for (int i = 0; i < EAGER_MAX; i++) {
+        eagers[i] = (struct eager){.window = windows[i], .end_ns = end_ns};
+        if (windows[i] > 0)
+            eagers[i].thread = thread_start(call_eagerly, &eagers[i]);
+    }
+    for (int i = 0; i < EAGER_MAX; i++) {
+        if (windows[i] == 0)
+            continue;
+        thread_join(eagers[i].thread);
+        printf("%lu answers with %u calls open, the longest time without one %.1f ms\n",
+               eagers[i].answered, windows[i], (double)eagers[i].longest_ns / 1e6);
+        ck_assert_uint_lt(eagers[i].longest_ns,
+                          (uint64_t)ALONE_MS_MAX * FIPC_NS_PER_MS * (test_scaled(4) < 4 ? 4 : 1));
+    }
+}
+
+static void ignore_answer(int error, const fipc_message *reply, void *userdata)
+{
+    (void)error;
+    (void)reply;
+    (void)userdata;
+}
+
+START_TEST(callers_who_have_more_open_than_queues_hold_are_all_answered)
+{
+    pid_t worker = worker_start(SERVICE, 8, 1);
+
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
+    expect_all_are_answered((const unsigned[EAGER_MAX]){400, 400, 400});
+    worker_kill(worker);
+}
+END_TEST
+
+/* What waits for a stopped worker is more than half of what the queues hold, and stays. */
+START_TEST(callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered)
+{
+    static const int counts[] = {800, 960};
+    pid_t worker = worker_start(SERVICE, 8, 1), stopped = worker_start(SERVICE ".stopped", 1, 1);
+    int count = counts[_i];
+
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
+    ck_assert_int_eq(fipc_wait(client, SERVICE ".stopped", PATIENT_MS), 0);
+    ck_assert_int_eq(kill(stopped, SIGSTOP), 0);
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(fipc_submit(client, SERVICE ".stopped", "x", 1, 0, PATIENT_MS,
+                                     ignore_answer, NULL, NULL),
+                         0);
+    TEST_WAIT_FOR(reported("handlers.live") == count + 1);
+    expect_all_are_answered((const unsigned[EAGER_MAX]){150, 150, 0});
+    worker_kill(worker);
+    worker_kill(stopped);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("services");
@@ -254,6 +366,9 @@ int main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, stopped_worker_and_stopped_caller_delay_nobody);
     tcase_add_test(tests, every_call_is_accounted_for_while_workers_are_killed);
+    tcase_add_test(tests, callers_who_have_more_open_than_queues_hold_are_all_answered);
+    tcase_add_loop_test(tests, callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered, 0,
+                        2);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -115,11 +115,11 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
  * @timeout_ms:  as for fipc_call(), for connecting and calling together; the broker must take the
  *               request within the connect timeout
  *
- * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting, and do not
- * wait for room in the queue of a busy service. The other arguments are those of fipc_call().
+ * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. In the queue
+ * of a busy service there is room for it always. The other arguments are those of fipc_call().
  * Threads: any.
  *
- * Return: as fipc_connect() and fipc_call(); -EAGAIN also: no room in the queue
+ * Return: as fipc_connect() and fipc_call()
  */
 FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service, const void *data,
                                size_t size, int timeout_ms, fipc_message **reply);
