@@ -26,7 +26,8 @@ bool fipc_question_may_be_open(const struct fipc_client *client,
 
 bool fipc_wait_may_be_open(const struct fipc_client *client)
 {
-    return client->connection == NULL || client->pending.count < client->connection->calls_max / 2;
+    return client->connection == NULL ||
+           client->pending.n_submitted_waits < client->connection->calls_max / 2;
 }
 
 bool fipc_question_has_room(const struct fipc_client *client, const struct fipc_question *question)

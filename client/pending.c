@@ -77,6 +77,7 @@ void fipc_pending_add(struct fipc_pending_table *table, struct fipc_pending *pen
         grow(table);
     insert(table, pending);
     table->count++;
+    table->n_submitted_waits += pending->is_submitted_wait;
 }
 
 struct fipc_pending *fipc_pending_find(const struct fipc_pending_table *table, uint64_t id)
@@ -97,6 +98,7 @@ void fipc_pending_remove(struct fipc_pending_table *table, struct fipc_pending *
     *link = pending->next;
     assert(table->count > 0);
     table->count--;
+    table->n_submitted_waits -= pending->is_submitted_wait;
 }
 
 struct fipc_pending *fipc_pending_take_all(struct fipc_pending_table *table)
@@ -113,5 +115,6 @@ struct fipc_pending *fipc_pending_take_all(struct fipc_pending_table *table)
             all = pending;
         }
     }
+    table->n_submitted_waits = 0;
     return all;
 }

@@ -30,6 +30,7 @@ struct fipc_pending {
     bool keeps_payload;         /* whether the answer's payload is wanted */
     uint32_t asked;             /* the target of the question */
     bool is_idempotent;         /* may be asked again if it is unknown what became of it */
+    bool is_submitted_wait;     /* a submitted call waits for somebody to serve the name */
     bool no_wait;               /* nobody is told of room if there is none for it */
     bool done;                  /* it has left the table; what follows is the answer: */
     int status;                 /* 0 or a negative errno */
@@ -45,6 +46,7 @@ struct fipc_pending_table {
     struct fipc_pending **buckets;
     size_t n_buckets; /* a power of two */
     size_t count;
+    size_t n_submitted_waits; /* of these */
 };
 
 /* Return: 0; -ENOMEM; the errno of getrandom(2) */

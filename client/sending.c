@@ -191,6 +191,7 @@ static int ask(struct fipc_client *client, struct fipc_route *route, uint64_t no
         .on_done = route_answered,
         .on_done_arg = route,
         .answer_kind = FIPC_KIND_CONTROL,
+        .is_submitted_wait = waits,
         .fd = -1,
     };
     fipc_pending_add(&client->pending, &route->question);

@@ -283,6 +283,30 @@ START_TEST(waits_for_services_are_not_in_the_way_of_others)
 }
 END_TEST
 
+START_TEST(open_calls_are_not_in_the_way_of_waits_for_services)
+{
+    const int open = SUBMITTED_MAX - 100;
+    uint64_t id;
+
+    for (int i = 0; i < SUBMITTED_MAX; i++) {
+        ck_assert_int_eq(fipc_submit(client, "com.example.nobody", NULL, 0, FIPC_WAIT_SERVICE, -1,
+                                     note_end, &errors[i], &id),
+                         0);
+        ck_assert_int_eq(fipc_cancel(client, id), 0);
+    }
+    dispatch_until(SUBMITTED_MAX);
+    n_ended = 0;
+    for (int i = 0; i < open; i++)
+        ck_assert_int_eq(submit(i, "fipc.delay", "20000", 5, 0, PATIENT_MS), 0);
+    dispatch_until_taken(open);
+    ck_assert_int_eq(submit(open, "fipc.echo", NULL, 0, FIPC_WAIT_SERVICE, PATIENT_MS), 0);
+    ck_assert_int_eq(submit(open + 1, "com.example.nobody", NULL, 0, FIPC_WAIT_SERVICE, -1), 0);
+    dispatch_until(1);
+    ck_assert(order[0] == open && errors[open] == 0);
+    dispatch_until_taken(open + 1);
+}
+END_TEST
+
 START_TEST(cancelled_wait_for_a_service_is_told)
 {
     uint64_t id;
@@ -659,6 +683,7 @@ int main(void)
     tcase_add_test(backlog, too_many_calls_are_in_nobodys_way);
     tcase_add_test(backlog, one_service_is_not_in_the_way_of_others);
     tcase_add_test(backlog, waits_for_services_are_not_in_the_way_of_others);
+    tcase_add_test(backlog, open_calls_are_not_in_the_way_of_waits_for_services);
     tcase_add_test(backlog, cancelled_wait_for_a_service_is_told);
     tcase_add_test(backlog, who_does_not_wait_for_a_service_is_told_at_once);
     tcase_add_test(backlog, fd_is_silent_while_another_thread_reads);
