@@ -23,6 +23,8 @@
 
 #define NAMES_PER_SLOT_MAX 64
 #define NAMES_PER_UID_MAX 4096
+/* Workers that are lost with the same request: it may be what kills them. */
+#define LOST_MAX 3
 
 /* ---- into a worker's hands ---- */
 
@@ -387,7 +389,7 @@ void relay_take_last_replies(struct broker *broker, struct slot *slot)
     }
 }
 
-/* A request in the hands of who is gone: what it had not taken, or may be done twice, is given to
+/* A request in the hands of who is gone: what it had not taken, or may be done again, is given to
  * another one. Its copy is used, or its caller's: what lies in the ring was the worker's to change.
  */
 static void take_back(struct broker *broker, struct delivery *delivery)
@@ -397,10 +399,11 @@ static void take_back(struct broker *broker, struct delivery *delivery)
     bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
 
     delivery_end(&broker->deliveries, delivery);
-    if (was_taken && (handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0) {
+    handler->n_lost += was_taken;
+    if (was_taken &&
+        ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 || handler->n_lost == LOST_MAX)) {
         answer_error(broker, handler, -ECONNRESET);
     } else if (keeps_request(broker, handler)) {
-        handler->was_delivered = handler->was_delivered || was_taken;
         answer_set_state(broker, handler, HANDLER_ROUTED);
         queue_put_first(broker, service, handler);
     } else {
@@ -421,7 +424,7 @@ static void end_queue(struct broker *broker, struct service *service)
         if (waits && !broker->stopping)
             continue;
         queue_remove(broker, handler);
-        if (handler->was_delivered)
+        if (handler->n_lost > 0)
             answer_error(broker, handler, -ECONNRESET);
         else
             answer_not_delivered(broker, handler, waits ? -ESTALE : -ENOENT);

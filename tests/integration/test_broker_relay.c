@@ -379,6 +379,32 @@ START_TEST(idempotent_request_of_two_dead_workers_has_an_unknown_outcome)
 }
 END_TEST
 
+/* Three who took it; one that had not does not count. */
+START_TEST(idempotent_request_that_three_workers_died_of_is_given_to_no_other)
+{
+    uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
+    struct raw_client workers[4];
+
+    take(&worker);
+    for (int i = 0; i < 4; i++) {
+        serve_with(&workers[i], NAME, 1);
+        raw_close(i == 0 ? &worker : &workers[i - 1]);
+        if (i == 3)
+            break;
+        TEST_WAIT_FOR(number("deliveries.made") == i + 2);
+        if (i != 1)
+            take(&workers[i]);
+    }
+    expect_answer(id, -ECONNRESET, 0);
+    expect_nothing(&workers[3]);
+    id = send_request(); /* it serves others */
+    take(&workers[3]);
+    reply(&workers[3], 0, "");
+    expect_answer(id, 0, 0);
+    raw_close(&workers[3]);
+}
+END_TEST
+
 START_TEST(last_replies_of_a_worker_count)
 {
     uint64_t id = send_request(), own;
@@ -571,6 +597,7 @@ int main(void)
     tcase_add_test(lives, idempotent_request_goes_to_another_with_its_bytes);
     tcase_add_test(lives, idempotent_request_without_another_worker_has_an_unknown_outcome);
     tcase_add_test(lives, idempotent_request_of_two_dead_workers_has_an_unknown_outcome);
+    tcase_add_test(lives, idempotent_request_that_three_workers_died_of_is_given_to_no_other);
     tcase_add_test(lives, last_replies_of_a_worker_count);
     tcase_add_test(lives, worker_that_writes_nonsense_is_closed_alone);
     tcase_add_test(lives, broker_that_stops_waits_for_the_answer);

@@ -40,8 +40,10 @@ extern "C" {
 
 /* Flags of a call. */
 #define FIPC_WAIT_SERVICE (1u << 0) /* wait for somebody to serve the name */
-#define FIPC_NO_WAIT (1u << 1)    /* -EAGAIN instead of waiting for room, if not for the service */
-#define FIPC_IDEMPOTENT (1u << 2) /* may be delivered again, when who worked on it is lost */
+#define FIPC_NO_WAIT (1u << 1) /* -EAGAIN instead of waiting for room, if not for the service */
+/* May be delivered again, when who worked on it is lost: to three in all, for it may be what ended
+ * them. */
+#define FIPC_IDEMPOTENT (1u << 2)
 
 /* A session with the broker. When the broker is lost, the next call connects again by itself. */
 typedef struct fipc_client fipc_client;
