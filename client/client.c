@@ -42,10 +42,11 @@ int fipc_client_new(const struct fipc_settings *settings, struct fipc_client **r
     client->n_refs = 1;
     fipc_baton_init(&client->baton, settings->spin_ns);
     fipc_backlog_init(&client->backlog);
-    fipc_sending_init(&client->sending);
     fipc_serving_init(&client->serving);
     fipc_pollable_init(&client->pollable);
     r = fipc_pending_init(&client->pending);
+    if (r == 0)
+        r = fipc_sending_init(&client->sending);
     if (r == 0 && (client->epoch == FIPC_PROCESS_NONE || client->pool == NULL))
         r = -ENOMEM;
     if (r < 0) {

@@ -3,8 +3,8 @@
 #define FIPC_CLIENT_PENDING_H
 
 /*
- * The questions that were sent and not answered yet, by id. An id is the keyed hash of a counter:
- * nobody who does not know the key can guess one. Guarded by the client's lock.
+ * Questions by id: those that were sent and not answered yet, or are to be sent. An id is the keyed
+ * hash of a counter: nobody who does not know the key can guess one. Guarded by the client's lock.
  */
 #include "common/siphash.h"
 
@@ -19,7 +19,7 @@ struct fipc_waiter;
 /* One question; lives where its asker keeps it until it is done. */
 struct fipc_pending {
     uint64_t id;
-    struct fipc_pending *next;  /* fipc_pending_table.buckets */
+    struct fipc_pending *next;  /* fipc_pending_table.buckets, of one table */
     uint64_t sent_until;        /* the tail of the ring right after the question */
     struct fipc_message *loan;  /* the question, if it was one; NULL: its asker keeps it */
     struct fipc_waiter *waiter; /* woken when it is done; NULL: on_done() is called */

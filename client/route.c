@@ -21,7 +21,8 @@ static void count(struct fipc_route *route, const struct fipc_submission *submis
         route->n_waiting += (unsigned)change;
 }
 
-void fipc_route_enqueue(struct fipc_route *route, struct fipc_submission *submission)
+void fipc_route_enqueue(struct fipc_sending *sending, struct fipc_route *route,
+                        struct fipc_submission *submission)
 {
     struct fipc_submission *last = TAILQ_LAST(&route->queue, fipc_submission_list);
     struct fipc_submission *later = NULL;
@@ -37,11 +38,13 @@ void fipc_route_enqueue(struct fipc_route *route, struct fipc_submission *submis
     else
         TAILQ_INSERT_TAIL(&route->queue, submission, link);
     submission->route = route;
+    fipc_pending_add(&sending->queued, &submission->pending);
     count(route, submission, 1);
 }
 
-void fipc_route_dequeue(struct fipc_submission *submission)
+void fipc_route_dequeue(struct fipc_sending *sending, struct fipc_submission *submission)
 {
+    fipc_pending_remove(&sending->queued, &submission->pending);
     TAILQ_REMOVE(&submission->route->queue, submission, link);
     count(submission->route, submission, -1);
     submission->route = NULL;

@@ -32,9 +32,10 @@ void fipc_route_free(struct fipc_client *client, struct fipc_route *route);
 void fipc_route_forget_question(struct fipc_client *client, struct fipc_route *route);
 
 /* Puts a submission, which is in no list, between those that were submitted before and after it. */
-void fipc_route_enqueue(struct fipc_route *route, struct fipc_submission *submission);
+void fipc_route_enqueue(struct fipc_sending *sending, struct fipc_route *route,
+                        struct fipc_submission *submission);
 
 /* Takes a submission out of its queue. */
-void fipc_route_dequeue(struct fipc_submission *submission);
+void fipc_route_dequeue(struct fipc_sending *sending, struct fipc_submission *submission);
 
 #endif

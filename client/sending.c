@@ -19,7 +19,7 @@
 static void end(struct fipc_client *client, struct fipc_submission *submission, int error)
 {
     if (submission->route != NULL)
-        fipc_route_dequeue(submission);
+        fipc_route_dequeue(&client->sending, submission);
     else
         TAILQ_REMOVE(&client->sending.sent, submission, link);
     submission->pending.status = error;
@@ -52,8 +52,8 @@ static int send_request(struct fipc_client *client, struct fipc_submission *subm
     pending->sent_until = client->connection->channel.out.tail;
     pending->asked = target;
     pending->done = false;
+    fipc_route_dequeue(&client->sending, submission);
     fipc_pending_add(&client->pending, pending);
-    fipc_route_dequeue(submission);
     TAILQ_INSERT_TAIL(&client->sending.sent, submission, link);
     return 0;
 }
@@ -210,7 +210,7 @@ static void queue_again(struct fipc_client *client, struct fipc_submission *subm
         return;
     }
     TAILQ_REMOVE(&client->sending.sent, submission, link);
-    fipc_route_enqueue(route, submission);
+    fipc_route_enqueue(&client->sending, route, submission);
 }
 
 static void answered(struct fipc_client *client, struct fipc_pending *pending)
@@ -310,12 +310,13 @@ void fipc_sending_tell_first(struct fipc_client *client)
 
 /* ---- life ---- */
 
-void fipc_sending_init(struct fipc_sending *sending)
+int fipc_sending_init(struct fipc_sending *sending)
 {
     TAILQ_INIT(&sending->routes);
     TAILQ_INIT(&sending->sent);
     TAILQ_INIT(&sending->ended);
     sending->next_deadline_ns = FIPC_NEVER;
+    return fipc_pending_init(&sending->queued);
 }
 
 static void free_list(struct fipc_submission_list *list)
@@ -339,6 +340,7 @@ void fipc_sending_deinit(struct fipc_sending *sending)
         free_list(&route->queue);
         free(route);
     }
+    fipc_pending_deinit(&sending->queued);
 }
 
 /* ---- submitting ---- */
@@ -352,7 +354,7 @@ int fipc_sending_add(struct fipc_client *client, struct fipc_submission *submiss
     submission->pending.on_done = answered;
     submission->pending.on_done_arg = submission;
     submission->number = client->sending.n_added++;
-    fipc_route_enqueue(route, submission);
+    fipc_route_enqueue(&client->sending, route, submission);
     if (route->is_asked && route->waits && (submission->flags & FIPC_WAIT_SERVICE) == 0)
         fipc_route_forget_question(client, route); /* this one wants to know now */
     fipc_backlog_go_on(client);
@@ -373,16 +375,9 @@ int fipc_sending_add(struct fipc_client *client, struct fipc_submission *submiss
 
 static struct fipc_submission *find_queued(const struct fipc_sending *sending, uint64_t call_id)
 {
-    struct fipc_route *route;
-    struct fipc_submission *submission;
+    struct fipc_pending *pending = fipc_pending_find(&sending->queued, call_id);
 
-    TAILQ_FOREACH(route, &sending->routes, link) {
-        TAILQ_FOREACH(submission, &route->queue, link) {
-            if (submission->pending.id == call_id)
-                return submission;
-        }
-    }
-    return NULL;
+    return pending != NULL ? pending->on_done_arg : NULL;
 }
 
 static struct fipc_submission *find_sent(const struct fipc_client *client, uint64_t call_id)

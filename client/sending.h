@@ -23,7 +23,8 @@ struct fipc_client;
 struct fipc_submission {
     TAILQ_ENTRY(fipc_submission) link; /* fipc_route.queue, fipc_sending.sent or .ended */
     struct fipc_route *route;          /* in whose queue it is; NULL: in none */
-    struct fipc_pending pending;       /* while it is sent; its id is the call's, all the time */
+    struct fipc_pending pending;       /* fipc_sending.queued, or, while it is sent, of the client;
+                                        * its id is the call's, all the time */
     struct fipc_message *request;      /* owned; the service's name lies behind it */
     size_t service_bytes;
     unsigned flags;
@@ -39,6 +40,7 @@ TAILQ_HEAD(fipc_submission_list, fipc_submission);
 struct fipc_sending {
     TAILQ_HEAD(, fipc_route) routes; /* of services with a queue; the first is the next to send */
     unsigned n_routes;
+    struct fipc_pending_table queued; /* in all these queues */
     struct fipc_submission_list sent;
     struct fipc_submission_list ended; /* their callbacks are due */
     unsigned n_ended;
@@ -46,9 +48,10 @@ struct fipc_sending {
     uint64_t next_deadline_ns; /* none of those queued and sent is over before */
 };
 
-void fipc_sending_init(struct fipc_sending *sending);
+/* Return: as fipc_pending_init() */
+int fipc_sending_init(struct fipc_sending *sending);
 
-/* Forgets all of them: no callback is run. */
+/* Forgets all of them: no callback is run. Nothing happens to what is all zero. */
 void fipc_sending_deinit(struct fipc_sending *sending);
 
 /**

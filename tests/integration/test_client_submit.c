@@ -3,6 +3,8 @@
 #include "tests/integration/submit_fixture.h"
 #include "tests/suite.h"
 
+#include <time.h>
+
 /* ---- ends ---- */
 
 START_TEST(thousands_end_once_each)
@@ -107,6 +109,45 @@ START_TEST(cancelled_call_ends_as_such)
     ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
     ck_assert_int_eq(echo(client, 10, 1), 0);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
+}
+END_TEST
+
+#define MANY 40000
+
+static void count_cancelled(int error, const fipc_message *reply, void *userdata)
+{
+    unsigned *count = userdata;
+
+    (void)reply;
+    *count += error == -ECANCELED;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec used;
+
+    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used), 0);
+    return (uint64_t)used.tv_sec * FIPC_NS_PER_S + (uint64_t)used.tv_nsec;
+}
+
+/* Looked for one after the other, they would take several seconds. */
+START_TEST(each_of_many_queued_calls_is_cancelled_at_once)
+{
+    static uint64_t ids[MANY];
+    unsigned n_cancelled = 0;
+    uint64_t before_ns;
+
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(fipc_submit(client, "com.example.nobody", NULL, 0, FIPC_WAIT_SERVICE, -1,
+                                     count_cancelled, &n_cancelled, &ids[i]),
+                         0);
+    before_ns = cpu_ns();
+    for (int i = MANY - 1; i >= 0; i--)
+        ck_assert_int_eq(fipc_cancel(client, ids[i]), 0);
+    ck_assert_uint_lt(cpu_ns() - before_ns, FIPC_NS_PER_S);
+    ck_assert_int_eq(fipc_cancel(client, ids[0]), -ENOENT);
+    while (n_cancelled < MANY)
+        ck_assert_int_gt(fipc_dispatch(client, PATIENT_MS), 0);
 }
 END_TEST
 
@@ -413,6 +454,7 @@ int main(void)
     tcase_add_test(calls, arguments_are_checked);
     tcase_add_test(calls, requests_of_one_service_keep_their_order);
     tcase_add_test(calls, cancelled_call_ends_as_such);
+    tcase_add_test(calls, each_of_many_queued_calls_is_cancelled_at_once);
     tcase_add_test(fd, fd_is_readable_while_there_is_something_to_dispatch);
     tcase_add_test(fd, fd_becomes_readable_by_what_another_thread_reads);
     tcase_add_test(fd, poll_loop_sleeps_while_nothing_comes);
