@@ -121,20 +121,22 @@ static void callee_open(struct callee *callee, const char *socket)
 static void __attribute__((noreturn)) live(struct victim_diary *diary, const char *socket)
 {
     struct callee callee;
-    uint64_t due_ns;
+    uint64_t due_ns, ended_ns = 0;
 
     callee_open(&callee, socket);
     due_ns = fipc_now_ns();
     for (size_t number = 0; number < CALLS_MAX; number++, due_ns += PERIOD_NS) {
         struct timespec due = {.tv_sec = (time_t)(due_ns / FIPC_NS_PER_S),
                                .tv_nsec = (long)(due_ns % FIPC_NS_PER_S)};
-        uint64_t took_ns;
+        uint64_t began_ns, took_ns;
         int r;
 
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+        /* what comes too late because the one before took long has begun when it was due */
+        began_ns = ended_ns > due_ns ? due_ns : fipc_now_ns();
         r = callee.client != NULL ? call_broker(callee.client, number) : call_echo(&callee.echo);
-        /* not from when it was made: what came too late because another took long is late too */
-        took_ns = fipc_now_ns() - due_ns;
+        ended_ns = fipc_now_ns();
+        took_ns = ended_ns - began_ns;
         diary->entries[number].took_ns = took_ns < UINT32_MAX ? (uint32_t)took_ns : UINT32_MAX;
         diary->entries[number].error = r;
         /* release: pairs with the acquire in victim_calls() */

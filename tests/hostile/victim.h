@@ -43,7 +43,7 @@ size_t victim_calls(const struct victim *victim);
 /* Adds its calls from number @from up to now. */
 void victim_span_add(struct victim_span *span, const struct victim *victim, size_t from);
 
-/* How long all but one call in a hundred took at most, from when they were due. */
+/* How long all but one call in a hundred took at most. */
 uint64_t victim_span_p99_ns(struct victim_span *span);
 
 /* The empty state stays. */
