@@ -28,7 +28,8 @@
 extern "C" {
 #endif
 
-/* One request, to be answered once by fipc_reply() or fipc_reply_error(). */
+/* One request, to be answered once by fipc_reply() or fipc_reply_error(). That frees it: no function
+ * may be given a request that was answered. */
 typedef struct fipc_request fipc_request;
 
 /* Who called, as the kernel knows it: the credentials with which the caller connected. */
@@ -81,9 +82,9 @@ FIPC_PUBLIC const fipc_peer *fipc_peer_of(const fipc_request *request);
  * Asks the broker: blocks until it answered, at most a second. Unlike a pid it can never come to
  * mean another process. Threads: any.
  *
- * Return: an fd of the caller's own, to be closed by close(2); -ESRCH the caller is gone, or the
- * request was answered; -EOPNOTSUPP the kernel has none (Linux 6.5); -EAGAIN not within the second;
- * -ETIMEDOUT; -ECONNRESET the broker was lost
+ * Return: an fd of the caller's own, to be closed by close(2); -ESRCH the caller is gone, or gave
+ * up; -EOPNOTSUPP the kernel has none (Linux 6.5); -EAGAIN not within the second; -ETIMEDOUT;
+ * -ECONNRESET the broker was lost
  */
 FIPC_PUBLIC int fipc_peer_pidfd(const fipc_request *request);
 
