@@ -44,9 +44,16 @@ typedef struct fipc_peer {
 
 /**
  * Serves one request. Run by fipc_dispatch(), without any lock held: it may answer now, or keep the
- * request and answer later, from any thread; it may make calls of its own. Where one thread alone
- * dispatches, a call from here that leads back to this client, straight or by way of others, only
- * times out: nobody is there to take it. Let another thread dispatch, or use fipc_submit().
+ * request and answer later, from any thread; it may make calls of its own.
+ *
+ * Calls that may lead back to this client, straight or by way of others: begin them by
+ * fipc_submit(), and answer from their callbacks. That needs nothing more. A call that blocks here
+ * keeps its thread from dispatching, and times out if no other one is there to take what comes
+ * back. So it needs more threads that dispatch than handlers that may run at once, all names of the
+ * client together; or what it calls is served by another client, whose threads wait for no call of
+ * this kind; or it is submitted, and the handler runs fipc_dispatch() until its callback has run,
+ * and whatever other handlers are due. Until it is answered, a request counts for the concurrency
+ * of its name: one that leads back to the same name needs more than one.
  * @request:   owned: to be given back by an answer
  * @userdata:  as given to fipc_serve()
  */
