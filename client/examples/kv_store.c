@@ -155,12 +155,13 @@ static void serve_request(fipc_request *request, void *userdata)
         (void)fprintf(stderr, "kv_store: a reply was lost: %s\n", fipc_strerror(r));
 }
 
-/* A broker that is lost is no reason to forget all values: the library waits for the next one. */
+/* A broker that is lost is no reason to forget all values: the library waits for the next one, and
+ * fipc_dispatch() ends only when nothing is served any more. */
 static int serve(fipc_client *client, const char *name, struct store *store)
 {
     int r = fipc_serve(client, name, 64, serve_request, store);
 
-    while (r >= 0 || r == -ECONNREFUSED)
+    while (r >= 0)
         r = fipc_dispatch(client, -1);
     return r;
 }
