@@ -9,59 +9,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #define WELCOME_BYTES_MAX 256
 
-/* A broker that stops, or had to wait for too long, takes the region back: it says so before. */
-static bool has_more_to_say(int lane_fd)
-{
-    struct pollfd lane = {.fd = lane_fd, .events = POLLIN | POLLRDHUP};
-
-    return poll(&lane, 1, 0) > 0;
-}
-
-/* Which of the fds is which is a matter of order; that the first one is a region is checked. The
- * bell says that the region is sealed: now the broker may look into it.
- * Return: 0; -EAGAIN the broker wants nothing of it any more; -EPROTO; -ENOMEM, -EMFILE */
-static int open_channel(const struct fipc_greeting *greeting, struct fipc_channel *ret_channel)
-{
-    const struct fipc_welcome *welcome = &greeting->answer.welcome;
-    struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = greeting->fds.fds[1]};
-    struct fipc_region region;
-    int r;
-
-    if (welcome->calls_max == 0)
-        return -EPROTO;
-    r = fipc_region_open(&region, greeting->fds.fds[0], welcome->request_ring_bytes,
-                         welcome->reply_ring_bytes);
-    if (r == -EBADMSG && has_more_to_say(greeting->lane_fd))
-        return -EAGAIN;
-    if (r < 0)
-        return r == -EBADMSG || r == -EINVAL ? -EPROTO : r;
-    if (fipc_bell_ring(&bell) < 0) {
-        fipc_region_deinit(&region);
-        return -EPROTO;
-    }
-    fipc_channel_init(ret_channel, FIPC_SIDE_CLIENT, &region, bell);
-    return 0;
-}
-
 static int connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection)
 {
-    struct fipc_connection *connection;
-    int r;
+    struct fipc_connection *connection = calloc(1, sizeof(*connection));
 
-    connection = calloc(1, sizeof(*connection));
     if (connection == NULL)
         return -ENOMEM;
-    r = open_channel(greeting, &connection->channel);
-    if (r < 0) {
-        free(connection);
-        return r;
-    }
+    connection->channel = greeting->channel;
+    greeting->channel.region = FIPC_REGION_EMPTY;
     connection->lane_fd = fd_steal(&greeting->lane_fd);
     connection->bell_fd = fd_steal(&greeting->fds.fds[1]);
     connection->epoch = fipc_process_epoch();
@@ -88,13 +48,11 @@ int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline
     };
     int r;
 
-    do {
-        r = fipc_greet(&greeting);
-        if (r == 0)
-            r = connection_new(&greeting, ret_connection);
-        fipc_greeting_end(&greeting);
-    } while (r == -EAGAIN && fipc_now_ns() < deadline_ns);
-    return r == -EAGAIN ? -ECONNREFUSED : r;
+    r = fipc_greet(&greeting);
+    if (r == 0)
+        r = connection_new(&greeting, ret_connection);
+    fipc_greeting_end(&greeting);
+    return r;
 }
 
 /* A child of fork(2) has the lane too: it must not end its parent's session, nor keep it open. */

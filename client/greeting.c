@@ -161,6 +161,7 @@ static int error_of_reason(uint32_t reason)
     case FIPC_REASON_SHORT:
     case FIPC_REASON_STOPPING:
     case FIPC_REASON_RESTARTING:
+    case FIPC_REASON_NO_REQUEST: /* the welcome was not taken in time */
         return -ECONNREFUSED;
     default:
         return -EPROTO;
@@ -184,6 +185,54 @@ static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retr
         return -EPROTO;
     }
 }
+
+/* ---- the channel of a session ---- */
+
+/* Which of the fds is which is a matter of order; that the first one is a region is checked. The
+ * bell says that the region is sealed: now the broker may look into it.
+ * Return: 0; -EBADMSG the region is not what was promised; -EPROTO; -ENOMEM, -EMFILE */
+static int open_channel(struct fipc_greeting *greeting)
+{
+    const struct fipc_welcome *welcome = &greeting->answer.welcome;
+    struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = greeting->fds.fds[1]};
+    struct fipc_region region;
+    int r;
+
+    if (welcome->calls_max == 0)
+        return -EPROTO;
+    r = fipc_region_open(&region, greeting->fds.fds[0], welcome->request_ring_bytes,
+                         welcome->reply_ring_bytes);
+    if (r < 0)
+        return r == -EINVAL ? -EPROTO : r;
+    if (fipc_bell_ring(&bell) < 0) {
+        fipc_region_deinit(&region);
+        return -EPROTO;
+    }
+    fipc_channel_init(&greeting->channel, FIPC_SIDE_CLIENT, &region, bell);
+    return 0;
+}
+
+/* A broker that stops, or had to wait for too long, takes the region back: it says so before.
+ * Return: why it did, for now; -EPROTO it did not */
+static int hear_why_not(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
+{
+    int r;
+
+    fipc_lane_fds_close(&greeting->fds);
+    if (lane_hear(greeting) < 0 || greeting->answer.type != FIPC_CONTROL_REFUSED)
+        return -EPROTO;
+    r = judge_answer(greeting, ret_retry_ms);
+    return *ret_retry_ms > 0 ? r : -EAGAIN;
+}
+
+static int take_welcome(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
+{
+    int r = open_channel(greeting);
+
+    return r == -EBADMSG ? hear_why_not(greeting, ret_retry_ms) : r;
+}
+
+/* ---- trying once, and again ---- */
 
 /* Whether the broker has read all that was sent. */
 static bool lane_is_read(int lane_fd)
@@ -231,10 +280,10 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     r = lane_hear(greeting);
     if (r == -EPIPE)
         return is_oneshot(greeting) && !was_unread ? -ECONNRESET : -EAGAIN;
-    return r < 0 ? r : judge_answer(greeting, ret_retry_ms);
+    if (r == 0)
+        r = judge_answer(greeting, ret_retry_ms);
+    return r == 0 && !is_oneshot(greeting) ? take_welcome(greeting, ret_retry_ms) : r;
 }
-
-/* ---- trying again ---- */
 
 /* Clients that lost one broker must not all come back to the next in the same moment. */
 static uint64_t pause_ns(unsigned tries, uint32_t retry_ms)
@@ -272,6 +321,7 @@ int fipc_greet(struct fipc_greeting *greeting)
 
     greeting->lane_fd = -1;
     greeting->fds.count = 0;
+    greeting->channel.region = FIPC_REGION_EMPTY;
     for (unsigned tries = 1;; tries++) {
         uint32_t retry_ms = 0;
         int r = greet_once(greeting, &retry_ms);
@@ -288,6 +338,7 @@ int fipc_greet(struct fipc_greeting *greeting)
 
 void fipc_greeting_end(struct fipc_greeting *greeting)
 {
+    fipc_channel_deinit(&greeting->channel);
     fipc_lane_fds_close(&greeting->fds);
     greeting->lane_fd = fd_close(greeting->lane_fd);
 }

@@ -7,6 +7,7 @@
  * nobody listens yet, the backlog is full, the broker is on its way up or down, or asks to be tried
  * again later.
  */
+#include "common/channel.h"
 #include "common/lane.h"
 
 #include <stddef.h>
@@ -24,19 +25,22 @@ struct fipc_greeting {
     /* what came of it: */
     int lane_fd; /* -1: none */
     struct fipc_lane_fds fds;
-    struct fipc_control answer; /* borrows from the packet */
+    struct fipc_control answer;  /* borrows from the packet */
+    struct fipc_channel channel; /* of a session; channel.region.base is NULL without one */
 };
 
 /**
- * fipc_greet() - connect, say HELLO, receive WELCOME or ONESHOT_REPLY
- * @greeting:  its first part filled in; on success owns the lane and the fds that came, exactly
- *             two with WELCOME; to be ended by fipc_greeting_end() in any case
+ * fipc_greet() - connect, say HELLO, receive WELCOME and take the client's end of the channel that
+ * came with it, or ONESHOT_REPLY
+ * @greeting:  its first part filled in; on success owns the lane, and of a session the channel and
+ *             its two fds, the region and the bell; to be ended by fipc_greeting_end() in any case
  *
  * A one-shot is not said again once a broker may have heard it. Blocks until the deadlines.
  *
  * Return: 0; -ECONNREFUSED no broker in time; -EACCES; -EDQUOT; -EINVAL ring sizes that the broker
- * does not allow; -EPROTO; of a one-shot also -ETIMEDOUT no answer in time, -ECONNRESET the broker
- * was lost; else the errno of socket(2), connect(2)
+ * does not allow; -EPROTO, also where what the broker handed out is not what it said; of a one-shot
+ * also -ETIMEDOUT no answer in time, -ECONNRESET the broker was lost; else the errno of socket(2),
+ * connect(2)
  */
 int fipc_greet(struct fipc_greeting *greeting);
 
