@@ -9,19 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static fipc_options connect_options(const struct invocation *invocation)
+static fipc_options connect_options(const struct invocation *invocation, int timeout_ms)
 {
     return (fipc_options){
         .size = sizeof(fipc_options),
         .socket = invocation->socket_path,
-        .connect_timeout_ms = (int)invocation->settings.timeout_ms,
+        .connect_timeout_ms = timeout_ms,
     };
+}
+
+int broker_try_connect(const struct invocation *invocation, int timeout_ms,
+                       fipc_client **ret_client)
+{
+    const fipc_options options = connect_options(invocation, timeout_ms);
+
+    return fipc_connect(ret_client, &options);
 }
 
 int broker_connect(const struct invocation *invocation, fipc_client **ret_client)
 {
-    const fipc_options options = connect_options(invocation);
-    int r = fipc_connect(ret_client, &options);
+    int r = broker_try_connect(invocation, (int)invocation->settings.timeout_ms, ret_client);
 
     return r < 0 ? failure_of_connect(invocation, r) : EXIT_SUCCESS;
 }
@@ -61,11 +68,10 @@ size_t broker_find_limit(fipc_client *client, const char *service, size_t size)
 /* Says that a request was too large, and how large it may be. */
 static int tell_limit(const struct invocation *invocation, const char *service, size_t size)
 {
-    const fipc_options options = connect_options(invocation);
     fipc_client *client;
     size_t limit = 0;
 
-    if (fipc_connect(&client, &options) == 0) {
+    if (broker_try_connect(invocation, (int)invocation->settings.timeout_ms, &client) == 0) {
         limit = broker_find_limit(client, service, size);
         fipc_unref(client);
     }
@@ -91,9 +97,9 @@ int broker_tell_call(const struct invocation *invocation, const char *service, s
 int broker_call_once(const struct invocation *invocation, const char *service, const void *data,
                      size_t size, fipc_message **ret_reply)
 {
-    const fipc_options options = connect_options(invocation);
-    int r = fipc_call_once(&options, service, data, size, (int)invocation->settings.timeout_ms,
-                           ret_reply);
+    const int timeout_ms = (int)invocation->settings.timeout_ms;
+    const fipc_options options = connect_options(invocation, timeout_ms);
+    int r = fipc_call_once(&options, service, data, size, timeout_ms, ret_reply);
 
     return broker_tell_call(invocation, service, size, r);
 }

@@ -2,7 +2,8 @@
 #ifndef FIPC_FIPCTL_BROKER_H
 #define FIPC_FIPCTL_BROKER_H
 
-/* Talking to the broker as the command line wants it. What fails prints its error line here. */
+/* Talking to the broker as the command line wants it. What fails prints its error line here, unless
+ * it is said otherwise. */
 #include <fipc/client.h>
 #include <jansson.h>
 #include <stddef.h>
@@ -16,6 +17,10 @@ struct invocation;
  * Return: EXIT_SUCCESS; or the exit status to end with
  */
 int broker_connect(const struct invocation *invocation, fipc_client **ret_client);
+
+/* Likewise, within so many milliseconds and without a word. Return: as fipc_connect() */
+int broker_try_connect(const struct invocation *invocation, int timeout_ms,
+                       fipc_client **ret_client);
 
 /**
  * broker_call_once() - one call, without a session where the library can do it so

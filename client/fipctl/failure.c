@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/failure.h"
 
+#include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
 #include "common/clock.h"
 
@@ -9,7 +10,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#define PROBE_MS_MIN 100
 
 static void print_line(const char *line) { (void)fprintf(stderr, "fipctl: %s\n", line); }
 
@@ -57,41 +61,50 @@ int failure_of_usage(const struct invocation *invocation, const char *format, ..
     return EXIT_USAGE;
 }
 
-/* What to say about an error of a call; other errors are told by fipc_strerror() alone. */
+/* What to say about an error of a call. A service may answer any of them, so that most can mean two
+ * things; of others it is said what the errno means. */
 static const struct {
     int error;
     const char *why, *remedy;
 } reasons[] = {
-    {EACCES, "you may not call it", "the administrator's policy decides who may"},
-    {EAGAIN, "there is no room for the request now", "try again later"},
-    {ECONNRESET, "the connection broke, it is not known whether the call was carried out",
-     "see the broker's journal (journalctl -u fipcd)"},
-    {EDQUOT, "you have all that one user may have at once",
+    {EACCES, "the service does not allow it to you", "ask who runs it"},
+    {EAGAIN, "there is no room for the request now, or the service has no time", "try again later"},
+    {ECONNREFUSED, "the service cannot connect to what it needs, or the broker was away meanwhile",
+     "see what the service says itself, or its journal"},
+    {ECONNRESET,
+     "the service or the broker was lost, it is not known whether the call was carried out",
+     "see the journal of the service, or of the broker (journalctl -u fipcd)"},
+    {EDQUOT, "you have all that one user may have at once, of the broker or of the service",
      "end some of your other clients, or have slots.per_uid raised"},
     {EINVAL, "it does not take this request", "look up what it expects"},
-    {EMSGSIZE, "the request or the reply is larger than the broker carries", "send less"},
+    {EMSGSIZE, "the request or the reply is larger than the broker or the service carries",
+     "send less"},
     {EIO, "the service failed", "see what it says itself, or its journal"},
     {ENOENT, "no such service, or it has not got what was asked for",
      "'fipctl list' shows what is served"},
-    {EPROTO, "the broker broke the protocol", "is it fipcd, and as new as fipctl?"},
+    {EPROTO, "the broker, or the service, broke a protocol",
+     "see the journal of the service, and whether the broker is fipcd and as new as fipctl"},
 };
 
 static void print_timeout(const struct invocation *invocation, const char *service)
 {
     uint64_t waited_ms = (fipc_now_ns() - invocation->started_ns) / FIPC_NS_PER_MS;
-    const char *remedy = "give it longer with --timeout MS";
+    const char *command = invocation->command->name;
 
-    if (waited_ms < invocation->settings.timeout_ms)
-        remedy = "the broker gives no call longer (timeouts.handler_ms)";
+    if (waited_ms >= invocation->settings.timeout_ms)
+        failure_print("%s: %s: no reply within %llu ms; give it longer with --timeout MS", command,
+                      service, (unsigned long long)invocation->settings.timeout_ms);
     else
-        waited_ms = invocation->settings.timeout_ms;
-    failure_print("%s: %s: no reply within %llu ms; %s", invocation->command->name, service,
-                  (unsigned long long)waited_ms, remedy);
+        failure_print("%s: %s: timed out after %llu ms, since the broker gives no call longer, or "
+                      "the service gave up on something; have timeouts.handler_ms raised, or see "
+                      "the journal of the service",
+                      command, service, (unsigned long long)waited_ms);
 }
 
 static void print_reason(const struct invocation *invocation, const char *service, int error)
 {
     const char *command = invocation->command->name;
+    const char *meaning = strerrordesc_np(-error);
 
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (error == -reasons[i].error) {
@@ -102,13 +115,25 @@ static void print_reason(const struct invocation *invocation, const char *servic
     failure_print(
         "%s: %s: %s; see what the service says itself, or the broker's journal (journalctl "
         "-u fipcd)",
-        command, service, fipc_strerror(error));
+        command, service, meaning != NULL ? meaning : fipc_strerror(error));
 }
 
-/* Whether there never was a connection, or a lost one could not be replaced in time. */
+/* Whether there is no broker to connect to. A call that found none ends with an error that services
+ * have too, so it is tried: as long as there is time, and long enough for a broker that is busy. */
+static bool is_broker_gone(const struct invocation *invocation)
+{
+    const int remaining_ms = broker_remaining_ms(invocation);
+    fipc_client *client = NULL;
+    int r = broker_try_connect(invocation,
+                               remaining_ms > PROBE_MS_MIN ? remaining_ms : PROBE_MS_MIN, &client);
+
+    fipc_unref(client);
+    return r == -ECONNREFUSED;
+}
+
 static bool is_of_connect(const struct invocation *invocation, int error)
 {
-    return error == -ECONNREFUSED ||
+    return (error == -ECONNREFUSED && is_broker_gone(invocation)) ||
            (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);
 }
 

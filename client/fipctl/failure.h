@@ -13,8 +13,8 @@ void failure_print(const char *format, ...) __attribute__((format(printf, 1, 2))
 int failure_of_usage(const struct invocation *invocation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Why a service did not answer, or no broker could be asked for it; @error: negative errno. Return:
- * the exit status to end with */
+/* Why a service did not answer, or what it answered, or that no broker could be asked for it;
+ * @error: negative errno. Return: the exit status to end with */
 int failure_of_call(const struct invocation *invocation, const char *service, int error);
 
 /* Likewise, why nobody serves a name that was waited for. */

@@ -240,8 +240,7 @@ static void tell_denied(const char *name)
                       "another one",
                       name);
     else
-        failure_print("serve: %s: you may not serve it; the administrator's policy decides who "
-                      "may, without one the user of the broker and root",
+        failure_print("serve: %s: you may not serve it; only root and the user of the broker may",
                       name);
 }
 
@@ -257,6 +256,8 @@ static int tell(const struct invocation *invocation, const char *name, int r)
     case -EDQUOT:
         failure_print("serve: %s: you serve as many names as one user may; end some of them", name);
         return EXIT_CALL_FAILED;
+    case -ECONNREFUSED: /* no service has a say here */
+        return failure_of_connect(invocation, r);
     default:
         return failure_of_call(invocation, name, r);
     }

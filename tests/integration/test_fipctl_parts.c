@@ -7,6 +7,7 @@
 #include "tests/suite.h"
 
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,66 @@ START_TEST(a_lost_broker_is_no_broker)
 }
 END_TEST
 
+/* ---- errors that a service chose ---- */
+
+static const struct {
+    int error;
+    const char *said; /* a part of the line */
+} answers[] = {
+    {EACCES, ": the service does not allow it to you; "},
+    {ECONNREFUSED, ": the service cannot connect to what it needs, or the broker was away "},
+    {ECONNRESET, ": the service or the broker was lost, it is not known whether "},
+    {EDQUOT, ", of the broker or of the service; "},
+    {EPROTO, ": the broker, or the service, broke a protocol; "},
+    {ETIMEDOUT,
+     " ms, since the broker gives no call longer, or the service gave up on something; "},
+    {EEXIST, ": File exists; "},
+    {ENOMEM, ": Cannot allocate memory; "},
+};
+
+struct answering {
+    struct fake_broker fake;
+    int error;
+};
+
+/* Answers with the error, and has whoever comes then. */
+static void *answer_and_welcome(void *argument)
+{
+    struct answering *answering = argument;
+    struct fake_broker *fake = &answering->fake;
+    struct fipc_control reply = {.type = FIPC_CONTROL_ONESHOT_REPLY};
+
+    fake_accept(fake);
+    reply.oneshot_reply.id = fake->hello.id;
+    reply.oneshot_reply.status = -answering->error;
+    fake_send_packet(fake, &reply, NULL, 0);
+    if (answering->error != ECONNREFUSED)
+        return NULL;
+    fake_drop(fake);
+    fake_accept(fake);
+    fake_welcome(fake);
+    return NULL;
+}
+
+START_TEST(error_of_a_service_is_not_taken_for_one_of_the_broker)
+{
+    struct answering answering = {.error = answers[_i].error};
+    char line[256], said[256];
+    pthread_t thread;
+
+    fake_init(&answering.fake, 1);
+    (void)snprintf(line, sizeof(line), "fipctl --socket %s call com.example.x",
+                   answering.fake.address.sun_path);
+    ck_assert_int_eq(pthread_create(&thread, NULL, answer_and_welcome, &answering), 0);
+    ck_assert_int_eq(run_fipctl(line, said, sizeof(said)), EXIT_CALL_FAILED);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_ptr_nonnull(strstr(said, answers[_i].said));
+    ck_assert_ptr_eq(strstr(said, "fipctl: call: com.example.x: "), said);
+    ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
+    fake_deinit(&answering.fake);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fipctl_parts");
@@ -189,6 +250,8 @@ int main(void)
     tcase_add_loop_test(parts, percentile_is_that_of_the_nearest_rank, 998, 1003);
     tcase_add_test(parts, base64_is_that_of_the_rfc);
     tcase_add_loop_test(parts, a_lost_broker_is_no_broker, 0, sizeof(lost) / sizeof(lost[0]));
+    tcase_add_loop_test(parts, error_of_a_service_is_not_taken_for_one_of_the_broker, 0,
+                        sizeof(answers) / sizeof(answers[0]));
     suite_add_tcase(suite, parts);
     return run_suite(suite);
 }
