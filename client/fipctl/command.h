@@ -19,6 +19,7 @@ struct command {
     const struct option_spec *options; /* its own, beside the common ones */
     int n_arguments_min, n_arguments_max;
     int (*run)(const struct invocation *invocation); /* Return: an exit status */
+    bool has_json; /* not where all that is printed comes from elsewhere */
 };
 
 /* The end of the table is a row without a name. */

@@ -5,13 +5,25 @@
 #include "client/fipctl/output.h"
 #include "common/version.h"
 
+#include <string.h>
+
 #define LEFT_WIDTH 22 /* of commands with their arguments, and of options with their values */
 
-static void print_options(const struct option_spec *spec)
+static bool is_refused(const struct option_spec *spec, const struct command *command)
+{
+    return !command->has_json && strcmp(spec->name, "json") == 0;
+}
+
+/* @command: NULL: it is not known yet */
+static void print_options(const struct option_spec *spec, const struct command *command)
 {
     for (; spec->name != NULL; spec++) {
-        int width = spec->letter != 0 ? output_print("  -%c, --%s", spec->letter, spec->name)
-                                      : output_print("      --%s", spec->name);
+        int width;
+
+        if (command != NULL && is_refused(spec, command))
+            continue;
+        width = spec->letter != 0 ? output_print("  -%c, --%s", spec->letter, spec->name)
+                                  : output_print("      --%s", spec->name);
 
         if (spec->value != NULL)
             width += output_print(" %s", spec->value);
@@ -27,7 +39,7 @@ static void print_overview(void)
     for (const struct command *command = commands; command->name != NULL; command++)
         output_print("  %-*s%s\n", LEFT_WIDTH, command->name, command->help);
     output_print("\nOptions, before or after the command:\n");
-    print_options(common_options);
+    print_options(common_options, NULL);
     output_print(
         "\n'fipctl COMMAND --help' tells more of a command.\n"
         "Exit status: 0 success, 1 the call failed, 2 wrong usage, 3 no broker answers.\n");
@@ -40,8 +52,8 @@ static void print_command(const struct command *command)
     if (command->details != NULL)
         output_print("%s\n", command->details);
     output_print("\nOptions:\n");
-    print_options(command->options);
-    print_options(common_options);
+    print_options(command->options, command);
+    print_options(common_options, command);
 }
 
 void help_print(const struct command *command)

@@ -213,6 +213,8 @@ static int check_arguments(const struct invocation *invocation)
         return failure_of_usage(invocation, "COMMAND: none given");
     if (invocation->n_arguments < command->n_arguments_min)
         return failure_of_usage(invocation, "an argument is missing of %s", command->arguments);
+    if (invocation->settings.json && !command->has_json)
+        return failure_of_usage(invocation, "--json: it prints nothing of its own");
     if (invocation->n_arguments > command->n_arguments_max)
         return failure_of_usage(invocation, "%s: one argument too many",
                                 invocation->arguments[command->n_arguments_max]);

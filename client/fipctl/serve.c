@@ -290,8 +290,6 @@ int serve_run(const struct invocation *invocation)
 
     if (status != OPTIONS_GO_ON)
         return status;
-    if (invocation->settings.json)
-        return failure_of_usage(invocation, "--json: all that is printed comes from COMMAND");
     status = broker_connect(invocation, &server.client);
     if (status != EXIT_SUCCESS)
         return status;
