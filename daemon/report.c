@@ -62,14 +62,37 @@ static void set_text(json_t *object, const char *name, const char *value)
     set(object, name, json_string(value));
 }
 
+static bool has_number(const json_t *array, json_int_t number)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (json_integer_value(json_array_get(array, i)) == number)
+            return true;
+    }
+    return false;
+}
+
+/* Who serves it, each user once: root and our own at most, for nobody else may. */
+static json_t *report_uids(const struct service *service)
+{
+    json_t *uids = json_array();
+    const struct worker *worker;
+
+    if (service->serve != NULL)
+        append(uids, json_integer(geteuid()));
+    TAILQ_FOREACH(worker, &service->workers, of_service) {
+        if (!has_number(uids, worker->slot->peer.uid))
+            append(uids, json_integer(worker->slot->peer.uid));
+    }
+    return uids;
+}
+
 static json_t *report_service(const struct service *service)
 {
-    const struct worker *first = TAILQ_FIRST(&service->workers);
-    json_t *report = json_object();
+    json_t *report = json_object(), *uids = report_uids(service);
+    const struct worker *worker;
     uint32_t n_running = 0;
 
-    for (const struct worker *worker = first; worker != NULL;
-         worker = TAILQ_NEXT(worker, of_service))
+    TAILQ_FOREACH(worker, &service->workers, of_service)
         n_running += worker->n_deliveries;
     set(report, "name", json_stringn(service->name, service->name_bytes));
     set_text(report, "kind", service->serve != NULL ? "built-in" : "served");
@@ -77,10 +100,9 @@ static json_t *report_service(const struct service *service)
     set_number(report, "running", n_running);
     set_number(report, "queued", service->n_queued);
     set_text(report, "path", "relay");
-    if (service->serve != NULL)
-        set_number(report, "uid", geteuid());
-    else
-        set(report, "uid", first != NULL ? json_integer(first->slot->peer.uid) : json_null());
+    set(report, "uid",
+        json_array_size(uids) > 0 ? json_incref(json_array_get(uids, 0)) : json_null());
+    set(report, "uids", uids);
     return report;
 }
 

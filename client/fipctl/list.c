@@ -15,7 +15,7 @@ static const struct column columns[] = {
     {"WORKERS", "workers", NULL, COLUMN_NUMBER},
     {"QUEUE", "queued", NULL, COLUMN_NUMBER},
     {"PATH", "path", NULL, COLUMN_TEXT},
-    {"UID", "uid", NULL, COLUMN_NUMBER},
+    {"UID", "uids", NULL, COLUMN_NUMBER},
     {0},
 };
 

@@ -41,13 +41,29 @@ static char *milliseconds_text(uint64_t ms)
     return strdup(text);
 }
 
+/* What stands between the brackets. Return: for free(3); NULL: no memory */
+static char *array_text(const json_t *array)
+{
+    char *text = json_dumps(array, JSON_COMPACT);
+    size_t size = text != NULL ? strlen(text) : 0;
+
+    if (size < strlen("[]"))
+        return text;
+    memmove(text, text + 1, size - 2);
+    text[size - 2] = '\0';
+    return text;
+}
+
 /* Return: for free(3); NULL: no memory */
 static char *cell_text(const struct column *column, const json_t *row)
 {
     const json_t *value = cell(column, row);
 
-    if (value == NULL || json_is_null(value))
+    if (value == NULL || json_is_null(value) ||
+        (json_is_array(value) && json_array_size(value) == 0))
         return strdup("-");
+    if (json_is_array(value))
+        return plain(array_text(value));
     if (json_is_string(value))
         return plain(strdup(json_string_value(value)));
     if (column->kind == COLUMN_MS && json_is_integer(value) && json_integer_value(value) >= 0)

@@ -19,7 +19,7 @@ struct column {
     enum column_kind kind;
 };
 
-/* What a row does not have is printed as "-". */
+/* What a row does not have is printed as "-"; the items of an array are, with commas between. */
 void table_print(const struct column *columns, const json_t *rows);
 
 #endif
