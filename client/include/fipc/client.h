@@ -93,11 +93,15 @@ FIPC_PUBLIC void fipc_unref(fipc_client *client);
  * @data:        the request; borrowed; NULL is allowed where @size is 0
  * @size:        bytes; at most a little less than half the request ring
  * @flags:       0, or some of FIPC_WAIT_SERVICE, FIPC_NO_WAIT, FIPC_IDEMPOTENT
- * @timeout_ms:  > 0: milliseconds; 0: don't wait; -1: the broker's longest, which is also the most
+ * @timeout_ms:  > 0: milliseconds; 0: no time, see below; -1: the broker's longest, which is also
+ *               the most
  * @reply:       on success: the reply; returned to the caller, for fipc_free(); NULL: not wanted
  *
  * Blocks until the reply came, at most @timeout_ms, in which it also connects again if need be.
- * Learns within 100 ms that the broker died. Threads: any.
+ * Learns within 100 ms that the broker died. With a @timeout_ms of 0 it never blocks, and ends with
+ * -ETIMEDOUT, or -ECONNREFUSED without a connection, unless the reply happens to be there at once;
+ * the request may have been sent and be carried out, or not. Where no reply is to be waited for,
+ * use fipc_submit(). Threads: any.
  *
  * Return: 0; what the service answered, if that is an error; -ENOENT nobody serves the name;
  * -EACCES not allowed; -ETIMEDOUT no reply in time; -EAGAIN no room now, or this user has too many
@@ -115,7 +119,8 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
  * fipc_call_once() - connect, call, and be gone
  * @options:     as for fipc_connect()
  * @timeout_ms:  as for fipc_call(), for connecting and calling together; the broker must take the
- *               request within the connect timeout
+ *               request within the connect timeout. 0 ends with -ECONNREFUSED or -ETIMEDOUT, and
+ *               the request may be carried out, or not
  *
  * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. In the queue
  * of a busy service there is room for it always. The other arguments are those of fipc_call().
@@ -128,9 +133,12 @@ FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service,
 
 /**
  * fipc_wait() - wait until somebody serves a name
- * @timeout_ms:  as for fipc_call()
+ * @timeout_ms:  > 0: milliseconds; -1: the broker's longest, which is also the most; 0: no time,
+ *               which as a rule ends with -ETIMEDOUT, or -ECONNREFUSED without a connection, even
+ *               if somebody serves the name
  *
- * One question to the broker: nothing can be missed between looking and waiting. Threads: any.
+ * One question to the broker: nothing can be missed between looking and waiting. To look only, wait
+ * as long as the broker may take to answer. Threads: any.
  *
  * Return: 0 somebody serves it; -ETIMEDOUT nobody in time; -EACCES not allowed; else as fipc_call()
  */

@@ -28,8 +28,8 @@
 extern "C" {
 #endif
 
-/* One request, to be answered once by fipc_reply() or fipc_reply_error(). That frees it: no function
- * may be given a request that was answered. */
+/* One request, to be answered once by fipc_reply() or fipc_reply_error(). That frees it: no
+ * function may be given a request that was answered. */
 typedef struct fipc_request fipc_request;
 
 /* Who called, as the kernel knows it: the credentials with which the caller connected. */
