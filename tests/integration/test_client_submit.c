@@ -308,6 +308,55 @@ START_TEST(callback_may_call_and_drop_its_own_client)
 }
 END_TEST
 
+/* ---- a handler's own calls ---- */
+
+static void answer_with_the_reply(int error, const fipc_message *reply, void *userdata)
+{
+    fipc_request *request = userdata;
+
+    EXPECT((error == 0 ? fipc_reply(request, fipc_data(reply), fipc_size(reply))
+                       : fipc_reply_error(request, error)) == 0);
+}
+
+static void submit_and_return(fipc_request *request, void *userdata)
+{
+    (void)userdata;
+    EXPECT(fipc_submit(client, SERVICE ".inner", "x", 1, 0, PATIENT_MS, answer_with_the_reply,
+                       request, NULL) == 0);
+}
+
+static void note_error(int error, const fipc_message *reply, void *userdata)
+{
+    int *left = userdata;
+
+    (void)reply;
+    *left = error;
+}
+
+static void submit_and_dispatch(fipc_request *request, void *userdata)
+{
+    int error = 1;
+
+    (void)userdata;
+    EXPECT(fipc_submit(client, SERVICE ".inner", "x", 1, 0, PATIENT_MS, note_error, &error, NULL) ==
+           0);
+    while (error > 0)
+        EXPECT(fipc_dispatch(client, PATIENT_MS) >= 0);
+    EXPECT((error == 0 ? fipc_reply(request, NULL, 0) : fipc_reply_error(request, error)) == 0);
+}
+
+static fipc_handler_fn *const submitting_handlers[] = {submit_and_return, submit_and_dispatch};
+
+START_TEST(one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client)
+{
+    ck_assert_int_eq(fipc_serve(client, SERVICE ".inner", 1, handle_echo, NULL), 0);
+    ck_assert_int_eq(fipc_serve(client, SERVICE ".outer", 1, submitting_handlers[_i], NULL), 0);
+    ck_assert_int_eq(submit(0, SERVICE ".outer", NULL, 0, 0, PATIENT_MS), 0);
+    dispatch_until(1);
+    expect_each_ended_once(1, 0);
+}
+END_TEST
+
 START_TEST(client_that_ends_forgets_its_calls)
 {
     for (int i = 0; i < 100; i++)
@@ -463,6 +512,9 @@ int main(void)
     tcase_add_test(fd, poll_loop_connects_again_when_another_noticed_the_loss);
     tcase_add_test(callbacks, callback_may_submit_the_next_call);
     tcase_add_test(callbacks, callback_may_call_and_drop_its_own_client);
+    tcase_add_loop_test(callbacks,
+                        one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client, 0,
+                        COUNT_OF(submitting_handlers));
     tcase_add_test(callbacks, client_that_ends_forgets_its_calls);
     tcase_add_test(death, calls_end_once_when_the_broker_dies);
     tcase_add_test(death, call_that_finds_no_broker_tells_so);
