@@ -17,8 +17,7 @@
 #include <unistd.h>
 
 #define LARGE_RING_BYTES (512u << 10) /* as large as a stranger may have */
-#define BURNERS 4
-#define ALIASES 3000
+#define ALIASES 20000
 #define WORK_NS (20 * FIPC_NS_PER_MS)
 
 static _Atomic bool slow_work_goes_on;
@@ -42,11 +41,11 @@ static void *burn(void *argument)
     return argument;
 }
 
-static void start_burners(void)
+static void start_burners(int count)
 {
     pthread_t thread;
 
-    for (int i = 0; i < BURNERS; i++)
+    for (int i = 0; i < count; i++)
         (void)pthread_create(&thread, NULL, burn, NULL);
 }
 
@@ -88,7 +87,7 @@ static void slow_holes(struct attack_scene *scene)
     struct raw_client client = RAW_CLIENT_EMPTY;
     pthread_t thread;
 
-    start_burners();
+    start_burners(4);
     while (attack_goes_on(scene)) {
         if (!await_welcome(scene, &client, LARGE_RING_BYTES) ||
             pthread_create(&thread, NULL, provoke, &client) != 0)
@@ -105,6 +104,9 @@ static void slow_holes(struct attack_scene *scene)
     _exit(0);
 }
 
+/* Room for the aliases, which those of the next region replace. */
+static void *aliases_at;
+
 /* Publishes a request that lies in a page which only this process has touched, and has that page
  * written out: the kernel looks for it in thousands of mappings, with the page locked. Return: the
  * page */
@@ -113,8 +115,8 @@ static void *page_with_a_request(struct raw_client *client)
     struct fipc_bell bell = {.kind = FIPC_BELL_EVENTFD, .fd = client->bell_fd};
     const struct fipc_header header = {.kind = FIPC_KIND_REQUEST, .id = 1};
     static const char data[5000]; /* more than there is before the end of the ring */
+    unsigned char *page, *aliases = aliases_at;
     struct fipc_region region;
-    unsigned char *page;
 
     if (fipc_region_open(&region, client->region_fd, client->welcome.request_ring_bytes,
                          client->welcome.reply_ring_bytes) < 0)
@@ -123,11 +125,12 @@ static void *page_with_a_request(struct raw_client *client)
     (void)fipc_producer_send(&client->channel.out, &header, data, sizeof(data));
     page = client->channel.region.base;
     (void)madvise(page, FIPC_REGION_PAGE, MADV_DONTNEED);
-    for (int i = 0; i < ALIASES; i++)
-        (void)mremap(page, 0, FIPC_REGION_PAGE, MREMAP_MAYMOVE);
+    for (size_t i = 0; i < ALIASES; i++)
+        (void)mremap(page, 0, FIPC_REGION_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                     aliases + i * FIPC_REGION_PAGE);
     page = mremap(page, 0, FIPC_REGION_PAGE, MREMAP_MAYMOVE);
     if (page != MAP_FAILED)
-        page[0] = page[0];
+        (void)*(volatile unsigned char *)page;
     return page;
 }
 
@@ -137,7 +140,11 @@ static void pages_written_out(struct attack_scene *scene)
     pthread_t thread;
     void *page;
 
-    start_burners();
+    aliases_at = mmap(NULL, (size_t)ALIASES * FIPC_REGION_PAGE, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (aliases_at == MAP_FAILED)
+        return;
+    start_burners(1);
     while (attack_goes_on(scene)) {
         if (!await_welcome(scene, &client, 0))
             continue;
@@ -149,6 +156,7 @@ static void pages_written_out(struct attack_scene *scene)
             (void)madvise(page, FIPC_REGION_PAGE, MADV_PAGEOUT);
         atomic_store(&slow_work_goes_on, false);
         (void)pthread_join(thread, NULL);
+        (void)munmap(page, FIPC_REGION_PAGE);
     }
     _exit(0);
 }
