@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/handler.h"
 
-#include "daemon/flat_array.h"
+#include "daemon/base/table.h"
 #include "daemon/log.h"
 
 #include <assert.h>

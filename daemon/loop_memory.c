@@ -7,7 +7,7 @@
  */
 #include "daemon/loop_memory.h"
 
-#include "daemon/flat_array.h"
+#include "daemon/base/table.h"
 
 #include <assert.h>
 #include <ev.h>

@@ -7,8 +7,8 @@
 
 #include "common/name.h"
 #include "daemon/account.h"
+#include "daemon/base/table.h"
 #include "daemon/builtin.h"
-#include "daemon/flat_array.h"
 
 #include <assert.h>
 #include <errno.h>

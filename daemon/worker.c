@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker.h"
 
-#include "daemon/flat_array.h"
+#include "daemon/base/table.h"
 #include "daemon/service.h"
 #include "daemon/slot.h"
 

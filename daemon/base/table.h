@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_FLAT_ARRAY_H
-#define FIPC_DAEMON_FLAT_ARRAY_H
+#ifndef FIPC_DAEMON_BASE_TABLE_H
+#define FIPC_DAEMON_BASE_TABLE_H
 
 /* Zeroed arrays as large as they can ever get, whose elements never move; pages cost memory once
  * they are written. */
