@@ -4,10 +4,10 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/lane.h"
+#include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/closer.h"
 #include "daemon/greeting.h"
-#include "daemon/log.h"
 #include "daemon/slot_close.h"
 #include "daemon/slot_timer.h"
 

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "common/version.h"
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 #include "daemon/relay.h"
 #include "daemon/slot_close.h"
 #include "daemon/slot_timer.h"

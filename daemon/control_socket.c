@@ -8,8 +8,8 @@
 
 #include "common/fd.h"
 #include "daemon/backlog.h"
+#include "daemon/base/log.h"
 #include "daemon/config_table.h"
-#include "daemon/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #define FIPC_DAEMON_JOURNAL_H
 
 /* Events as structured entries of systemd's journal. */
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/lane.h"
+#include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,10 +11,10 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
 #include "daemon/greeting.h"
-#include "daemon/log.h"
 #include "daemon/loop_memory.h"
 #include "daemon/slot_close.h"
 

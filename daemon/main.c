@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/config.h"
 #include "daemon/config_table.h"
-#include "daemon/log.h"
 #include "daemon/options.h"
 #include "daemon/uid_map.h"
 #include "daemon/user_files.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/slot.h"
 
+#include "daemon/base/log.h"
 #include "daemon/base/table.h"
-#include "daemon/log.h"
 
 #include <assert.h>
 

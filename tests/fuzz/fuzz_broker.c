@@ -9,9 +9,9 @@
 #include "common/fd.h"
 #include "common/lane.h"
 #include "daemon/admission.h"
+#include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/config.h"
-#include "daemon/log.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue.h"
 

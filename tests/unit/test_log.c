@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the broker writes to stderr: levels, what is made of a peer's bytes, and how much of what
  * peers cause. */
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #include "common/clock.h"
 #include "tests/suite.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_LOG_H
-#define FIPC_DAEMON_LOG_H
+#ifndef FIPC_DAEMON_BASE_LOG_H
+#define FIPC_DAEMON_BASE_LOG_H
 
 /* One line on stderr for each event, with its level, or an entry in the journal if that is where
  * stderr leads; what peers can cause is limited in rate, per kind of event. */

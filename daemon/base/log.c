@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A line is made in one buffer and written by one write(2), so that lines of several processes
  * don't mix. Entries of the journal have no prefix: their fields say the same. */
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #include "common/clock.h"
 #include "daemon/journal.h"
