@@ -4,7 +4,7 @@
 #include "daemon/base/log.h"
 
 #include "common/clock.h"
-#include "daemon/journal.h"
+#include "daemon/base/journal.h"
 
 #include <errno.h>
 #include <poll.h>

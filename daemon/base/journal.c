@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/journal.h"
+#include "daemon/base/journal.h"
 
 #include "daemon/outbox.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_JOURNAL_H
-#define FIPC_DAEMON_JOURNAL_H
+#ifndef FIPC_DAEMON_BASE_JOURNAL_H
+#define FIPC_DAEMON_BASE_JOURNAL_H
 
 /* Events as structured entries of systemd's journal. */
 #include "daemon/base/log.h"
