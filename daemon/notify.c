@@ -2,8 +2,8 @@
 #include "daemon/notify.h"
 
 #include "common/clock.h"
+#include "daemon/base/systemd_sender.h"
 #include "daemon/broker.h"
-#include "daemon/outbox.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/journal.h"
 
-#include "daemon/outbox.h"
+#include "daemon/base/systemd_sender.h"
 
 #include <stdarg.h>
 #include <stdio.h>

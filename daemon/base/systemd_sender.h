@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_OUTBOX_H
-#define FIPC_DAEMON_OUTBOX_H
+#ifndef FIPC_DAEMON_BASE_SYSTEMD_SENDER_H
+#define FIPC_DAEMON_BASE_SYSTEMD_SENDER_H
 
 /* What systemd is told: the state of the service, and entries of the journal. Both are sockets
  * whose reader may be busy or stopped, so each has a thread of its own that sends, and the loop

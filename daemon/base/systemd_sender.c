@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/outbox.h"
+#include "daemon/base/systemd_sender.h"
 
 #include <assert.h>
 #include <errno.h>
