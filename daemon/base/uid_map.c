@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/uid_map.h"
+#include "daemon/base/uid_map.h"
 
 #include <stdint.h>
 #include <stdio.h>

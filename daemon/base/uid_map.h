@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_UID_MAP_H
-#define FIPC_DAEMON_UID_MAP_H
+#ifndef FIPC_DAEMON_BASE_UID_MAP_H
+#define FIPC_DAEMON_BASE_UID_MAP_H
 
 #include <stdbool.h>
 
