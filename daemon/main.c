@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/log.h"
 #include "daemon/base/uid_map.h"
+#include "daemon/base/user_files.h"
 #include "daemon/broker.h"
 #include "daemon/config.h"
 #include "daemon/config_table.h"
 #include "daemon/options.h"
-#include "daemon/user_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_USER_FILES_H
-#define FIPC_DAEMON_USER_FILES_H
+#ifndef FIPC_DAEMON_BASE_USER_FILES_H
+#define FIPC_DAEMON_BASE_USER_FILES_H
 
 /* Where a user's own broker has its files, by the XDG Base Directory Specification. */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/user_files.h"
+#include "daemon/base/user_files.h"
 
 #include <errno.h>
 #include <stdio.h>
