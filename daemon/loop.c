@@ -12,10 +12,10 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "daemon/base/log.h"
+#include "daemon/base/loop_memory.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
 #include "daemon/greeting.h"
-#include "daemon/loop_memory.h"
 #include "daemon/slot_close.h"
 
 #include <errno.h>

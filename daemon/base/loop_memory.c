@@ -5,7 +5,7 @@
  * run out. Its arrays only grow, each time to at least twice their size, so that all the blocks
  * that an array ever had take no more than twice its last one.
  */
-#include "daemon/loop_memory.h"
+#include "daemon/base/loop_memory.h"
 
 #include "daemon/base/table.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_LOOP_MEMORY_H
-#define FIPC_DAEMON_LOOP_MEMORY_H
+#ifndef FIPC_DAEMON_BASE_LOOP_MEMORY_H
+#define FIPC_DAEMON_BASE_LOOP_MEMORY_H
 
 /* What libev allocates. */
 #include <stddef.h>
