@@ -2,7 +2,7 @@
 /* The table of keys for readers of fipcd.json(5): a paragraph each, by section. */
 #include "daemon/config_man.h"
 
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * schema says what the parser says, except what JSON Schema has no words for: it counts characters
  * where the parser counts bytes, and one number cannot be compared with another. The table's texts
  * hold nothing that would have to be escaped in JSON or Markdown. */
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "common/fd.h"
 #include "daemon/backlog.h"
 #include "daemon/base/log.h"
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "daemon/base/user_files.h"
 #include "daemon/broker.h"
 #include "daemon/config.h"
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 #include "daemon/options.h"
 
 #include <errno.h>

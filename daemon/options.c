@@ -3,7 +3,7 @@
 
 #include "common/version.h"
 #include "daemon/config.h"
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include <argp.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define FIPC_DAEMON_CONFIG_VALUE_H
 
 /* Values on their way from the file to the fields of struct config. */
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_TABLE_H
-#define FIPC_DAEMON_CONFIG_TABLE_H
+#ifndef FIPC_DAEMON_CONFIG_KEYS_H
+#define FIPC_DAEMON_CONFIG_KEYS_H
 
 /* The table of keys, and what follows from one of its rows. */
 #include "daemon/config.h"

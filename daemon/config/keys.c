@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A new key is a row here and a field in struct config. A row whose type does not fit its field
  * does not compile. */
-#include "daemon/config_table.h"
+#include "daemon/config/keys.h"
 
 #include "common/region.h"
 
