@@ -5,10 +5,10 @@
 #include "daemon/config.h"
 
 #include "common/fd.h"
+#include "daemon/config/file.h"
 #include "daemon/config/json.h"
 #include "daemon/config/keys.h"
 #include "daemon/config/value.h"
-#include "daemon/config_file.h"
 
 #include <assert.h>
 #include <ctype.h>

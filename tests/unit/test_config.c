@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of keys, and what a text gives: values or error lines. */
+#include "daemon/config/file.h"
 #include "daemon/config/keys.h"
-#include "daemon/config_file.h"
 #include "tests/suite.h"
 #include "tests/unit/test_config_fixture.h"
 

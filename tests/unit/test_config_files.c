@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which files are read, what may stand in their place, and what happens when memory is short. */
-#include "daemon/config_file.h"
+#include "daemon/config/file.h"
 #include "tests/suite.h"
 #include "tests/unit/test_config_fixture.h"
 
