@@ -3,7 +3,7 @@
  * compares its output with config/fipcd.schema.json and the README, and the build puts it into
  * fipcd.json(5). */
 #include "daemon/config.h"
-#include "daemon/config_man.h"
+#include "daemon/config/man.h"
 
 #include <string.h>
 
