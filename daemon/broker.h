@@ -5,7 +5,7 @@
 /* All that one broker is. One thread, the event loop's, touches it. */
 #include "daemon/admission.h"
 #include "daemon/closer.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/greeting.h"
 #include "daemon/handler.h"
 #include "daemon/listener.h"

@@ -4,7 +4,7 @@
 
 /* The socket that clients connect to: given by systemd, which keeps it open over restarts, or made
  * by ourselves, with a lock file beside it that tells whether its owner is alive. */
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

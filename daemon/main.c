@@ -3,7 +3,7 @@
 #include "daemon/base/uid_map.h"
 #include "daemon/base/user_files.h"
 #include "daemon/broker.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/config/keys.h"
 #include "daemon/options.h"
 

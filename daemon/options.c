@@ -2,7 +2,7 @@
 #include "daemon/options.h"
 
 #include "common/version.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/config/keys.h"
 
 #include <argp.h>

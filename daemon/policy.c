@@ -3,7 +3,7 @@
 
 #include "common/name.h"
 #include "common/region.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/slot.h"
 
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #define FIPC_DAEMON_CONFIG_KEYS_H
 
 /* The table of keys, and what follows from one of its rows. */
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

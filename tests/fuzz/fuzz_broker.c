@@ -11,7 +11,7 @@
 #include "daemon/admission.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An input is a config file. What is wrong with it is told in lines for people; what is right gives
  * a config, every value of which is in its bounds. */
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "tests/fuzz/input.h"
 
 #include <errno.h>

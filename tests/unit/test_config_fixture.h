@@ -3,7 +3,7 @@
 #define FIPC_TESTS_UNIT_TEST_CONFIG_FIXTURE_H
 
 /* A folder of config files and what config_load() makes of them. JSON is written with ' for ". */
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_H
-#define FIPC_DAEMON_CONFIG_H
+#ifndef FIPC_DAEMON_CONFIG_CONFIG_H
+#define FIPC_DAEMON_CONFIG_CONFIG_H
 
 /* The broker's configuration. One table of keys, in config_table.c, says what there is; it feeds
  * parser, defaults, error texts, JSON Schema and the README's table. */

@@ -2,7 +2,7 @@
 /* Each file is laid over the defaults, key by key; what it says wrong is reported and left out, so
  * that one run tells all errors of all files. Only a config without any error leaves this module.
  */
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include "common/fd.h"
 #include "daemon/config/file.h"
