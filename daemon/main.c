@@ -5,7 +5,7 @@
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
 #include "daemon/config/keys.h"
-#include "daemon/options.h"
+#include "daemon/config/options.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/options.h"
+#include "daemon/config/options.h"
 
 #include "common/version.h"
 #include "daemon/config/config.h"

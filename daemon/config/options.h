@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_OPTIONS_H
-#define FIPC_DAEMON_OPTIONS_H
+#ifndef FIPC_DAEMON_CONFIG_OPTIONS_H
+#define FIPC_DAEMON_CONFIG_OPTIONS_H
 
 /* The command line of fipcd. */
 #include <stdbool.h>
