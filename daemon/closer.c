@@ -3,8 +3,8 @@
 
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/account.h"
 #include "daemon/broker.h"
+#include "daemon/model/account.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,9 +6,9 @@
 #include "daemon/service.h"
 
 #include "common/name.h"
-#include "daemon/account.h"
 #include "daemon/base/table.h"
 #include "daemon/builtin.h"
+#include "daemon/model/account.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_ACCOUNT_H
-#define FIPC_DAEMON_ACCOUNT_H
+#ifndef FIPC_DAEMON_MODEL_ACCOUNT_H
+#define FIPC_DAEMON_MODEL_ACCOUNT_H
 
 /* What each uid holds of the broker, so that no user can take it all. */
 #include "common/hot_set.h"

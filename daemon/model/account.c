@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/account.h"
+#include "daemon/model/account.h"
 
 #include <search.h>
 #include <stdlib.h>
