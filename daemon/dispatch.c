@@ -16,12 +16,12 @@
 #include "daemon/answer.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
+#include "daemon/model/wake_cost.h"
 #include "daemon/notice.h"
 #include "daemon/pidfd.h"
 #include "daemon/relay.h"
 #include "daemon/service.h"
 #include "daemon/slot_close.h"
-#include "daemon/toll.h"
 
 #include <errno.h>
 #include <string.h>

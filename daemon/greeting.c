@@ -8,9 +8,9 @@
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
+#include "daemon/model/wake_cost.h"
 #include "daemon/policy.h"
 #include "daemon/slot_close.h"
-#include "daemon/toll.h"
 
 #include <assert.h>
 #include <errno.h>

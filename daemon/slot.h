@@ -52,7 +52,7 @@ struct slot {
     uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
     uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */
     uint64_t costly_ns;  /* since when each wake-up of the client was costly; 0: the last was not */
-    uint64_t rest_until_ns;        /* nothing is taken before: see daemon/toll.h */
+    uint64_t rest_until_ns;        /* nothing is taken before: see daemon/model/wake_cost.h */
     TAILQ_ENTRY(slot) welcome_due; /* greeting.due */
     bool is_welcome_due;
     struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_TOLL_H
-#define FIPC_DAEMON_TOLL_H
+#ifndef FIPC_DAEMON_MODEL_WAKE_COST_H
+#define FIPC_DAEMON_MODEL_WAKE_COST_H
 
 /*
  * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/toll.h"
+#include "daemon/model/wake_cost.h"
 
 #include "common/clock.h"
 #include "daemon/broker.h"
