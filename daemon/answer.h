@@ -7,7 +7,7 @@
  * one-shot; or dropped, because the caller is gone. What finds no room waits in the slot's list of
  * unsent answers.
  */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 
 #include <stddef.h>
 #include <stdint.h>

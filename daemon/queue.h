@@ -4,7 +4,7 @@
 
 /* The queue of a service: requests that no worker could be given yet, at the expense of their
  * callers' uids; and those who wait for somebody to serve it. */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 
 #include <stddef.h>
 

@@ -7,7 +7,7 @@
  * back, with one copy each. A request that no worker can be given yet waits in its service's queue,
  * at the expense of its caller's uid, so that it is in nobody's way.
  */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 
 #include <stdbool.h>
 #include <stddef.h>

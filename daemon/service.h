@@ -6,7 +6,7 @@
  * Names that answer requests: built in, or served by workers. A target is the number of a name,
  * which OPENED tells the client: it never comes to mean another name.
  */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 #include "daemon/room_wish.h"
 
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  */
 #include "common/channel.h"
 #include "common/control.h"
-#include "daemon/handler.h"
 #include "daemon/model/account.h"
+#include "daemon/model/handler.h"
 #include "daemon/notice.h"
 #include "daemon/room_wish.h"
 #include "daemon/service.h"

@@ -7,7 +7,7 @@
  * request in its hands: from when it is put into its ring until it answers, or ends. The handler of
  * the request can end before that: then the worker is told, and its answer is dropped.
  */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The state machine of a handler, its counters, and the lists that handlers are linked in. */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 #include "tests/suite.h"
 
 #include <check.h>

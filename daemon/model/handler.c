@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/handler.h"
+#include "daemon/model/handler.h"
 
 #include "daemon/base/log.h"
 #include "daemon/base/table.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_HANDLER_H
-#define FIPC_DAEMON_HANDLER_H
+#ifndef FIPC_DAEMON_MODEL_HANDLER_H
+#define FIPC_DAEMON_MODEL_HANDLER_H
 
 /*
  * A handler is the life of ONE message in the broker. It ends with exactly one outcome; at all
