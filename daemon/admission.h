@@ -8,7 +8,7 @@
  * carries. HELLO stays unread in the socket meanwhile, so that who waits costs no more than its fd.
  */
 #include "common/control.h"
-#include "daemon/slot.h"
+#include "daemon/model/slot.h"
 
 #include <ev.h>
 #include <stdbool.h>

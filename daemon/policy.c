@@ -4,7 +4,7 @@
 #include "common/name.h"
 #include "common/region.h"
 #include "daemon/config/config.h"
-#include "daemon/slot.h"
+#include "daemon/model/slot.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of slots: who gets which seat, and what a stale reference finds. */
-#include "daemon/slot.h"
+#include "daemon/model/slot.h"
 #include "tests/suite.h"
 
 #include <check.h>

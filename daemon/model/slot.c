@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/slot.h"
+#include "daemon/model/slot.h"
 
 #include "daemon/base/log.h"
 #include "daemon/base/table.h"

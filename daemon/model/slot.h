@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_SLOT_H
-#define FIPC_DAEMON_SLOT_H
+#ifndef FIPC_DAEMON_MODEL_SLOT_H
+#define FIPC_DAEMON_MODEL_SLOT_H
 
 /*
  * A slot is a numbered seat in the broker, taken by one client. Slots live in one flat array that
