@@ -8,8 +8,8 @@
 #include "daemon/broker.h"
 #include "daemon/closer.h"
 #include "daemon/greeting.h"
+#include "daemon/model/slot_deadline.h"
 #include "daemon/slot_close.h"
-#include "daemon/slot_timer.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,9 +4,9 @@
 #include "common/clock.h"
 #include "common/version.h"
 #include "daemon/base/log.h"
+#include "daemon/model/slot_deadline.h"
 #include "daemon/relay.h"
 #include "daemon/slot_close.h"
-#include "daemon/slot_timer.h"
 
 #include <string.h>
 

@@ -47,7 +47,7 @@ struct slot {
     uint32_t next_free; /* slot_table.first_free */
     struct peer peer;
     struct account *account; /* of the peer's uid; this slot is counted there */
-    ev_timer timer;          /* looks whether the slot has lived long enough: daemon/slot_timer.h */
+    ev_timer timer; /* looks whether the slot has lived long enough: daemon/model/slot_deadline.h */
     uint64_t taken_ns;
     uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
     uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */

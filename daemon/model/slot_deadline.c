@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/slot_timer.h"
+#include "daemon/model/slot_deadline.h"
 
 #include "common/clock.h"
 #include "daemon/broker.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_SLOT_TIMER_H
-#define FIPC_DAEMON_SLOT_TIMER_H
+#ifndef FIPC_DAEMON_MODEL_SLOT_DEADLINE_H
+#define FIPC_DAEMON_MODEL_SLOT_DEADLINE_H
 
 /* How long a slot may live in the state that it is in: doorbell_ms, idle_ms, and handler_ms for who
  * does not drain. */
