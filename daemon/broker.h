@@ -10,9 +10,9 @@
 #include "daemon/listener.h"
 #include "daemon/loop.h"
 #include "daemon/model/handler.h"
+#include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/notify.h"
-#include "daemon/service.h"
 #include "daemon/worker.h"
 
 #include <stdbool.h>

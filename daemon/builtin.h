@@ -3,7 +3,7 @@
 #define FIPC_DAEMON_BUILTIN_H
 
 /* The services of the broker itself: fipc.delay, fipc.echo, fipc.list, fipc.ping, fipc.stats. */
-#include "daemon/service.h"
+#include "daemon/model/service.h"
 
 struct builtin {
     const char *name;

@@ -16,11 +16,11 @@
 #include "daemon/answer.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
+#include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/notice.h"
 #include "daemon/pidfd.h"
 #include "daemon/relay.h"
-#include "daemon/service.h"
 #include "daemon/slot_close.h"
 
 #include <errno.h>

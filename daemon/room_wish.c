@@ -2,9 +2,9 @@
 #include "daemon/room_wish.h"
 
 #include "daemon/broker.h"
+#include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/notice.h"
-#include "daemon/service.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #include "daemon/worker.h"
 
 #include "daemon/base/table.h"
+#include "daemon/model/service.h"
 #include "daemon/model/slot.h"
-#include "daemon/service.h"
 
 #include <assert.h>
 #include <errno.h>

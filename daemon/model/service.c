@@ -3,7 +3,7 @@
  * A target is the place of a name and its generation there. A place whose generations are used up
  * is never used again.
  */
-#include "daemon/service.h"
+#include "daemon/model/service.h"
 
 #include "common/name.h"
 #include "daemon/base/table.h"

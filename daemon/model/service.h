@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_SERVICE_H
-#define FIPC_DAEMON_SERVICE_H
+#ifndef FIPC_DAEMON_MODEL_SERVICE_H
+#define FIPC_DAEMON_MODEL_SERVICE_H
 
 /*
  * Names that answer requests: built in, or served by workers. A target is the number of a name,
