@@ -12,8 +12,8 @@
 #include "daemon/model/handler.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
+#include "daemon/model/worker.h"
 #include "daemon/notify.h"
-#include "daemon/worker.h"
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/worker.h"
+#include "daemon/model/worker.h"
 
 #include "daemon/base/table.h"
 #include "daemon/model/service.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_WORKER_H
-#define FIPC_DAEMON_WORKER_H
+#ifndef FIPC_DAEMON_MODEL_WORKER_H
+#define FIPC_DAEMON_MODEL_WORKER_H
 
 /*
  * A worker is a session that serves a name, up to so many requests at once. A delivery is one
