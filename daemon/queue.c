@@ -14,7 +14,7 @@
 #include "common/message.h"
 #include "daemon/answer.h"
 #include "daemon/broker.h"
-#include "daemon/room_wish.h"
+#include "daemon/model/room_wish.h"
 
 #include <errno.h>
 

@@ -10,10 +10,10 @@
 #include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
+#include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
 #include "daemon/policy.h"
 #include "daemon/queue.h"
-#include "daemon/room_wish.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,11 +7,11 @@
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/greeting.h"
+#include "daemon/model/room_wish.h"
 #include "daemon/model/slot_deadline.h"
 #include "daemon/notice.h"
 #include "daemon/policy.h"
 #include "daemon/relay.h"
-#include "daemon/room_wish.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 
 /* What each uid holds of the broker, so that no user can take it all. */
 #include "common/hot_set.h"
+#include "daemon/model/room_wish.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/room_wish.h"
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -7,7 +7,7 @@
  * which OPENED tells the client: it never comes to mean another name.
  */
 #include "daemon/model/handler.h"
-#include "daemon/room_wish.h"
+#include "daemon/model/room_wish.h"
 
 #include <stdbool.h>
 #include <stddef.h>

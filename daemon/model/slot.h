@@ -11,9 +11,9 @@
 #include "common/control.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
+#include "daemon/model/room_wish.h"
 #include "daemon/model/service.h"
 #include "daemon/notice.h"
-#include "daemon/room_wish.h"
 
 #include <ev.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/room_wish.h"
+#include "daemon/model/room_wish.h"
 
 #include "daemon/broker.h"
 #include "daemon/model/service.h"

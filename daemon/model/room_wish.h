@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_ROOM_WISH_H
-#define FIPC_DAEMON_ROOM_WISH_H
+#ifndef FIPC_DAEMON_MODEL_ROOM_WISH_H
+#define FIPC_DAEMON_MODEL_ROOM_WISH_H
 
 /* A slot found no room for a request to a service: it is told when there is some again. There is
  * one wish at most for each slot and service, and so few for each slot and uid that all of them can
