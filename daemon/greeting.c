@@ -8,8 +8,8 @@
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
+#include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/policy.h"
 #include "daemon/slot_close.h"
 
 #include <assert.h>

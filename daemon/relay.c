@@ -10,9 +10,9 @@
 #include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
+#include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
-#include "daemon/policy.h"
 #include "daemon/queue.h"
 
 #include <assert.h>

@@ -7,10 +7,10 @@
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/greeting.h"
+#include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/slot_deadline.h"
 #include "daemon/notice.h"
-#include "daemon/policy.h"
 #include "daemon/relay.h"
 
 #include <string.h>

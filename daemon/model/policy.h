@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_POLICY_H
-#define FIPC_DAEMON_POLICY_H
+#ifndef FIPC_DAEMON_MODEL_POLICY_H
+#define FIPC_DAEMON_MODEL_POLICY_H
 
 /* Who may do what. Trusted are root, and the user that the broker runs as. */
 #include <stdbool.h>

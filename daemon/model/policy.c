@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/policy.h"
+#include "daemon/model/policy.h"
 
 #include "common/name.h"
 #include "common/region.h"
