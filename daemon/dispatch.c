@@ -18,10 +18,10 @@
 #include "daemon/broker.h"
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/notice.h"
 #include "daemon/pidfd.h"
 #include "daemon/relay.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/notice.h"
 
 #include <errno.h>
 #include <string.h>

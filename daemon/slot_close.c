@@ -10,8 +10,8 @@
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/notice.h"
 #include "daemon/relay.h"
+#include "daemon/traffic/notice.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #include "daemon/broker.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
-#include "daemon/notice.h"
+#include "daemon/traffic/notice.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@
 #include "daemon/model/handler.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/service.h"
-#include "daemon/notice.h"
+#include "daemon/traffic/notice.h"
 
 #include <ev.h>
 #include <stdbool.h>

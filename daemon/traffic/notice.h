@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_NOTICE_H
-#define FIPC_DAEMON_NOTICE_H
+#ifndef FIPC_DAEMON_TRAFFIC_NOTICE_H
+#define FIPC_DAEMON_TRAFFIC_NOTICE_H
 
 /* What a client is told without having asked: that a service has room again, that a request in its
  * hands is void. It goes into the ring at once, or as soon as there is room. */

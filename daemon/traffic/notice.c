@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/notice.h"
+#include "daemon/traffic/notice.h"
 
 #include "common/control.h"
 #include "daemon/broker.h"
