@@ -2,9 +2,9 @@
 #include "daemon/builtin.h"
 
 #include "common/clock.h"
-#include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/report.h"
+#include "daemon/traffic/reply.h"
 
 #include <errno.h>
 #include <stdlib.h>

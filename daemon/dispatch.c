@@ -13,7 +13,6 @@
 #include "common/channel.h"
 #include "common/clock.h"
 #include "common/name.h"
-#include "daemon/answer.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/model/service.h"
@@ -22,6 +21,7 @@
 #include "daemon/relay.h"
 #include "daemon/slot_close.h"
 #include "daemon/traffic/notice.h"
+#include "daemon/traffic/reply.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,13 +4,13 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/answer.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/reply.h"
 
 #include <assert.h>
 #include <errno.h>

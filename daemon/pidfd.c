@@ -8,9 +8,9 @@
 
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
+#include "daemon/traffic/reply.h"
 
 #include <errno.h>
 #include <linux/sockios.h>

@@ -12,9 +12,9 @@
 #include "daemon/queue.h"
 
 #include "common/message.h"
-#include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/model/room_wish.h"
+#include "daemon/traffic/reply.h"
 
 #include <errno.h>
 

@@ -7,13 +7,13 @@
 
 #include "common/clock.h"
 #include "common/name.h"
-#include "daemon/answer.h"
 #include "daemon/broker.h"
 #include "daemon/dispatch.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
 #include "daemon/queue.h"
+#include "daemon/traffic/reply.h"
 
 #include <assert.h>
 #include <errno.h>

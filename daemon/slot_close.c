@@ -3,7 +3,6 @@
 
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/answer.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/greeting.h"
@@ -12,6 +11,7 @@
 #include "daemon/model/slot_deadline.h"
 #include "daemon/relay.h"
 #include "daemon/traffic/notice.h"
+#include "daemon/traffic/reply.h"
 
 #include <string.h>
 

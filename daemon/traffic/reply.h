@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_ANSWER_H
-#define FIPC_DAEMON_ANSWER_H
+#ifndef FIPC_DAEMON_TRAFFIC_REPLY_H
+#define FIPC_DAEMON_TRAFFIC_REPLY_H
 
 /*
  * How a handler ends: by a reply or an error in its slot's reply ring, or on the lane of a

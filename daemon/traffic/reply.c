@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/answer.h"
+#include "daemon/traffic/reply.h"
 
 #include "common/clock.h"
 #include "common/lane.h"
