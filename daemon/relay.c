@@ -12,7 +12,7 @@
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
-#include "daemon/queue.h"
+#include "daemon/traffic/queue.h"
 #include "daemon/traffic/reply.h"
 
 #include <assert.h>

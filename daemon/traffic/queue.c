@@ -9,7 +9,7 @@
  * empty. So who has nothing in any queue finds room always, and all who wait are told when one of
  * them has nothing left. A slot holds one request more at most by that.
  */
-#include "daemon/queue.h"
+#include "daemon/traffic/queue.h"
 
 #include "common/message.h"
 #include "daemon/broker.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_QUEUE_H
-#define FIPC_DAEMON_QUEUE_H
+#ifndef FIPC_DAEMON_TRAFFIC_QUEUE_H
+#define FIPC_DAEMON_TRAFFIC_QUEUE_H
 
 /* The queue of a service: requests that no worker could be given yet, at the expense of their
  * callers' uids; and those who wait for somebody to serve it. */
