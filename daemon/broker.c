@@ -5,8 +5,8 @@
 #include "common/version.h"
 #include "daemon/base/log.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/relay.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/relay.h"
 
 #include <string.h>
 

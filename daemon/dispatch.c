@@ -18,9 +18,9 @@
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/pidfd.h"
-#include "daemon/relay.h"
 #include "daemon/slot_close.h"
 #include "daemon/traffic/notice.h"
+#include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/relay.h"
 #include "daemon/traffic/notice.h"
+#include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 
 #include <string.h>

@@ -62,7 +62,7 @@ struct handler {
     ev_timer timer; /* a service that answers later, and the deadline */
     uint16_t flags; /* of the request: enum fipc_request_flag */
     bool is_wait;   /* the message is WAIT: answered by WAITED */
-    /* of a request to a service that workers serve: daemon/relay.h */
+    /* of a request to a service that workers serve: daemon/traffic/relay.h */
     struct service *queued; /* in whose queue it is; NULL: in none */
     TAILQ_ENTRY(handler) in_queue;
     struct delivery *delivery; /* who works on it; NULL: nobody */

@@ -4,8 +4,8 @@
 #include "common/clock.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
-#include "daemon/relay.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/relay.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_RELAY_H
-#define FIPC_DAEMON_RELAY_H
+#ifndef FIPC_DAEMON_TRAFFIC_RELAY_H
+#define FIPC_DAEMON_TRAFFIC_RELAY_H
 
 /*
  * Requests to services that workers serve: from the caller's ring into the worker's, and the reply

@@ -3,7 +3,7 @@
  * Nothing here closes a session: a ring that is found corrupt is marked, and closed when its slot
  * has its turn. So slots and workers stay while their queues are worked on.
  */
-#include "daemon/relay.h"
+#include "daemon/traffic/relay.h"
 
 #include "common/clock.h"
 #include "common/name.h"
