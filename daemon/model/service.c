@@ -7,8 +7,8 @@
 
 #include "common/name.h"
 #include "daemon/base/table.h"
-#include "daemon/builtin.h"
 #include "daemon/model/account.h"
+#include "daemon/traffic/builtin.h"
 
 #include <assert.h>
 #include <errno.h>

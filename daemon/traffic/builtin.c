@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/builtin.h"
+#include "daemon/traffic/builtin.h"
 
 #include "common/clock.h"
 #include "daemon/broker.h"
