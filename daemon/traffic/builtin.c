@@ -3,8 +3,8 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
-#include "daemon/report.h"
 #include "daemon/traffic/reply.h"
+#include "daemon/traffic/report.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/report.h"
+#include "daemon/traffic/report.h"
 
 #include "common/clock.h"
 #include "common/version.h"

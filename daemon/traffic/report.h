@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_REPORT_H
-#define FIPC_DAEMON_REPORT_H
+#ifndef FIPC_DAEMON_TRAFFIC_REPORT_H
+#define FIPC_DAEMON_TRAFFIC_REPORT_H
 
 /* What the broker tells about itself, as JSON documents. Each is returned to the caller, for
  * free(3); NULL: no memory. */
