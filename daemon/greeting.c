@@ -6,10 +6,10 @@
 #include "common/lane.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/dispatch.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 
 #include <assert.h>

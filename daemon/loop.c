@@ -14,9 +14,9 @@
 #include "daemon/base/log.h"
 #include "daemon/base/loop_memory.h"
 #include "daemon/broker.h"
-#include "daemon/dispatch.h"
 #include "daemon/greeting.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/intake.h"
 
 #include <errno.h>
 #include <stdlib.h>

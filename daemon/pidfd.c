@@ -9,7 +9,7 @@
 #include "common/fd.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
-#include "daemon/dispatch.h"
+#include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
-#include "daemon/dispatch.h"
 #include "daemon/slot_close.h"
+#include "daemon/traffic/intake.h"
 
 /* When the slot has lived long enough, as things are now, and why. */
 static uint64_t slot_deadline(const struct config *config, const struct slot *slot,

@@ -8,10 +8,10 @@
 #include "common/clock.h"
 #include "common/name.h"
 #include "daemon/broker.h"
-#include "daemon/dispatch.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
+#include "daemon/traffic/intake.h"
 #include "daemon/traffic/queue.h"
 #include "daemon/traffic/reply.h"
 

@@ -10,7 +10,7 @@
  * since it does not fit before the wrap.
  *
  * Without BOTH_WAYS only end 0 sends. With BROKER_ANSWERS_FIRST end 1 takes nothing while it
- * waits for room, as daemon/dispatch.c does: one end that always takes, the client's, is enough.
+ * waits for room, as daemon/traffic/intake.c does: one end that always takes, the client's, is enough.
  * Broken twins: NO_HEAD_FENCE, NO_ARM_FENCE, NO_SECOND_LOOK_AT_ROOM, NO_ROOM_FLAG,
  * RING_ON_CROSSING_HALF, and with BOTH_WAYS also NO_TAKING.
  */

@@ -112,7 +112,7 @@ static void pause_broker(void)
 
 static const int per_turn_cases[] = {64, 10, 1};
 
-/* What a turn takes before it looks at the clock: daemon/dispatch.c. */
+/* What a turn takes before it looks at the clock: daemon/traffic/intake.c. */
 #define RECORDS_PER_CLOCK_LOOK 4
 
 /* Two clients with many turns' worth of requests. One asks how far the other one is, again and

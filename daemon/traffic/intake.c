@@ -8,7 +8,7 @@
  * next record: a client fills its own ring, nobody else's. Nor is a request or question taken while
  * too many are open; while the broker stops, only of who works on something.
  */
-#include "daemon/dispatch.h"
+#include "daemon/traffic/intake.h"
 
 #include "common/channel.h"
 #include "common/clock.h"

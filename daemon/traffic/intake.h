@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_DISPATCH_H
-#define FIPC_DAEMON_DISPATCH_H
+#ifndef FIPC_DAEMON_TRAFFIC_INTAKE_H
+#define FIPC_DAEMON_TRAFFIC_INTAKE_H
 
 /* Takes what open slots sent: requests to services, control records to the broker itself. */
 #include <stdbool.h>
