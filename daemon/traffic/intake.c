@@ -17,9 +17,9 @@
 #include "daemon/broker.h"
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/pidfd.h"
 #include "daemon/slot_close.h"
 #include "daemon/traffic/notice.h"
+#include "daemon/traffic/pidfd.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 

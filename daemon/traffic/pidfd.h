@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_PIDFD_H
-#define FIPC_DAEMON_PIDFD_H
+#ifndef FIPC_DAEMON_TRAFFIC_PIDFD_H
+#define FIPC_DAEMON_TRAFFIC_PIDFD_H
 
 struct broker;
 struct fipc_header;

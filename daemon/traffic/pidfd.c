@@ -4,7 +4,7 @@
  * lane is open. Fds that lie unread in a lane are counted against our own uid, so that one packet
  * of them at most is on its way to each worker.
  */
-#include "daemon/pidfd.h"
+#include "daemon/traffic/pidfd.h"
 
 #include "common/fd.h"
 #include "common/lane.h"
