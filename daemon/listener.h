@@ -3,7 +3,7 @@
 #define FIPC_DAEMON_LISTENER_H
 
 /* The control socket: who connects gets a slot. */
-#include "daemon/control_socket.h"
+#include "daemon/life/control_socket.h"
 
 #include <ev.h>
 #include <stdbool.h>

@@ -4,7 +4,7 @@
  * drops the lock with the process. Whoever holds it may replace a stale socket; whoever does not
  * leaves everything as it is. systemd's socket needs none: it has one owner, systemd.
  */
-#include "daemon/control_socket.h"
+#include "daemon/life/control_socket.h"
 
 #include "common/fd.h"
 #include "daemon/backlog.h"

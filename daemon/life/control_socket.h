@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONTROL_SOCKET_H
-#define FIPC_DAEMON_CONTROL_SOCKET_H
+#ifndef FIPC_DAEMON_LIFE_CONTROL_SOCKET_H
+#define FIPC_DAEMON_LIFE_CONTROL_SOCKET_H
 
 /* The socket that clients connect to: given by systemd, which keeps it open over restarts, or made
  * by ourselves, with a lock file beside it that tells whether its owner is alive. */
