@@ -7,9 +7,9 @@
 #include "daemon/life/control_socket.h"
 
 #include "common/fd.h"
-#include "daemon/backlog.h"
 #include "daemon/base/log.h"
 #include "daemon/config/keys.h"
+#include "daemon/life/backlog.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/backlog.h"
+#include "daemon/life/backlog.h"
 
 #include "common/fd.h"
 

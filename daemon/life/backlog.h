@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_BACKLOG_H
-#define FIPC_DAEMON_BACKLOG_H
+#ifndef FIPC_DAEMON_LIFE_BACKLOG_H
+#define FIPC_DAEMON_LIFE_BACKLOG_H
 
 /**
  * backlog_granted() - how many connections may wait on a listening Unix socket
