@@ -14,7 +14,7 @@ struct account {
     uid_t uid;
     uint32_t n_slots;
     uint32_t n_waiting;  /* connections in the waiting room */
-    uint32_t n_closing;  /* lanes and regions that are slow to close: daemon/closer.h */
+    uint32_t n_closing;  /* lanes and regions that are slow to close: daemon/life/closer.h */
     uint32_t n_handlers; /* live, of its slots */
     uint32_t n_queued;   /* of these: in the queues of services; likewise the next */
     uint64_t queued_bytes;

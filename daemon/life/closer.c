@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/closer.h"
+#include "daemon/life/closer.h"
 
 #include "common/fd.h"
 #include "common/lane.h"

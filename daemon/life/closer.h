@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CLOSER_H
-#define FIPC_DAEMON_CLOSER_H
+#ifndef FIPC_DAEMON_LIFE_CLOSER_H
+#define FIPC_DAEMON_LIFE_CLOSER_H
 
 /*
  * Closes what is slow to close, in a thread of its own, and charges the peer's uid for it
