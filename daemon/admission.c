@@ -6,8 +6,8 @@
 #include "common/lane.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/greeting.h"
 #include "daemon/life/closer.h"
+#include "daemon/life/greeting.h"
 #include "daemon/model/slot_deadline.h"
 #include "daemon/slot_close.h"
 

@@ -5,8 +5,8 @@
 /* All that one broker is. One thread, the event loop's, touches it. */
 #include "daemon/admission.h"
 #include "daemon/config/config.h"
-#include "daemon/greeting.h"
 #include "daemon/life/closer.h"
+#include "daemon/life/greeting.h"
 #include "daemon/listener.h"
 #include "daemon/loop.h"
 #include "daemon/model/handler.h"

@@ -14,7 +14,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/loop_memory.h"
 #include "daemon/broker.h"
-#include "daemon/greeting.h"
+#include "daemon/life/greeting.h"
 #include "daemon/slot_close.h"
 #include "daemon/traffic/intake.h"
 

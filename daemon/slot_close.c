@@ -5,7 +5,7 @@
 #include "common/lane.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/greeting.h"
+#include "daemon/life/greeting.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/slot_deadline.h"

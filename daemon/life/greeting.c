@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/greeting.h"
+#include "daemon/life/greeting.h"
 
 #include "common/clock.h"
 #include "common/fd.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_GREETING_H
-#define FIPC_DAEMON_GREETING_H
+#ifndef FIPC_DAEMON_LIFE_GREETING_H
+#define FIPC_DAEMON_LIFE_GREETING_H
 
 #include <ev.h>
 #include <sys/queue.h>
