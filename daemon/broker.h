@@ -3,8 +3,8 @@
 #define FIPC_DAEMON_BROKER_H
 
 /* All that one broker is. One thread, the event loop's, touches it. */
-#include "daemon/admission.h"
 #include "daemon/config/config.h"
+#include "daemon/life/admission.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
 #include "daemon/listener.h"

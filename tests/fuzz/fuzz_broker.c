@@ -8,10 +8,10 @@
 #include "common/channel.h"
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/admission.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
+#include "daemon/life/admission.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_ADMISSION_H
-#define FIPC_DAEMON_ADMISSION_H
+#ifndef FIPC_DAEMON_LIFE_ADMISSION_H
+#define FIPC_DAEMON_LIFE_ADMISSION_H
 
 /*
  * Who connects gets a slot at once, or waits in a bounded room, first come first served, until a

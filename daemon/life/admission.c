@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/admission.h"
+#include "daemon/life/admission.h"
 
 #include "common/clock.h"
 #include "common/fd.h"
