@@ -7,7 +7,7 @@
 #include "daemon/life/admission.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
-#include "daemon/listener.h"
+#include "daemon/life/listener.h"
 #include "daemon/loop.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/service.h"

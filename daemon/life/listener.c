@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/listener.h"
+#include "daemon/life/listener.h"
 
 #include "common/clock.h"
 #include "common/fd.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_LISTENER_H
-#define FIPC_DAEMON_LISTENER_H
+#ifndef FIPC_DAEMON_LIFE_LISTENER_H
+#define FIPC_DAEMON_LIFE_LISTENER_H
 
 /* The control socket: who connects gets a slot. */
 #include "daemon/life/control_socket.h"
