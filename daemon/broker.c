@@ -4,8 +4,8 @@
 #include "common/clock.h"
 #include "common/version.h"
 #include "daemon/base/log.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/slot_close.h"
 #include "daemon/traffic/relay.h"
 
 #include <string.h>

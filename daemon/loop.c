@@ -15,7 +15,7 @@
 #include "daemon/base/loop_memory.h"
 #include "daemon/broker.h"
 #include "daemon/life/greeting.h"
-#include "daemon/slot_close.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/traffic/intake.h"
 
 #include <errno.h>

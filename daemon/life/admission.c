@@ -8,8 +8,8 @@
 #include "daemon/broker.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/slot_close.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,9 +6,9 @@
 #include "common/lane.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/slot_close.h"
 #include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
-#include "daemon/slot_close.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/traffic/intake.h"
 
 /* When the slot has lived long enough, as things are now, and why. */

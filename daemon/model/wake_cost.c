@@ -3,8 +3,8 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
-#include "daemon/slot_close.h"
 
 #include <time.h>
 

@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
-#include "daemon/slot_close.h"
+#include "daemon/life/slot_close.h"
 #include "daemon/traffic/relay.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_SLOT_CLOSE_H
-#define FIPC_DAEMON_SLOT_CLOSE_H
+#ifndef FIPC_DAEMON_LIFE_SLOT_CLOSE_H
+#define FIPC_DAEMON_LIFE_SLOT_CLOSE_H
 
 #include "common/control.h"
 

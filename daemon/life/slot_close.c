@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/slot_close.h"
+#include "daemon/life/slot_close.h"
 
 #include "common/fd.h"
 #include "common/lane.h"
