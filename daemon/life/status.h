@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_NOTIFY_H
-#define FIPC_DAEMON_NOTIFY_H
+#ifndef FIPC_DAEMON_LIFE_STATUS_H
+#define FIPC_DAEMON_LIFE_STATUS_H
 
 /* Tells the service manager how the broker is: sd_notify(3). All of it does nothing where nobody
  * asked to be told ($NOTIFY_SOCKET). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/notify.h"
+#include "daemon/life/status.h"
 
 #include "common/clock.h"
 #include "daemon/base/systemd_sender.h"
