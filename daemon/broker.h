@@ -9,11 +9,11 @@
 #include "daemon/life/greeting.h"
 #include "daemon/life/listener.h"
 #include "daemon/life/status.h"
-#include "daemon/loop.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/model/worker.h"
+#include "daemon/turn.h"
 
 #include <stdbool.h>
 

@@ -7,7 +7,7 @@
  * The set is never put into another epoll set: that takes a mutex of the whole kernel, which any
  * user can hold for tens of milliseconds. libev polls it.
  */
-#include "daemon/loop.h"
+#include "daemon/turn.h"
 
 #include "common/clock.h"
 #include "common/fd.h"

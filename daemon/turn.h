@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_LOOP_H
-#define FIPC_DAEMON_LOOP_H
+#ifndef FIPC_DAEMON_TURN_H
+#define FIPC_DAEMON_TURN_H
 
 /*
  * The event loop. libev polls a handful of fds; one of them is a private epoll set that holds every
