@@ -13,11 +13,14 @@
 #define MISSES_MAX 8
 #define FULL_LOOK_EVERY 16
 #define TURNS_PER_CLOCK_LOOK 8
-/* A yield may be long in one round of so many that come to that point, twice a second besides, and
- * so many times in a row. */
-#define ROUNDS_PER_LONG_YIELD 1000
-#define LONG_YIELD_EVERY_NS (500 * FIPC_NS_PER_MS)
-#define LONG_YIELDS_MAX 4
+/* Each round that comes to the point of yielding earns a token, and time earns two long yields a
+ * second; four of them may follow one another. */
+#define LONG_YIELD_TOKENS 1000
+static const struct fipc_budget long_yields = {
+    .tokens_max = 4 * LONG_YIELD_TOKENS,
+    .spent_max = 4 * LONG_YIELD_TOKENS,
+    .ns_per_token = 500 * FIPC_NS_PER_MS / LONG_YIELD_TOKENS,
+};
 
 static void cpu_relax(void)
 {
@@ -53,25 +56,10 @@ void fipc_spin_begin(struct fipc_spin *spin, uint64_t now_ns)
     spin->turns = 0;
 }
 
-/* A clock that rounds advance too. */
-static uint64_t earned_ns(const struct fipc_spin *spin, uint64_t now_ns)
+static bool may_yield(struct fipc_spin *spin, uint64_t now_ns)
 {
-    return now_ns + spin->n_polite_rounds * (LONG_YIELD_EVERY_NS / ROUNDS_PER_LONG_YIELD);
-}
-
-static bool may_yield(const struct fipc_spin *spin, uint64_t now_ns)
-{
-    return spin->long_yields_end_ns <=
-           earned_ns(spin, now_ns) + (LONG_YIELDS_MAX - 1) * LONG_YIELD_EVERY_NS;
-}
-
-static void note_long_yield(struct fipc_spin *spin, uint64_t now_ns)
-{
-    uint64_t earned = earned_ns(spin, now_ns);
-
-    if (spin->long_yields_end_ns < earned)
-        spin->long_yields_end_ns = earned;
-    spin->long_yields_end_ns += LONG_YIELD_EVERY_NS;
+    fipc_bucket_refill(&spin->long_yields, &long_yields, now_ns);
+    return fipc_bucket_holds(&spin->long_yields, &long_yields, LONG_YIELD_TOKENS);
 }
 
 /* Whoever waits for this CPU gets it now. Return: whether nobody else has use for it */
@@ -81,7 +69,7 @@ static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
     long switches;
 
     if (is_first)
-        spin->n_polite_rounds++;
+        fipc_bucket_give(&spin->long_yields, 1);
     if (!may_yield(spin, now_ns))
         return false;
     switches = involuntary_switches();
@@ -91,7 +79,7 @@ static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
     (void)sched_yield();
     /* without a switch it was the machine that had no time for us */
     if (fipc_now_ns() - now_ns > spin->patience_ns && involuntary_switches() != switches)
-        note_long_yield(spin, now_ns);
+        fipc_bucket_take(&spin->long_yields, &long_yields, LONG_YIELD_TOKENS);
     return true;
 }
 

@@ -12,6 +12,8 @@
  * sleeper who is woken gets it at once, who yields does not. That may happen in few rounds; beyond
  * them a round ends where it would yield.
  */
+#include "common/bucket.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,9 +21,8 @@ struct fipc_spin {
     uint64_t limit_ns; /* 0: never spins */
     uint64_t patience_ns;
     uint64_t budget_ns;
-    unsigned misses;             /* in a row */
-    uint64_t n_polite_rounds;    /* that came to the point of yielding */
-    uint64_t long_yields_end_ns; /* until then the long ones so far count */
+    unsigned misses; /* in a row */
+    struct fipc_bucket long_yields;
     /* of the round that runs: */
     uint64_t started_ns;
     uint64_t end_ns;

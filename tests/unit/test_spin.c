@@ -220,9 +220,9 @@ START_TEST(long_yields_come_back_two_a_second)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     (void)count_yields(fipc_now_ns(), true);
-    spin.long_yields_end_ns -= FIPC_NS_PER_S;
+    spin.long_yields.refilled_ns -= FIPC_NS_PER_S;
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 2);
-    spin.long_yields_end_ns = 0;
+    spin.long_yields.refilled_ns = 0;
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
 }
 END_TEST
@@ -232,7 +232,7 @@ START_TEST(a_thousand_rounds_may_have_one_more)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     (void)count_yields(fipc_now_ns(), true);
-    spin.n_polite_rounds += 1000;
+    fipc_bucket_give(&spin.long_yields, 1000);
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 1);
 }
 END_TEST
