@@ -74,6 +74,8 @@ int broker_init(struct broker *broker, struct config *config)
 
 void broker_deinit(struct broker *broker)
 {
+    struct slot *slot;
+
     if (broker->loop.ev != NULL) {
         notify_deinit(broker);
         listener_close(broker);
@@ -81,8 +83,10 @@ void broker_deinit(struct broker *broker)
     }
     for (uint32_t i = 0; i < broker->slots.n_used; i++) {
         if (broker->slots.slots[i].state != SLOT_FREE)
-            slot_close(broker, &broker->slots.slots[i], FIPC_REASON_STOPPING);
+            slot_end(&broker->slots, &broker->slots.slots[i], FIPC_REASON_STOPPING);
     }
+    while ((slot = slot_take_ending(&broker->slots)) != NULL)
+        slot_close(broker, slot);
     closer_deinit(&broker->closer, &broker->admission.accounts);
     account_table_deinit(&broker->admission.accounts);
     greeting_deinit(broker);

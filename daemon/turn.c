@@ -92,14 +92,27 @@ static const struct fipc_hot_set_ops hot_ops = {
 
 /* ---- one turn ---- */
 
+/* Closes the slots that ended, one at least, no further one after @end_ns. Return: whether none is
+ * left */
+static bool loop_close_ending(struct broker *broker, uint64_t end_ns)
+{
+    while (!STAILQ_EMPTY(&broker->slots.ending)) {
+        slot_close(broker, slot_take_ending(&broker->slots));
+        broker->loop.now_ns = fipc_now_ns();
+        if (broker->loop.now_ns >= end_ns)
+            break;
+    }
+    return STAILQ_EMPTY(&broker->slots.ending);
+}
+
 static void lane_event(struct broker *broker, struct slot *slot, uint32_t events)
 {
     if (slot->state == SLOT_GREETING)
         greeting_receive(broker, slot);
     else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        slot_close(broker, slot, FIPC_REASON_GONE);
+        slot_end(&broker->slots, slot, FIPC_REASON_GONE);
     else
-        slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
 }
 
 static void slot_event(struct broker *broker, const struct epoll_event *event)
@@ -114,7 +127,7 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         return;
     }
     slot = slot_find(&broker->slots, index, generation);
-    if (slot == NULL)
+    if (slot == NULL || slot->is_ending)
         return;
     if (kind == EVENT_LANE)
         lane_event(broker, slot, event->events);
@@ -148,6 +161,7 @@ static void loop_look_at_fds(struct broker *broker)
             continue;
         slot_event(broker, &events[i]);
         broker->loop.now_ns = fipc_now_ns();
+        loop_close_ending(broker, end_ns);
     }
 }
 
@@ -168,6 +182,8 @@ static bool loop_serve_hot(struct broker *broker)
 
     for (unsigned round = 1;; round++) {
         unsigned work = fipc_hot_set_serve(&loop->hot, SLICE_NS, &loop->now_ns);
+
+        (void)loop_close_ending(broker, loop->now_ns + EVENTS_NS);
 
         if (work > 0 && loop->spinning) {
             fipc_spin_end(&loop->spin, true);
@@ -207,12 +223,13 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
     struct broker *broker = ev_userdata(ev);
     struct loop *loop = &broker->loop;
-    bool more_to_seat;
+    bool more_to_seat, more_to_close;
 
     (void)watcher;
     (void)revents;
     loop->n_turns++;
     loop->now_ns = fipc_now_ns();
+    (void)loop_close_ending(broker, loop->now_ns + EVENTS_NS);
     if (loop->hot.count > 0) {
         bool silent = loop_serve_hot(broker);
 
@@ -220,12 +237,13 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
     }
     /* after the hot slots, some of which may have ended; who gets one of them is hot */
     more_to_seat = admission_seat_waiting(broker);
+    more_to_close = !loop_close_ending(broker, loop->now_ns + EVENTS_NS);
     notify_look_at_status(broker);
     if (log_is_behind() && !ev_is_active(&loop->log_due)) {
         ev_timer_set(&loop->log_due, LOG_DUE_S, 0);
         ev_timer_start(ev, &loop->log_due);
     }
-    if (loop->hot.count > 0 || more_to_seat) {
+    if (loop->hot.count > 0 || more_to_seat || more_to_close) {
         ev_idle_start(ev, &loop->more_work);
     } else {
         ev_idle_stop(ev, &loop->more_work);

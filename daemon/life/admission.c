@@ -8,7 +8,6 @@
 #include "daemon/broker.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
 
 #include <assert.h>
@@ -121,7 +120,7 @@ static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
     account->n_slots++;
     slot_timer_start(broker, slot);
     if (loop_watch_lane(broker, slot) < 0)
-        slot_close(broker, slot, FIPC_REASON_SHORT);
+        slot_end(&broker->slots, slot, FIPC_REASON_SHORT);
     else
         greeting_receive(broker, slot); /* HELLO is often there before accept(2) */
     return 0;

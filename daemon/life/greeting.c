@@ -6,7 +6,6 @@
 #include "common/lane.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/traffic/intake.h"
@@ -41,7 +40,7 @@ static void oneshot_begin(struct broker *broker, struct slot *slot,
     slot_set_state(&broker->slots, slot, SLOT_ONESHOT);
     handler = answer_begin(broker, slot, hello->hello.id, hello->hello.remaining_ns);
     if (handler == NULL) {
-        slot_close(broker, slot, FIPC_REASON_SHORT);
+        slot_end(&broker->slots, slot, FIPC_REASON_SHORT);
         return;
     }
     dispatch_request(broker, handler,
@@ -137,7 +136,7 @@ static bool region_is_safe(const struct broker *broker, const struct slot *slot)
 void greeting_take_bell(struct broker *broker, struct slot *slot)
 {
     if (!region_is_safe(broker, slot)) {
-        slot_close(broker, slot, FIPC_REASON_NOT_SEALED);
+        slot_end(&broker->slots, slot, FIPC_REASON_NOT_SEALED);
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);
@@ -167,7 +166,7 @@ static void session_begin(struct broker *broker, struct slot *slot)
     if (r == -ETOOMANYREFS)
         welcome_put_off(broker, slot);
     else if (r < 0)
-        slot_close(broker, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+        slot_end(&broker->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
 }
 
 static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -185,7 +184,7 @@ static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
         greeting_forget(broker, slot);
         slot->taken_ns = fipc_now_ns(); /* its time for a first request begins now */
         if (r < 0)
-            slot_close(broker, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+            slot_end(&broker->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
     }
 }
 
@@ -228,11 +227,11 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
         !policy_may_have_rings(config, &slot->peer, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
-        slot_close(broker, slot, FIPC_REASON_RING_BYTES);
+        slot_end(&broker->slots, slot, FIPC_REASON_RING_BYTES);
     else if (!admission_region_allowed(
                  broker, slot->account,
                  fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
-        slot_close(broker, slot, FIPC_REASON_QUOTA);
+        slot_end(&broker->slots, slot, FIPC_REASON_QUOTA);
     else
         session_begin(broker, slot);
 }
@@ -288,25 +287,25 @@ void greeting_receive(struct broker *broker, struct slot *slot)
     int r;
 
     if (broker->stopping) {
-        slot_close(broker, slot, FIPC_REASON_STOPPING);
+        slot_end(&broker->slots, slot, FIPC_REASON_STOPPING);
         return;
     }
     if (slot->is_welcome_due) { /* it hung up, or sent more before it was welcomed */
-        slot_close(broker, slot,
-                   fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
+        slot_end(&broker->slots, slot,
+                 fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
     }
     r = hello_receive(slot, packet, sizeof(packet), &hello, &reason);
     if (r == -EAGAIN)
         return;
     if (r < 0) {
-        slot_close(broker, slot, reason);
+        slot_end(&broker->slots, slot, reason);
         return;
     }
     oneshot = (hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
     if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 ||
         (!oneshot && hello.hello.name_bytes + hello.hello.data_bytes > 0))
-        slot_close(broker, slot, FIPC_REASON_MALFORMED);
+        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
     else if (oneshot)
         oneshot_begin(broker, slot, &hello);
     else

@@ -21,15 +21,14 @@ struct greeting {
 /**
  * greeting_receive() - take the HELLO of a slot that is greeting, if it has come
  *
- * A session is welcome, a one-shot is served; anything else is refused with a reason. The slot may
- * be free afterwards.
+ * A session is welcome, a one-shot is served; anything else is refused with a reason.
  */
 void greeting_receive(struct broker *broker, struct slot *slot);
 
 /**
  * greeting_take_bell() - open the session of a slot that is welcomed, whose bell was rung
  *
- * If its region is not sealed, or has holes, it is refused, and the slot is free afterwards.
+ * If its region is not sealed, or has holes, it is refused.
  */
 void greeting_take_bell(struct broker *broker, struct slot *slot);
 

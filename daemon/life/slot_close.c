@@ -101,8 +101,9 @@ static void give_region_back(struct broker *broker, struct slot *slot)
     fipc_channel_deinit(&slot->channel);
 }
 
-void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reason)
+void slot_close(struct broker *broker, struct slot *slot)
 {
+    enum fipc_reason reason = slot->end_reason;
     bool refused = is_before_open(slot);
 
     if (refused)

@@ -2,18 +2,16 @@
 #ifndef FIPC_DAEMON_LIFE_SLOT_CLOSE_H
 #define FIPC_DAEMON_LIFE_SLOT_CLOSE_H
 
-#include "common/control.h"
-
 struct broker;
 struct slot;
 
 /**
- * slot_close() - end a slot's life, whatever state it is in
- * @reason:  told to the client (REFUSED while it is greeting, GOODBYE after that), counted, and
- * logged unless the client left by its own will
+ * slot_close() - close a slot that was taken from slot_table.ending, whatever state it is in
  *
- * Its live handlers end as dropped. The slot is free afterwards: don't touch it again.
+ * The client gets the reason (REFUSED while it is greeting, GOODBYE after that), it is counted, and
+ * logged unless the client left by its own will. The live handlers of the slot end as dropped. The
+ * slot is free afterwards. Threads and depth: the turn alone calls this, outside all else.
  */
-void slot_close(struct broker *broker, struct slot *slot, enum fipc_reason reason);
+void slot_close(struct broker *broker, struct slot *slot);
 
 #endif

@@ -37,6 +37,7 @@ int slot_table_init(struct slot_table *table, uint32_t capacity, uint32_t limit)
         .limit = limit,
         .first_free = SLOT_NONE,
     };
+    STAILQ_INIT(&table->ending);
     table->n_by_state[SLOT_FREE] = capacity;
     return 0;
 }
@@ -93,6 +94,25 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
     TAILQ_INIT(&slot->workers);
     slot_set_state(table, slot, SLOT_GREETING);
     table->n_taken_ever++;
+    return slot;
+}
+
+void slot_end(struct slot_table *table, struct slot *slot, enum fipc_reason reason)
+{
+    assert(slot->state != SLOT_FREE && slot->state != SLOT_CLOSING);
+    if (slot->is_ending)
+        return;
+    slot->is_ending = true;
+    slot->end_reason = reason;
+    STAILQ_INSERT_TAIL(&table->ending, slot, in_ending);
+}
+
+struct slot *slot_take_ending(struct slot_table *table)
+{
+    struct slot *slot = STAILQ_FIRST(&table->ending);
+
+    if (slot != NULL)
+        STAILQ_REMOVE_HEAD(&table->ending, in_ending);
     return slot;
 }
 

@@ -46,7 +46,10 @@ struct slot {
     enum slot_state state;
     uint32_t next_free; /* slot_table.first_free */
     struct peer peer;
-    struct account *account; /* of the peer's uid; this slot is counted there */
+    struct account *account;      /* of the peer's uid; this slot is counted there */
+    bool is_ending;               /* the turn closes it soon; nothing more is taken from it */
+    enum fipc_reason end_reason;  /* valid while it is ending */
+    STAILQ_ENTRY(slot) in_ending; /* slot_table.ending */
     ev_timer timer; /* looks whether the slot has lived long enough: daemon/model/slot_deadline.h */
     uint64_t taken_ns;
     uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
@@ -77,10 +80,11 @@ struct slot {
     uint32_t n_queued;     /* of its handlers: in the queues of services */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
     bool has_groups;
-    bool is_corrupt; /* its reply ring is: it is closed when it has its turn */
-    bool is_held;    /* what comes next in its ring asks for something, and could not be taken */
+    bool is_held; /* what comes next in its ring asks for something, and could not be taken */
     uint32_t n_handlers[HANDLER_STATE_COUNT];
 };
+
+STAILQ_HEAD(ending_list, slot);
 
 struct slot_table {
     struct slot *slots;
@@ -89,6 +93,7 @@ struct slot_table {
     uint32_t first_free;
     uint32_t n_used; /* slots from this number on were never taken, and are not in the list */
     uint32_t n_by_state[SLOT_STATE_COUNT];
+    struct ending_list ending; /* slots that the turn has to close */
     uint64_t n_taken_ever;
     uint64_t n_refused[FIPC_REASON_COUNT];
     uint64_t n_closed[FIPC_REASON_COUNT];
@@ -104,6 +109,18 @@ uint32_t slot_n_taken(const struct slot_table *table);
  * none is free. */
 struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
                        uint64_t now_ns);
+
+/**
+ * slot_end() - have a slot closed by the turn
+ * @reason:  for the client, the counters and the log; the first one counts
+ *
+ * May be called from anywhere, on any depth: the slot, its handlers and its workers stay as they
+ * are until the turn closes it. Nothing more is taken from it, and its workers are given nothing.
+ */
+void slot_end(struct slot_table *table, struct slot *slot, enum fipc_reason reason);
+
+/* Takes the next slot that is to be closed out of its list. Return: NULL: there is none */
+struct slot *slot_take_ending(struct slot_table *table);
 
 /* Gives a slot in SLOT_CLOSING back: its fds, channel and handlers are gone already. */
 void slot_free(struct slot_table *table, struct slot *slot);

@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/traffic/intake.h"
 
 /* When the slot has lived long enough, as things are now, and why. */
@@ -61,11 +60,13 @@ static void slot_timer_over(struct ev_loop *ev, ev_timer *timer, int revents)
 
     (void)revents;
     broker->loop.now_ns = now_ns;
+    if (slot->is_ending)
+        return;
     /* a record that came just now is news, not idleness: the slot is served first */
     if (slot->state == SLOT_OPEN && dispatch_has_work(broker, slot))
         loop_heat(broker, slot);
     else if (now_ns >= slot_deadline(broker->config, slot, &reason) && !loop_is_late(broker)) {
-        slot_close(broker, slot, reason);
+        slot_end(&broker->slots, slot, reason);
         return;
     }
     slot_timer_set(broker, slot, now_ns); /* at the earliest in a millisecond */

@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "daemon/broker.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
 
 #include <time.h>
@@ -83,7 +82,7 @@ void toll_welcome(struct broker *broker, struct slot *slot)
         rest(broker, slot, broker->loop.now_ns);
 }
 
-bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
+void toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
 {
     uint64_t now_ns = broker->loop.now_ns;
     struct toll *toll = &slot->account->toll;
@@ -94,18 +93,16 @@ bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
         toll->was_costly = false;
     }
     if (cpu_ns <= USUAL_NS)
-        return true;
+        return;
     charge(toll, slot, cpu_ns, now_ns);
     if (cpu_ns > COSTLY_NS && slot->costly_ns == 0)
         slot->costly_ns = now_ns;
     toll->was_costly = cpu_ns > COSTLY_NS;
     if (toll->due_ns <= DUE_NS_MAX)
-        return true;
+        return;
     if (slot->costly_ns != 0 &&
-        now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS) {
-        slot_close(broker, slot, FIPC_REASON_TOO_SLOW);
-        return false;
-    }
-    rest(broker, slot, now_ns);
-    return true;
+        now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS)
+        slot_end(&broker->slots, slot, FIPC_REASON_TOO_SLOW);
+    else
+        rest(broker, slot, now_ns);
 }

@@ -33,8 +33,7 @@ uint64_t toll_cpu_now_ns(void);
 /* A session is opened: it rests as the others of its uid do. */
 void toll_welcome(struct broker *broker, struct slot *slot);
 
-/* Charges one wake-up of a slot's client, which took @cpu_ns. May close the slot. Return: whether
- * it is still open. */
-bool toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns);
+/* Charges one wake-up of a slot's client, which took @cpu_ns. May end the slot. */
+void toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns);
 
 #endif

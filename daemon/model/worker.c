@@ -54,7 +54,8 @@ void worker_remove(struct worker *worker)
 
 static bool is_free(const struct worker *worker)
 {
-    return worker->n_deliveries < worker->concurrency && worker->slot->wanted_bytes == 0;
+    return worker->n_deliveries < worker->concurrency && worker->slot->wanted_bytes == 0 &&
+           !worker->slot->is_ending;
 }
 
 int worker_find(const struct service *service, size_t bytes, struct worker **ret_worker)

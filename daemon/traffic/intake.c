@@ -15,7 +15,6 @@
 #include "common/name.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/traffic/notice.h"
@@ -178,12 +177,12 @@ static void take_control(struct broker *broker, struct slot *slot, const struct 
     struct fipc_control control;
 
     if (record->size > sizeof(packet)) {
-        slot_close(broker, slot, FIPC_REASON_MALFORMED);
+        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
         return;
     }
     memcpy(packet, record->payload, record->size);
     if (fipc_control_decode(packet, record->size, &control) < 0)
-        slot_close(broker, slot, FIPC_REASON_MALFORMED);
+        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
     else if (control.type == FIPC_CONTROL_OPEN)
         take_open(broker, slot, &record->header, &control);
     else if (control.type == FIPC_CONTROL_SERVE)
@@ -193,7 +192,7 @@ static void take_control(struct broker *broker, struct slot *slot, const struct 
     else if (control.type == FIPC_CONTROL_PIDFD)
         pidfd_answer(broker, slot, &record->header);
     else
-        slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
 }
 
 static void take_record(struct broker *broker, struct slot *slot, const struct record *record)
@@ -214,10 +213,10 @@ static void take_record(struct broker *broker, struct slot *slot, const struct r
         if (slot->n_workers > 0)
             relay_reply(broker, slot, &record->header, record->payload, record->size);
         else
-            slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+            slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
         break;
     default:
-        slot_close(broker, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
     }
 }
 
@@ -237,19 +236,16 @@ static bool may_ask(const struct broker *broker, const struct slot *slot)
  * is corrupt */
 static int dispatch_may_take(const struct broker *broker, struct slot *slot)
 {
-    if (slot->is_corrupt)
-        return -EBADMSG;
     if (slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
         (slot->is_held && !may_ask(broker, slot)))
         return 0;
     return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES);
 }
 
-/* Takes one record. Return: 1; 0 nothing to take now; -EBADMSG; -EPIPE the slot was closed
- * meanwhile */
+/* Takes one record. What ends its slot is not released: the head tells what was delivered. Return:
+ * 1; 0 nothing to take now; -EBADMSG */
 static int take_one(struct broker *broker, struct slot *slot)
 {
-    uint32_t generation = slot->generation;
     struct record record;
     int r;
 
@@ -265,8 +261,8 @@ static int take_one(struct broker *broker, struct slot *slot)
     record.size = fipc_payload_size(&record.header);
     slot->active_ns = broker->loop.now_ns;
     take_record(broker, slot, &record);
-    if (slot_find(&broker->slots, slot->index, generation) == NULL)
-        return -EPIPE;
+    if (slot->is_ending)
+        return 1;
     fipc_consumer_release(&slot->channel.in);
     if (fipc_consumer_left_room(&slot->channel.in))
         slot->news |= FIPC_NEWS_ROOM;
@@ -296,12 +292,12 @@ static void ring(struct broker *broker, struct slot *slot)
     uint64_t began_ns = is_awake ? 0 : toll_cpu_now_ns();
     int r = ring_bells(slot);
 
-    if (!is_awake && !toll_charge(broker, slot, toll_cpu_now_ns() - began_ns))
-        return;
+    if (!is_awake)
+        toll_charge(broker, slot, toll_cpu_now_ns() - began_ns);
     if (r == -EBADMSG)
-        slot_close(broker, slot, FIPC_REASON_CORRUPT_END);
+        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)
-        slot_close(broker, slot, FIPC_REASON_GONE);
+        slot_end(&broker->slots, slot, FIPC_REASON_GONE);
 }
 
 /* Whether its client is too costly to wake for now. */
@@ -353,24 +349,22 @@ unsigned dispatch_serve(struct broker *broker, struct slot *slot, uint64_t end_n
     unsigned work = 0;
     int r;
 
-    if (rests(broker, slot))
+    if (slot->is_ending || rests(broker, slot))
         return 0;
     broker->loop.is_slice_over = false;
     r = send_waiting(broker, slot);
     if (r > 0)
         work += (unsigned)r;
-    while (r >= 0 && !had_turn(broker, work, end_ns)) {
+    while (r >= 0 && !slot->is_ending && !had_turn(broker, work, end_ns)) {
         r = take_one(broker, slot);
         if (r == 0)
             break;
         work++;
     }
-    if (r == -EPIPE)
+    if (r < 0)
+        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
+    if (slot->is_ending)
         return work;
-    if (r < 0) {
-        slot_close(broker, slot, FIPC_REASON_CORRUPT_RING);
-        return work;
-    }
     if (!dispatch_waits_for_room(slot))
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
@@ -395,11 +389,11 @@ static bool unsent_fits(const struct broker *broker, struct slot *slot)
 
 bool dispatch_has_work(struct broker *broker, struct slot *slot)
 {
-    if (rests(broker, slot))
+    if (slot->is_ending || rests(broker, slot))
         return false;
     if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         return true;
-    if (slot->is_corrupt || has_wanted_room(slot))
+    if (has_wanted_room(slot))
         return true;
     if (slot->unsent.first != HANDLER_NONE)
         return unsent_fits(broker, slot);

@@ -26,7 +26,7 @@ void dispatch_request(struct broker *broker, struct handler *handler, struct ser
  * dispatch_serve() - give a slot its share of a turn
  *
  * Sends what waited for room, takes a bounded number of records, none long after @end_ns, rings the
- * client once. The slot may be closed afterwards.
+ * client once.
  *
  * Return: how many records were sent and taken
  */

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Nothing here closes a session: a ring that is found corrupt is marked, and closed when its slot
- * has its turn. So slots and workers stay while their queues are worked on.
- */
 #include "daemon/traffic/relay.h"
 
 #include "common/clock.h"
@@ -117,7 +113,8 @@ static int deliver(struct broker *broker, struct worker *worker, struct handler 
     r = put_request(broker, worker, handler, delivery, payload, size);
     if (r < 0) {
         delivery_end(&broker->deliveries, delivery);
-        slot->is_corrupt = slot->is_corrupt || r == -EBADMSG;
+        if (r == -EBADMSG)
+            slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
         slot->wanted_bytes = (uint32_t)delivery_bytes(answer_caller(broker, handler), size);
         return -EAGAIN;
     }

@@ -4,7 +4,6 @@
 #include "common/clock.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
-#include "daemon/life/slot_close.h"
 #include "daemon/traffic/relay.h"
 
 #include <assert.h>
@@ -187,7 +186,7 @@ static void answer_finish(struct broker *broker, struct handler *handler, int32_
     if (slot->state == SLOT_ONESHOT) {
         send_to_lane(slot, handler, status, data, size);
         answer_end(broker, slot, handler, outcome);
-        slot_close(broker, slot, FIPC_REASON_NONE);
+        slot_end(&broker->slots, slot, FIPC_REASON_NONE);
         return;
     }
 
@@ -199,7 +198,7 @@ static void answer_finish(struct broker *broker, struct handler *handler, int32_
     else if (r == -EAGAIN)
         keep_unsent(broker, slot, handler, status, data, size);
     else {
-        slot->is_corrupt = true; /* closed when it has its turn: others may be looking at it now */
+        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
         answer_end(broker, slot, handler, HANDLER_DROPPED);
     }
 }

@@ -36,7 +36,7 @@ void answer_set_state(struct broker *broker, struct handler *handler, enum handl
  * @data:  borrowed
  *
  * Where the reply is larger than the caller can take it ends with -EMSGSIZE. The handler must not
- * be used again; the slot may be closed.
+ * be used again.
  */
 void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size);
 
