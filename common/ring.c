@@ -101,26 +101,6 @@ static void producer_write_skip(struct fipc_producer *producer, uint64_t span)
     producer->tail += span;
 }
 
-/* Keeps the span of a loan from being used again; the oldest loan comes first. */
-static void producer_pin(struct fipc_producer *producer, struct fipc_loan *loan)
-{
-    struct fipc_loan **link = &producer->pinned;
-
-    while (*link != NULL && producer->tail - (*link)->position > producer->tail - loan->position)
-        link = &(*link)->next;
-    loan->next = *link;
-    *link = loan;
-}
-
-static void producer_unpin(struct fipc_producer *producer, const struct fipc_loan *loan)
-{
-    struct fipc_loan **link = &producer->pinned;
-
-    while (*link != loan)
-        link = &(*link)->next;
-    *link = loan->next;
-}
-
 /* One skip record up to the end of the memory, and one after it: none begins inside a span that it
  * steps over. */
 static void producer_skip_to(struct fipc_producer *producer, uint64_t position)
@@ -139,9 +119,10 @@ static void producer_overtake(struct fipc_producer *producer)
 {
     struct fipc_loan *loan = producer->in_place;
 
+    assert(producer->pinned == NULL);
     loan->in_place = false;
     producer->in_place = NULL;
-    producer_pin(producer, loan);
+    producer->pinned = loan;
     producer_write_skip(producer, record_span(loan->size));
     producer_publish(producer);
 }
@@ -152,38 +133,31 @@ struct placement {
     uint64_t needed; /* from the tail to the record's end */
 };
 
-/* The pinned loan in whose span a record at @position would lie, or NULL. */
-static const struct fipc_loan *pinned_under(const struct fipc_producer *producer, uint64_t position,
-                                            uint64_t span)
+/* Bytes from @position to the end of the pinned loan, if a record there would lie on it; 0: it
+ * would not. */
+static uint64_t until_past_pinned(const struct fipc_producer *producer, uint64_t position,
+                                  uint64_t span)
 {
-    uint64_t mask = producer->capacity - 1, start = position & mask;
+    uint64_t mask = producer->capacity - 1, start = position & mask, pinned, pinned_span;
 
-    for (const struct fipc_loan *loan = producer->pinned; loan != NULL; loan = loan->next) {
-        uint64_t pinned = loan->position & mask;
-
-        if (start < pinned + record_span(loan->size) && pinned < start + span)
-            return loan;
-    }
-    return NULL;
+    if (producer->pinned == NULL)
+        return 0;
+    pinned = producer->pinned->position & mask;
+    pinned_span = record_span(producer->pinned->size);
+    return start < pinned + pinned_span && pinned < start + span ? pinned + pinned_span - start : 0;
 }
 
-/* The next position from @position on where a record fits before the end, beside pinned loans. */
+/* The next position from @position on where a record fits before the end, beside the pinned loan.
+ */
 static uint64_t next_place(const struct fipc_producer *producer, uint64_t position, uint64_t span)
 {
-    uint64_t start = position;
+    uint64_t start = position, step = 1;
 
-    while (position - start < producer->capacity) {
-        const struct fipc_loan *pinned;
+    while (step > 0 && position - start < producer->capacity) {
+        uint64_t left = until_wrap(producer->capacity, position);
 
-        if (until_wrap(producer->capacity, position) < span) {
-            position += until_wrap(producer->capacity, position);
-            continue;
-        }
-        pinned = pinned_under(producer, position, span);
-        if (pinned == NULL)
-            break;
-        position +=
-            record_span(pinned->size) + ((pinned->position - position) & (producer->capacity - 1));
+        step = left < span ? left : until_past_pinned(producer, position, span);
+        position += step;
     }
     return position;
 }
@@ -266,7 +240,8 @@ void fipc_producer_abort(struct fipc_producer *producer, struct fipc_loan *loan)
         assert(producer->in_place == loan);
         producer->in_place = NULL;
     } else {
-        producer_unpin(producer, loan);
+        assert(producer->pinned == loan);
+        producer->pinned = NULL;
     }
 }
 

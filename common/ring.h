@@ -34,7 +34,6 @@ struct fipc_loan {
     uint32_t size; /* of the payload */
     bool in_place; /* false: others sent meanwhile, and left a skip record in its place */
     uint64_t position;
-    struct fipc_loan *next; /* fipc_producer.pinned */
 };
 
 struct fipc_producer {
@@ -44,7 +43,7 @@ struct fipc_producer {
     uint64_t tail; /* ours; what lies before it is written, or a skip about to be published */
     uint64_t head; /* the consumer's last good position */
     struct fipc_loan *in_place; /* the loan that starts at the tail, or NULL */
-    struct fipc_loan *pinned;   /* loans that others overtook: their spans are stepped over */
+    struct fipc_loan *pinned;   /* the loan that others overtook: its span is stepped over */
 };
 
 struct fipc_consumer {
@@ -77,10 +76,10 @@ void fipc_producer_init(struct fipc_producer *producer, struct fipc_ring_positio
  * @size:      payload in bytes, 0 to fipc_ring_payload_max()
  * @ret_loan:  the room; stays where it is until commit or abort, since the producer may refer to it
  *
- * Never blocks, makes no system call. Several loans may be open: an older one that is overtaken
+ * Never blocks, makes no system call. Another loan may be open, but one only: it is overtaken,
  * leaves a skip record in its place, which is published at once, and is stepped over until it ends.
  * Until then -EAGAIN may last, however much the consumer takes, for a record over a third of what
- * the open loans leave. Threads: the producer's only, or under its lock.
+ * the open loan leaves. Threads: the producer's only, or under its lock.
  *
  * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the peer corrupted the ring
  * (close the channel)
