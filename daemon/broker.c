@@ -81,7 +81,7 @@ void broker_deinit(struct broker *broker)
         listener_close(broker);
         admission_deinit(broker);
     }
-    for (uint32_t i = 0; i < broker->slots.n_used; i++) {
+    for (uint32_t i = 0; i < broker->slots.places.n_used; i++) {
         if (broker->slots.slots[i].state != SLOT_FREE)
             slot_end(&broker->slots, &broker->slots.slots[i], FIPC_REASON_STOPPING);
     }

@@ -367,7 +367,8 @@ int loop_init(struct broker *broker)
     int r;
 
     loop->slot_fds = -1;
-    r = loop_memory_init((size_t)BROKER_TIMERS + broker->slots.capacity + broker->handlers.count);
+    r = loop_memory_init((size_t)BROKER_TIMERS + broker->slots.places.capacity +
+                         broker->handlers.places.capacity);
     if (r < 0)
         return r;
     ev_set_syserr_cb(system_error);
@@ -380,7 +381,7 @@ int loop_init(struct broker *broker)
     loop->slot_fds = epoll_create1(EPOLL_CLOEXEC);
     if (loop->slot_fds < 0)
         return -errno;
-    r = fipc_hot_set_init(&loop->hot, broker->slots.capacity, &hot_ops, broker);
+    r = fipc_hot_set_init(&loop->hot, broker->slots.places.capacity, &hot_ops, broker);
     if (r < 0)
         return r;
     loop_reconfigure(broker);

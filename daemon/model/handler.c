@@ -2,7 +2,6 @@
 #include "daemon/model/handler.h"
 
 #include "daemon/base/log.h"
-#include "daemon/base/table.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,52 +28,30 @@ static_assert(sizeof(handler_states) / sizeof(handler_states[0]) == HANDLER_STAT
 
 int handler_table_init(struct handler_table *table, uint32_t count)
 {
-    struct handler *handlers;
     int r;
 
-    r = flat_array_map(count, sizeof(*handlers), (void **)&handlers);
-    if (r < 0)
-        return r;
-    *table = (struct handler_table){
-        .handlers = handlers,
-        .count = count,
-        .first_free = HANDLER_NONE,
-        .n_unused = count,
-    };
-    return 0;
+    *table = (struct handler_table){.n_live = 0};
+    r = table_init(&table->places, count, sizeof(*table->handlers));
+    table->handlers = table->places.elements;
+    return r;
 }
 
 void handler_table_deinit(struct handler_table *table)
 {
-    flat_array_unmap(table->handlers, table->count, sizeof(*table->handlers));
+    table_deinit(&table->places);
     table->handlers = NULL;
-}
-
-static struct handler *handler_allocate(struct handler_table *table)
-{
-    struct handler *handler;
-
-    if (table->first_free != HANDLER_NONE) {
-        handler = &table->handlers[table->first_free];
-        table->first_free = handler->next;
-        return handler;
-    }
-    if (table->n_unused == 0)
-        return NULL;
-    handler = &table->handlers[table->count - table->n_unused];
-    handler->index = table->count - table->n_unused;
-    table->n_unused--;
-    return handler;
 }
 
 struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32_t slot_generation)
 {
-    struct handler *handler = handler_allocate(table);
+    uint32_t place = table_take(&table->places);
+    struct handler *handler;
 
-    if (handler == NULL)
+    if (place == TABLE_NONE)
         return NULL;
+    handler = &table->handlers[place];
     *handler = (struct handler){
-        .index = handler->index,
+        .index = place,
         .next = HANDLER_NONE,
         .previous = HANDLER_NONE,
         .slot = slot,
@@ -94,8 +71,7 @@ void handler_end(struct handler_table *table, struct handler *handler, enum hand
     handler_drop_request(handler);
     free(handler->reply);
     handler->reply = NULL;
-    handler->next = table->first_free;
-    table->first_free = handler->index;
+    table_give_back(&table->places, handler->index);
     table->n_ended[outcome]++;
     table->n_live--;
     assert(table->n_started == table->n_ended[HANDLER_REPLIED] + table->n_ended[HANDLER_ERROR] +

@@ -14,6 +14,8 @@
  * Handlers live in one flat array that never moves, and refer to their slot by index and
  * generation.
  */
+#include "daemon/base/table.h"
+
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,7 +57,7 @@ struct handler {
     enum handler_state state;
     uint32_t slot;
     uint32_t slot_generation;
-    uint32_t next, previous; /* handler_table.first_free, or the slot's live or unsent */
+    uint32_t next, previous; /* in the slot's live or unsent */
     uint64_t id;             /* of the request */
     uint64_t started_ns;
     uint64_t deadline_ns;
@@ -81,10 +83,8 @@ struct handler {
 TAILQ_HEAD(handler_queue, handler);
 
 struct handler_table {
-    struct handler *handlers;
-    uint32_t count;
-    uint32_t first_free;
-    uint32_t n_unused; /* the last ones were never used, and are not in the list */
+    struct table places;
+    struct handler *handlers; /* the elements of places */
     uint64_t n_started;
     uint64_t n_ended[HANDLER_OUTCOME_COUNT];
     uint32_t n_live;

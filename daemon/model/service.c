@@ -6,7 +6,6 @@
 #include "daemon/model/service.h"
 
 #include "common/name.h"
-#include "daemon/base/table.h"
 #include "daemon/model/account.h"
 #include "daemon/traffic/builtin.h"
 
@@ -20,7 +19,6 @@
 #define GENERATION_MAX ((UINT32_C(1) << GENERATION_SHIFT) - 1)
 /* A target of place 0 and generation 0 is not SERVICE_NONE. */
 #define PLACES (GENERATION_MAX - 1)
-#define PLACE_NONE UINT32_MAX
 
 static int compare_names(const void *a, const void *b)
 {
@@ -31,40 +29,25 @@ static int compare_names(const void *a, const void *b)
     return memcmp(left->name, right->name, left->name_bytes);
 }
 
-static struct service *place_take(struct service_table *table)
-{
-    struct service *service;
-
-    if (table->first_free != PLACE_NONE) {
-        service = &table->services[table->first_free];
-        table->first_free = service->next_free;
-        return service;
-    }
-    if (table->n_used == PLACES)
-        return NULL;
-    service = &table->services[table->n_used];
-    service->index = table->n_used++;
-    return service;
-}
-
 static void place_give_back(struct service_table *table, struct service *service)
 {
     service->name = NULL;
     if (service->was_served && service->generation++ == GENERATION_MAX)
         return;
-    service->next_free = table->first_free;
-    table->first_free = service->index;
+    table_give_back(&table->places, service->index);
 }
 
 /* Return: NULL no memory, or no place */
 static struct service *service_add(struct service_table *table, const char *name, size_t name_bytes)
 {
-    struct service *service = place_take(table);
+    uint32_t place = table_take(&table->places);
+    struct service *service;
 
-    if (service == NULL)
+    if (place == TABLE_NONE)
         return NULL;
+    service = &table->services[place];
     *service = (struct service){
-        .index = service->index,
+        .index = place,
         .generation = service->generation,
         .name = name,
         .name_bytes = name_bytes,
@@ -84,8 +67,9 @@ int service_table_init(struct service_table *table)
 {
     int r;
 
-    *table = (struct service_table){.first_free = PLACE_NONE};
-    r = flat_array_map(PLACES, sizeof(*table->services), (void **)&table->services);
+    *table = (struct service_table){.by_name = NULL};
+    r = table_init(&table->places, PLACES, sizeof(*table->services));
+    table->services = table->places.elements;
     for (uint32_t i = 0; r == 0 && i < builtin_count; i++) {
         struct service *service = service_add(table, builtins[i].name, strlen(builtins[i].name));
 
@@ -106,11 +90,11 @@ static void service_remove(struct service_table *table, struct service *service)
 
 void service_table_deinit(struct service_table *table)
 {
-    for (uint32_t i = 0; i < table->n_used; i++) {
+    for (uint32_t i = 0; i < table->places.n_used; i++) {
         if (table->services[i].name != NULL)
             service_remove(table, &table->services[i]);
     }
-    flat_array_unmap(table->services, PLACES, sizeof(*table->services));
+    table_deinit(&table->places);
     table->services = NULL;
 }
 
@@ -124,7 +108,7 @@ struct service *service_of_target(struct service_table *table, uint32_t target)
     uint32_t index = (target & GENERATION_MAX) - 1;
     struct service *service;
 
-    if (index >= table->n_used)
+    if (index >= table->places.n_used)
         return NULL;
     service = &table->services[index];
     return service->name != NULL && service->generation == target >> GENERATION_SHIFT ? service

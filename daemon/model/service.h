@@ -6,6 +6,7 @@
  * Names that answer requests: built in, or served by workers. A target is the number of a name,
  * which OPENED tells the client: it never comes to mean another name.
  */
+#include "daemon/base/table.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/room_wish.h"
 
@@ -36,7 +37,6 @@ struct service {
     uint32_t index;
     uint32_t generation; /* counts the names that were served in this place */
     bool was_served;     /* its target was told */
-    uint32_t next_free;  /* service_table.first_free */
     const char *name;    /* not terminated; owned unless built in; NULL: the place is free */
     size_t name_bytes;
     service_fn *serve;       /* built in; NULL: workers do */
@@ -50,10 +50,9 @@ struct service {
 };
 
 struct service_table {
-    struct service *services;
-    uint32_t first_free;
-    uint32_t n_used; /* places from this number on were never used, and are not in the list */
-    void *by_name;   /* of tsearch(3) */
+    struct table places;
+    struct service *services; /* the elements of places */
+    void *by_name;            /* of tsearch(3) */
 };
 
 /* The built-in ones are there. Return: 0; -ENOMEM */

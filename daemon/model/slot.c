@@ -2,7 +2,6 @@
 #include "daemon/model/slot.h"
 
 #include "daemon/base/log.h"
-#include "daemon/base/table.h"
 
 #include <assert.h>
 
@@ -25,62 +24,44 @@ static_assert(sizeof(slot_states) / sizeof(slot_states[0]) == SLOT_STATE_COUNT,
 
 int slot_table_init(struct slot_table *table, uint32_t capacity, uint32_t limit)
 {
-    struct slot *slots;
     int r;
 
-    r = flat_array_map(capacity, sizeof(*slots), (void **)&slots);
+    *table = (struct slot_table){.limit = limit};
+    STAILQ_INIT(&table->ending);
+    r = table_init(&table->places, capacity, sizeof(*table->slots));
     if (r < 0)
         return r;
-    *table = (struct slot_table){
-        .slots = slots,
-        .capacity = capacity,
-        .limit = limit,
-        .first_free = SLOT_NONE,
-    };
-    STAILQ_INIT(&table->ending);
+    table->slots = table->places.elements;
     table->n_by_state[SLOT_FREE] = capacity;
     return 0;
 }
 
 void slot_table_deinit(struct slot_table *table)
 {
-    flat_array_unmap(table->slots, table->capacity, sizeof(*table->slots));
+    table_deinit(&table->places);
     table->slots = NULL;
 }
 
 uint32_t slot_n_taken(const struct slot_table *table)
 {
-    return table->capacity - table->n_by_state[SLOT_FREE];
-}
-
-static struct slot *slot_allocate(struct slot_table *table)
-{
-    struct slot *slot;
-
-    if (slot_n_taken(table) >= table->limit)
-        return NULL;
-    if (table->first_free != SLOT_NONE) {
-        slot = &table->slots[table->first_free];
-        table->first_free = slot->next_free;
-        return slot;
-    }
-    assert(table->n_used < table->capacity);
-    slot = &table->slots[table->n_used];
-    slot->index = table->n_used++;
-    return slot;
+    return table->places.capacity - table->n_by_state[SLOT_FREE];
 }
 
 struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
                        uint64_t now_ns)
 {
-    struct slot *slot = slot_allocate(table);
+    struct slot *slot;
+    uint32_t place;
 
-    if (slot == NULL)
+    if (slot_n_taken(table) >= table->limit)
         return NULL;
+    place = table_take(&table->places);
+    if (place == TABLE_NONE)
+        return NULL;
+    slot = &table->slots[place];
     *slot = (struct slot){
-        .index = slot->index,
+        .index = place,
         .generation = slot->generation + 1,
-        .next_free = SLOT_NONE,
         .peer = *peer,
         .taken_ns = now_ns,
         .lane_fd = lane_fd,
@@ -123,18 +104,17 @@ void slot_free(struct slot_table *table, struct slot *slot)
     assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && slot->n_queued == 0 &&
            TAILQ_EMPTY(&slot->room_wishes));
     slot_set_state(table, slot, SLOT_FREE);
-    slot->next_free = table->first_free;
-    table->first_free = slot->index;
+    table_give_back(&table->places, slot->index);
 }
 
 struct slot *slot_find(struct slot_table *table, uint32_t index, uint32_t generation)
 {
     struct slot *slot;
 
-    if (index >= table->capacity)
+    if (!table_is_taken(&table->places, index))
         return NULL;
     slot = &table->slots[index];
-    return slot->state != SLOT_FREE && slot->generation == generation ? slot : NULL;
+    return slot->generation == generation ? slot : NULL;
 }
 
 void slot_set_state(struct slot_table *table, struct slot *slot, enum slot_state state)

@@ -9,6 +9,7 @@
  */
 #include "common/channel.h"
 #include "common/control.h"
+#include "daemon/base/table.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/room_wish.h"
@@ -44,7 +45,6 @@ struct slot {
     uint32_t index;
     uint32_t generation; /* counts its takers */
     enum slot_state state;
-    uint32_t next_free; /* slot_table.first_free */
     struct peer peer;
     struct account *account;      /* of the peer's uid; this slot is counted there */
     bool is_ending;               /* the turn closes it soon; nothing more is taken from it */
@@ -87,11 +87,9 @@ struct slot {
 STAILQ_HEAD(ending_list, slot);
 
 struct slot_table {
-    struct slot *slots;
-    uint32_t capacity;
-    uint32_t limit; /* how many may be taken at once; the config can change it at any time */
-    uint32_t first_free;
-    uint32_t n_used; /* slots from this number on were never taken, and are not in the list */
+    struct table places;
+    struct slot *slots; /* the elements of places */
+    uint32_t limit;     /* how many may be taken at once; the config can change it at any time */
     uint32_t n_by_state[SLOT_STATE_COUNT];
     struct ending_list ending; /* slots that the turn has to close */
     uint64_t n_taken_ever;

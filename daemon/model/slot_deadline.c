@@ -83,7 +83,7 @@ void slot_timers_set(struct broker *broker)
 {
     uint64_t now_ns = fipc_now_ns();
 
-    for (uint32_t i = 0; i < broker->slots.n_used; i++) {
+    for (uint32_t i = 0; i < broker->slots.places.n_used; i++) {
         if (broker->slots.slots[i].state != SLOT_FREE)
             slot_timer_set(broker, &broker->slots.slots[i], now_ns);
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/model/worker.h"
 
-#include "daemon/base/table.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 
@@ -14,14 +13,17 @@
 
 int delivery_table_init(struct delivery_table *table)
 {
-    *table = (struct delivery_table){.n_used = 0};
-    TAILQ_INIT(&table->unused);
-    return flat_array_map(DELIVERIES_MAX, sizeof(*table->deliveries), (void **)&table->deliveries);
+    int r;
+
+    *table = (struct delivery_table){.n_made = 0};
+    r = table_init(&table->places, DELIVERIES_MAX, sizeof(*table->deliveries));
+    table->deliveries = table->places.elements;
+    return r;
 }
 
 void delivery_table_deinit(struct delivery_table *table)
 {
-    flat_array_unmap(table->deliveries, DELIVERIES_MAX, sizeof(*table->deliveries));
+    table_deinit(&table->places);
     table->deliveries = NULL;
 }
 
@@ -81,33 +83,23 @@ int worker_find(const struct service *service, size_t bytes, struct worker **ret
     return 0;
 }
 
-static struct delivery *place_take(struct delivery_table *table)
-{
-    struct delivery *delivery = TAILQ_FIRST(&table->unused);
-
-    if (delivery != NULL) {
-        TAILQ_REMOVE(&table->unused, delivery, link);
-        return delivery;
-    }
-    if (table->n_used == DELIVERIES_MAX)
-        return NULL;
-    delivery = &table->deliveries[table->n_used];
-    delivery->number = table->n_used++;
-    return delivery;
-}
-
 struct delivery *delivery_begin(struct delivery_table *table, struct worker *worker,
                                 struct handler *handler)
 {
-    struct delivery *delivery = place_take(table);
+    uint32_t place = table_take(&table->places);
+    struct delivery *delivery;
 
-    if (delivery == NULL)
+    if (place == TABLE_NONE)
         return NULL;
-    delivery->id = handler->id;
-    delivery->worker = worker;
-    delivery->handler = handler;
+    delivery = &table->deliveries[place];
+    *delivery = (struct delivery){
+        .number = place,
+        .id = handler->id,
+        .worker = worker,
+        .handler = handler,
+    };
     handler->delivery = delivery;
-    TAILQ_INSERT_TAIL(&worker->deliveries, delivery, link);
+    TAILQ_INSERT_TAIL(&worker->deliveries, delivery, of_worker);
     worker->n_deliveries++;
     /* who was given one comes last among equals: they take turns */
     TAILQ_REMOVE(&worker->service->workers, worker, of_service);
@@ -121,10 +113,9 @@ void delivery_end(struct delivery_table *table, struct delivery *delivery)
 
     if (delivery->handler != NULL)
         delivery->handler->delivery = NULL;
-    TAILQ_REMOVE(&worker->deliveries, delivery, link);
+    TAILQ_REMOVE(&worker->deliveries, delivery, of_worker);
     worker->n_deliveries--;
-    delivery->worker = NULL;
-    TAILQ_INSERT_HEAD(&table->unused, delivery, link);
+    table_give_back(&table->places, delivery->number);
 }
 
 struct delivery *delivery_of(const struct delivery_table *table, const struct slot *slot,
@@ -132,8 +123,8 @@ struct delivery *delivery_of(const struct delivery_table *table, const struct sl
 {
     struct delivery *delivery;
 
-    if (number >= table->n_used)
+    if (!table_is_taken(&table->places, number))
         return NULL;
     delivery = &table->deliveries[number];
-    return delivery->worker != NULL && delivery->worker->slot == slot ? delivery : NULL;
+    return delivery->worker->slot == slot ? delivery : NULL;
 }

@@ -7,6 +7,7 @@
  * request in its hands: from when it is put into its ring until it answers, or ends. The handler of
  * the request can end before that: then the worker is told, and its answer is dropped.
  */
+#include "daemon/base/table.h"
 #include "daemon/model/handler.h"
 
 #include <stddef.h>
@@ -17,12 +18,12 @@ struct service;
 struct slot;
 
 struct delivery {
-    uint32_t number;            /* what the worker calls it: its place in the table */
-    uint64_t id;                /* of the request */
-    struct worker *worker;      /* NULL: the place is free */
-    struct handler *handler;    /* NULL: it has ended */
-    uint64_t until;             /* the tail of the worker's ring right after the request */
-    TAILQ_ENTRY(delivery) link; /* worker.deliveries, or delivery_table.unused */
+    uint32_t number;                 /* what the worker calls it: its place in the table */
+    uint64_t id;                     /* of the request */
+    struct worker *worker;           /* whose hands it is in */
+    struct handler *handler;         /* NULL: it has ended */
+    uint64_t until;                  /* the tail of the worker's ring right after the request */
+    TAILQ_ENTRY(delivery) of_worker; /* worker.deliveries */
 };
 
 TAILQ_HEAD(delivery_list, delivery);
@@ -38,9 +39,8 @@ struct worker {
 };
 
 struct delivery_table {
-    struct delivery *deliveries; /* in one flat array */
-    uint32_t n_used;             /* places from this number on were never used */
-    struct delivery_list unused;
+    struct table places;
+    struct delivery *deliveries; /* the elements of places */
     uint64_t n_made;
     uint64_t n_late;    /* answers to requests whose handlers had ended */
     uint64_t n_unknown; /* answers to what the worker had not been given, or had answered */

@@ -470,7 +470,7 @@ static void stop_service(struct broker *broker, struct service *service)
 
 void relay_stop(struct broker *broker)
 {
-    for (uint32_t i = 0; i < broker->services.n_used; i++) {
+    for (uint32_t i = 0; i < broker->services.places.n_used; i++) {
         if (broker->services.services[i].name != NULL)
             stop_service(broker, &broker->services.services[i]);
     }

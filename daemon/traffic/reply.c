@@ -30,7 +30,7 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
     uint64_t longest_ns = broker->config->timeouts.handler_ms * FIPC_NS_PER_MS;
     struct handler *handler;
 
-    if (slot->account->n_handlers == broker->handlers.count / HANDLERS_SHARE)
+    if (slot->account->n_handlers == broker->handlers.places.capacity / HANDLERS_SHARE)
         return NULL;
     handler = handler_start(&broker->handlers, slot->index, slot->generation);
     if (handler == NULL)

@@ -122,7 +122,7 @@ char *report_services(const struct broker *broker, uint32_t first, size_t bytes_
 {
     json_t *report = report_begin(), *page = json_array();
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
-    uint32_t n_used = broker->services.n_used, i;
+    uint32_t n_used = broker->services.places.n_used, i;
 
     for (i = first; i < n_used && json_array_size(page) < ITEMS_PER_PAGE; i++) {
         const struct service *service = &broker->services.services[i];
@@ -235,7 +235,7 @@ static json_t *report_slot(const struct slot *slot)
 char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
-    uint32_t n_used = broker->slots.n_used, end = n_used, i;
+    uint32_t n_used = broker->slots.places.n_used, end = n_used, i;
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
 
     if (n_used > SLOTS_LOOKED_AT_PER_PAGE && first < n_used - SLOTS_LOOKED_AT_PER_PAGE)

@@ -83,7 +83,7 @@ START_TEST(first_takers_get_the_numbers_in_order)
 {
     for (uint32_t i = 0; i < LIMIT; i++)
         ck_assert_uint_eq(take()->index, i);
-    ck_assert_uint_eq(table.n_used, LIMIT);
+    ck_assert_uint_eq(table.places.n_used, LIMIT);
     ck_assert_uint_eq(table.n_taken_ever, LIMIT);
     check_counts();
 }
