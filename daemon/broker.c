@@ -26,17 +26,17 @@ static int broker_make_parts(struct broker *broker)
 {
     int r;
 
-    r = slot_table_init(&broker->slots, SLOTS_MAX, broker->config->slots.count);
+    r = slot_table_init(&broker->core.slots, SLOTS_MAX, broker->core.config->slots.count);
     if (r == 0)
-        r = handler_table_init(&broker->handlers, HANDLERS_MAX);
+        r = handler_table_init(&broker->core.handlers, HANDLERS_MAX);
     if (r == 0)
-        r = service_table_init(&broker->services);
+        r = service_table_init(&broker->core.services);
     if (r == 0)
-        r = delivery_table_init(&broker->deliveries);
+        r = delivery_table_init(&broker->core.deliveries);
     if (r == 0)
         r = loop_init(broker);
     if (r == 0)
-        r = admission_init(broker, broker->config->control.backlog);
+        r = admission_init(broker, broker->core.config->control.backlog);
     if (r < 0)
         log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "cannot start: %s", strerror(-r));
     return r;
@@ -47,8 +47,7 @@ int broker_init(struct broker *broker, struct config *config)
     int r;
 
     *broker = (struct broker){
-        .config = config,
-        .started_ns = fipc_now_ns(),
+        .core = {.config = config, .started_ns = fipc_now_ns()},
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .loop = {.slot_fds = -1},
         .greeting = {.pagemap_fd = -1},
@@ -76,26 +75,26 @@ void broker_deinit(struct broker *broker)
 {
     struct slot *slot;
 
-    if (broker->loop.ev != NULL) {
+    if (broker->core.ev != NULL) {
         notify_deinit(broker);
         listener_close(broker);
         admission_deinit(broker);
     }
-    for (uint32_t i = 0; i < broker->slots.places.n_used; i++) {
-        if (broker->slots.slots[i].state != SLOT_FREE)
-            slot_end(&broker->slots, &broker->slots.slots[i], FIPC_REASON_STOPPING);
+    for (uint32_t i = 0; i < broker->core.slots.places.n_used; i++) {
+        if (broker->core.slots.slots[i].state != SLOT_FREE)
+            slot_end(&broker->core.slots, &broker->core.slots.slots[i], FIPC_REASON_STOPPING);
     }
-    while ((slot = slot_take_ending(&broker->slots)) != NULL)
+    while ((slot = slot_take_ending(&broker->core.slots)) != NULL)
         slot_close(broker, slot);
-    closer_deinit(&broker->closer, &broker->admission.accounts);
-    account_table_deinit(&broker->admission.accounts);
+    closer_deinit(&broker->closer, &broker->core.accounts);
+    account_table_deinit(&broker->core.accounts);
     greeting_deinit(broker);
     loop_deinit(broker);
-    delivery_table_deinit(&broker->deliveries);
-    service_table_deinit(&broker->services);
-    handler_table_deinit(&broker->handlers);
-    slot_table_deinit(&broker->slots);
-    broker->config = config_free(broker->config);
+    delivery_table_deinit(&broker->core.deliveries);
+    service_table_deinit(&broker->core.services);
+    handler_table_deinit(&broker->core.handlers);
+    slot_table_deinit(&broker->core.slots);
+    broker->core.config = config_free(broker->core.config);
 }
 
 static void warn_of_fixed_keys(const struct control_socket *socket, const struct config *present,
@@ -116,43 +115,35 @@ static void warn_of_fixed_keys(const struct control_socket *socket, const struct
 
 void broker_reconfigure(struct broker *broker, struct config *config)
 {
-    warn_of_fixed_keys(&broker->listener.socket, broker->config, config);
-    config_free(broker->config);
-    broker->config = config;
-    broker->slots.limit = config->slots.count;
+    warn_of_fixed_keys(&broker->listener.socket, broker->core.config, config);
+    config_free(broker->core.config);
+    broker->core.config = config;
+    broker->core.slots.limit = config->slots.count;
     loop_reconfigure(broker);
     ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
-    slot_timers_set(broker);
+    slot_timers_set(&broker->core);
     log_set_level(config->log.level);
     log_event(LOG_INFO, LOG_EVENT_RELOADED, NULL, "config reloaded, %u slots", config->slots.count);
 }
 
 void broker_run(struct broker *broker)
 {
-    (void)ev_run(broker->loop.ev, 0);
+    (void)ev_run(broker->core.ev, 0);
     log_catch_up(true);
     log_event(LOG_INFO, LOG_EVENT_STOPPED, NULL, "stopped");
 }
 
 void broker_stop(struct broker *broker)
 {
-    if (broker->stopping) {
-        ev_break(broker->loop.ev, EVBREAK_ALL);
+    if (broker->core.stopping) {
+        ev_break(broker->core.ev, EVBREAK_ALL);
         return;
     }
-    broker->stopping = true;
+    broker->core.stopping = true;
     notify_stopping(broker);
     listener_close(broker);
     log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
-              broker->handlers.n_live);
-    relay_stop(broker);
-    ev_timer_start(broker->loop.ev, &broker->drain);
-    if (broker->handlers.n_live == 0)
-        ev_break(broker->loop.ev, EVBREAK_ALL);
-}
-
-void broker_handler_ended(struct broker *broker)
-{
-    if (broker->stopping && broker->handlers.n_live == 0)
-        ev_break(broker->loop.ev, EVBREAK_ALL);
+              broker->core.handlers.n_live);
+    relay_stop(&broker->core);
+    ev_timer_start(broker->core.ev, &broker->drain);
 }

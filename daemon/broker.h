@@ -9,28 +9,19 @@
 #include "daemon/life/greeting.h"
 #include "daemon/life/listener.h"
 #include "daemon/life/status.h"
-#include "daemon/model/handler.h"
-#include "daemon/model/service.h"
-#include "daemon/model/slot.h"
-#include "daemon/model/worker.h"
+#include "daemon/model/core.h"
 #include "daemon/turn.h"
 
 #include <stdbool.h>
 
 struct broker {
-    struct config *config;
+    struct core core;
     struct loop loop;
     struct listener listener;
     struct admission admission;
     struct greeting greeting;
     struct closer closer;
     struct notify notify;
-    struct slot_table slots;
-    struct handler_table handlers;
-    struct service_table services;
-    struct delivery_table deliveries;
-    uint64_t started_ns;
-    bool stopping; /* takes no more connections and requests */
     ev_timer drain;
 };
 
@@ -52,8 +43,5 @@ void broker_reconfigure(struct broker *broker, struct config *config);
 
 /* Starts to stop: what is open may end within drain_ms. A second call stops at once. */
 void broker_stop(struct broker *broker);
-
-/* A handler ended: a broker that is stopping may have waited for this one. */
-void broker_handler_ended(struct broker *broker);
 
 #endif

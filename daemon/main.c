@@ -168,7 +168,7 @@ static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
 
     (void)ev;
     (void)revents;
-    if (running->broker.stopping)
+    if (running->broker.core.stopping)
         return;
     notify_reloading(&running->broker);
     if (load_config(running->options, &config, log_config_error) == 0)
@@ -181,7 +181,7 @@ static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
 
 static void watch_signals(struct running *running)
 {
-    struct ev_loop *ev = running->broker.loop.ev;
+    struct ev_loop *ev = running->broker.core.ev;
 
     ev_signal_init(&running->terminate, stop_signal, SIGTERM);
     ev_signal_start(ev, &running->terminate);

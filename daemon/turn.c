@@ -63,7 +63,7 @@ static struct slot *hot_slot(void *owner, uint32_t member)
 {
     struct broker *broker = owner;
 
-    return &broker->slots.slots[member];
+    return &broker->core.slots.slots[member];
 }
 
 static unsigned hot_serve(void *owner, uint32_t member, uint64_t end_ns)
@@ -96,13 +96,13 @@ static const struct fipc_hot_set_ops hot_ops = {
  * left */
 static bool loop_close_ending(struct broker *broker, uint64_t end_ns)
 {
-    while (!STAILQ_EMPTY(&broker->slots.ending)) {
-        slot_close(broker, slot_take_ending(&broker->slots));
-        broker->loop.now_ns = fipc_now_ns();
-        if (broker->loop.now_ns >= end_ns)
+    while (!STAILQ_EMPTY(&broker->core.slots.ending)) {
+        slot_close(broker, slot_take_ending(&broker->core.slots));
+        broker->core.now_ns = fipc_now_ns();
+        if (broker->core.now_ns >= end_ns)
             break;
     }
-    return STAILQ_EMPTY(&broker->slots.ending);
+    return STAILQ_EMPTY(&broker->core.slots.ending);
 }
 
 static void lane_event(struct broker *broker, struct slot *slot, uint32_t events)
@@ -110,9 +110,9 @@ static void lane_event(struct broker *broker, struct slot *slot, uint32_t events
     if (slot->state == SLOT_GREETING)
         greeting_receive(broker, slot);
     else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        slot_end(&broker->slots, slot, FIPC_REASON_GONE);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_GONE);
     else
-        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_UNEXPECTED);
 }
 
 static void slot_event(struct broker *broker, const struct epoll_event *event)
@@ -126,7 +126,7 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
         admission_hung_up(broker, index, generation);
         return;
     }
-    slot = slot_find(&broker->slots, index, generation);
+    slot = slot_find(&broker->core.slots, index, generation);
     if (slot == NULL || slot->is_ending)
         return;
     if (kind == EVENT_LANE)
@@ -134,7 +134,7 @@ static void slot_event(struct broker *broker, const struct epoll_event *event)
     else if (kind == EVENT_FIRST_BELL)
         greeting_take_bell(broker, slot);
     else
-        loop_heat(broker, slot);
+        core_heat(&broker->core, slot);
 }
 
 static bool is_bell(const struct epoll_event *event)
@@ -150,17 +150,17 @@ static void loop_look_at_fds(struct broker *broker)
     int count = epoll_wait(broker->loop.slot_fds, events, EVENTS_PER_LOOK, 0);
     uint64_t end_ns;
 
-    broker->loop.now_ns = fipc_now_ns();
+    broker->core.now_ns = fipc_now_ns();
     for (int i = 0; i < count; i++) {
         if (is_bell(&events[i]))
             slot_event(broker, &events[i]);
     }
-    end_ns = broker->loop.now_ns + EVENTS_NS;
-    for (int i = 0; i < count && broker->loop.now_ns < end_ns; i++) {
+    end_ns = broker->core.now_ns + EVENTS_NS;
+    for (int i = 0; i < count && broker->core.now_ns < end_ns; i++) {
         if (is_bell(&events[i]))
             continue;
         slot_event(broker, &events[i]);
-        broker->loop.now_ns = fipc_now_ns();
+        broker->core.now_ns = fipc_now_ns();
         loop_close_ending(broker, end_ns);
     }
 }
@@ -176,35 +176,36 @@ static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
  */
 static bool loop_serve_hot(struct broker *broker)
 {
+    struct core *core = &broker->core;
     struct loop *loop = &broker->loop;
-    uint64_t look_ns = loop->now_ns + LOOK_NS;
-    uint64_t turn_end_ns = loop->now_ns + TURN_NS;
+    uint64_t look_ns = core->now_ns + LOOK_NS;
+    uint64_t turn_end_ns = core->now_ns + TURN_NS;
 
     for (unsigned round = 1;; round++) {
-        unsigned work = fipc_hot_set_serve(&loop->hot, SLICE_NS, &loop->now_ns);
+        unsigned work = fipc_hot_set_serve(&core->hot, SLICE_NS, &core->now_ns);
 
-        (void)loop_close_ending(broker, loop->now_ns + EVENTS_NS);
+        (void)loop_close_ending(broker, core->now_ns + EVENTS_NS);
 
         if (work > 0 && loop->spinning) {
             fipc_spin_end(&loop->spin, true);
             loop->spinning = false;
         }
         if (work == 0 && round % ROUNDS_PER_CLOCK_LOOK == 0)
-            loop->now_ns = fipc_now_ns();
+            core->now_ns = fipc_now_ns();
         if (work == 0) {
             if (!loop->spinning)
-                fipc_spin_begin(&loop->spin, loop->now_ns);
+                fipc_spin_begin(&loop->spin, core->now_ns);
             loop->spinning = fipc_spin_again(&loop->spin);
             if (!loop->spinning) {
                 fipc_spin_end(&loop->spin, false);
                 return true;
             }
         }
-        if (loop->now_ns >= turn_end_ns)
+        if (core->now_ns >= turn_end_ns)
             return false;
-        if (loop->now_ns >= look_ns) {
+        if (core->now_ns >= look_ns) {
             loop_look_at_fds(broker);
-            look_ns = loop->now_ns + LOOK_NS;
+            look_ns = core->now_ns + LOOK_NS;
         }
     }
 }
@@ -215,39 +216,42 @@ static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
 
     (void)watcher;
     (void)revents;
-    broker->loop.now_ns = fipc_now_ns();
-    broker->loop.events_end_ns = broker->loop.now_ns + EVENTS_NS;
+    broker->core.now_ns = fipc_now_ns();
+    broker->core.events_end_ns = broker->core.now_ns + EVENTS_NS;
 }
 
 static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
     struct broker *broker = ev_userdata(ev);
+    struct core *core = &broker->core;
     struct loop *loop = &broker->loop;
     bool more_to_seat, more_to_close;
 
     (void)watcher;
     (void)revents;
-    loop->n_turns++;
-    loop->now_ns = fipc_now_ns();
-    (void)loop_close_ending(broker, loop->now_ns + EVENTS_NS);
-    if (loop->hot.count > 0) {
+    core->n_turns++;
+    core->now_ns = fipc_now_ns();
+    (void)loop_close_ending(broker, core->now_ns + EVENTS_NS);
+    if (core->hot.count > 0) {
         bool silent = loop_serve_hot(broker);
 
-        fipc_hot_set_cool(&loop->hot, silent ? FIPC_NEVER : loop->now_ns - COOL_NS);
+        fipc_hot_set_cool(&core->hot, silent ? FIPC_NEVER : core->now_ns - COOL_NS);
     }
     /* after the hot slots, some of which may have ended; who gets one of them is hot */
     more_to_seat = admission_seat_waiting(broker);
-    more_to_close = !loop_close_ending(broker, loop->now_ns + EVENTS_NS);
+    more_to_close = !loop_close_ending(broker, core->now_ns + EVENTS_NS);
     notify_look_at_status(broker);
+    if (core->stopping && core->handlers.n_live == 0)
+        ev_break(ev, EVBREAK_ALL);
     if (log_is_behind() && !ev_is_active(&loop->log_due)) {
         ev_timer_set(&loop->log_due, LOG_DUE_S, 0);
         ev_timer_start(ev, &loop->log_due);
     }
-    if (loop->hot.count > 0 || more_to_seat || more_to_close) {
+    if (core->hot.count > 0 || more_to_seat || more_to_close) {
         ev_idle_start(ev, &loop->more_work);
     } else {
         ev_idle_stop(ev, &loop->more_work);
-        loop->n_blocked++;
+        core->n_blocked++;
     }
 }
 
@@ -319,18 +323,7 @@ void loop_unwatch(struct broker *broker, const struct slot *slot)
 {
     (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, slot->lane_fd, NULL);
     loop_unwatch_bell(broker, slot);
-    fipc_hot_set_remove(&broker->loop.hot, slot->index);
-}
-
-bool loop_is_late(struct broker *broker)
-{
-    broker->loop.now_ns = fipc_now_ns();
-    return broker->loop.now_ns >= broker->loop.events_end_ns;
-}
-
-void loop_heat(struct broker *broker, const struct slot *slot)
-{
-    fipc_hot_set_add(&broker->loop.hot, &slot->account->hot, slot->index, broker->loop.now_ns);
+    fipc_hot_set_remove(&broker->core.hot, slot->index);
 }
 
 /* ---- life ---- */
@@ -356,46 +349,47 @@ static void nothing_was_sent(struct ev_loop *ev, ev_async *watcher, int revents)
 
 void loop_reconfigure(struct broker *broker)
 {
-    fipc_spin_init(&broker->loop.spin, broker->config->dispatch.spin_us * FIPC_NS_PER_US,
+    fipc_spin_init(&broker->loop.spin, broker->core.config->dispatch.spin_us * FIPC_NS_PER_US,
                    PATIENCE_NS);
     broker->loop.spinning = false;
 }
 
 int loop_init(struct broker *broker)
 {
+    struct core *core = &broker->core;
     struct loop *loop = &broker->loop;
     int r;
 
     loop->slot_fds = -1;
-    r = loop_memory_init((size_t)BROKER_TIMERS + broker->slots.places.capacity +
-                         broker->handlers.places.capacity);
+    r = loop_memory_init((size_t)BROKER_TIMERS + broker->core.slots.places.capacity +
+                         broker->core.handlers.places.capacity);
     if (r < 0)
         return r;
     ev_set_syserr_cb(system_error);
-    loop->ev = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
-    if (loop->ev == NULL)
+    core->ev = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
+    if (core->ev == NULL)
         return -ENOMEM;
-    ev_set_userdata(loop->ev, broker);
+    ev_set_userdata(core->ev, broker);
     ev_async_init(&loop->signals, nothing_was_sent);
-    ev_async_start(loop->ev, &loop->signals);
+    ev_async_start(core->ev, &loop->signals);
     loop->slot_fds = epoll_create1(EPOLL_CLOEXEC);
     if (loop->slot_fds < 0)
         return -errno;
-    r = fipc_hot_set_init(&loop->hot, broker->slots.places.capacity, &hot_ops, broker);
+    r = fipc_hot_set_init(&core->hot, broker->core.slots.places.capacity, &hot_ops, broker);
     if (r < 0)
         return r;
     loop_reconfigure(broker);
 
     ev_io_init(&loop->slot_fds_ready, slot_fds_ready, loop->slot_fds, EV_READ);
     ev_set_priority(&loop->slot_fds_ready, 1); /* bells before new connections */
-    ev_io_start(loop->ev, &loop->slot_fds_ready);
+    ev_io_start(core->ev, &loop->slot_fds_ready);
     ev_prepare_init(&loop->before_poll, before_poll);
     /* the last one before libev waits: what other watchers find out is served in the same turn */
     ev_set_priority(&loop->before_poll, EV_MINPRI);
-    ev_prepare_start(loop->ev, &loop->before_poll);
+    ev_prepare_start(core->ev, &loop->before_poll);
     ev_check_init(&loop->after_poll, after_poll);
     ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
-    ev_check_start(loop->ev, &loop->after_poll);
+    ev_check_start(core->ev, &loop->after_poll);
     ev_timer_init(&loop->log_due, log_due, LOG_DUE_S, 0);
     ev_idle_init(&loop->more_work, more_work);
     return 0;
@@ -403,12 +397,13 @@ int loop_init(struct broker *broker)
 
 void loop_deinit(struct broker *broker)
 {
+    struct core *core = &broker->core;
     struct loop *loop = &broker->loop;
 
-    if (loop->ev != NULL)
-        ev_loop_destroy(loop->ev);
-    loop->ev = NULL;
+    if (core->ev != NULL)
+        ev_loop_destroy(core->ev);
+    core->ev = NULL;
     loop_memory_deinit();
-    fipc_hot_set_deinit(&loop->hot);
+    fipc_hot_set_deinit(&core->hot);
     loop->slot_fds = fd_close(loop->slot_fds);
 }

@@ -8,7 +8,6 @@
  * ring their bell, which is in the set. The loop blocks only when every open slot is armed and was
  * looked at after that.
  */
-#include "common/hot_set.h"
 #include "common/spin.h"
 
 #include <ev.h>
@@ -19,7 +18,6 @@ struct broker;
 struct slot;
 
 struct loop {
-    struct ev_loop *ev;
     int slot_fds; /* the private epoll set, with those of the waiting room too */
     ev_io slot_fds_ready;
     ev_check after_poll;
@@ -27,14 +25,8 @@ struct loop {
     ev_timer log_due;  /* active: events were counted only, and that is said soon */
     ev_idle more_work; /* active: poll without blocking */
     ev_async signals;  /* never sent: libev makes its fd for signals when the first one starts */
-    struct fipc_hot_set hot;
-    bool is_slice_over; /* whoever is served took so long that others have their turn */
     struct fipc_spin spin;
     bool spinning;
-    uint64_t now_ns;        /* when the clock was looked at last: several times in each turn */
-    uint64_t events_end_ns; /* see loop_is_late() */
-    uint64_t n_turns;
-    uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };
 
 /* Return: 0; a negative errno */
@@ -60,12 +52,5 @@ void loop_unwatch_waiting(struct broker *broker, int lane_fd);
 /* Forgets the bell, or both, before they are closed: others may hold the same files open. */
 void loop_unwatch_bell(struct broker *broker, const struct slot *slot);
 void loop_unwatch(struct broker *broker, const struct slot *slot);
-
-/* Whether timers and new connections had their share of this turn, and what they still have to do
- * is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
-bool loop_is_late(struct broker *broker);
-
-/* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */
-void loop_heat(struct broker *broker, const struct slot *slot);
 
 #endif

@@ -43,8 +43,8 @@ static int peer_of(int lane_fd, struct peer *ret_peer)
 
 uint32_t admission_slots_per_uid(const struct broker *broker)
 {
-    uint32_t count = broker->config->slots.count;
-    uint32_t per_uid = broker->config->slots.per_uid;
+    uint32_t count = broker->core.config->slots.count;
+    uint32_t per_uid = broker->core.config->slots.per_uid;
 
     if (per_uid == 0)
         per_uid = count / 4 > 0 ? count / 4 : 1;
@@ -55,7 +55,7 @@ uint32_t admission_slots_per_uid(const struct broker *broker)
 static uint32_t places_per_uid(const struct broker *broker)
 {
     uint64_t share = (uint64_t)broker->admission.capacity * admission_slots_per_uid(broker) /
-                     broker->config->slots.count;
+                     broker->core.config->slots.count;
 
     return share > 0 ? (uint32_t)share : 1;
 }
@@ -70,7 +70,7 @@ static bool slot_allowed(const struct broker *broker, const struct account *acco
 bool admission_region_allowed(const struct broker *broker, const struct account *account,
                               uint64_t bytes)
 {
-    const struct config *config = broker->config;
+    const struct config *config = broker->core.config;
     uint64_t largest = fipc_region_size(config->slots.ring_bytes_max, config->slots.ring_bytes_max);
     uint64_t usual =
         fipc_region_size(config->slots.request_ring_bytes, config->slots.reply_ring_bytes) *
@@ -82,7 +82,7 @@ bool admission_region_allowed(const struct broker *broker, const struct account 
 void admission_slot_ended(struct broker *broker, struct slot *slot)
 {
     slot->account->n_slots--;
-    account_settle(&broker->admission.accounts, slot->account);
+    account_settle(&broker->core.accounts, slot->account);
     slot->account = NULL;
 }
 
@@ -98,7 +98,7 @@ static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
     };
     struct log_subject subject = {.slot = -1, .uid = peer->uid, .pid = peer->pid, .reason = reason};
 
-    broker->slots.n_refused[reason]++;
+    broker->core.slots.n_refused[reason]++;
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
     (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
     closer_close(&broker->closer, lane_fd, account);
@@ -113,14 +113,14 @@ static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
 
     if (!slot_allowed(broker, account))
         return -EAGAIN;
-    slot = slot_take(&broker->slots, lane_fd, peer, broker->loop.now_ns);
+    slot = slot_take(&broker->core.slots, lane_fd, peer, broker->core.now_ns);
     if (slot == NULL)
         return -EAGAIN;
     slot->account = account;
     account->n_slots++;
-    slot_timer_start(broker, slot);
+    slot_timer_start(&broker->core, slot);
     if (loop_watch_lane(broker, slot) < 0)
-        slot_end(&broker->slots, slot, FIPC_REASON_SHORT);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_SHORT);
     else
         greeting_receive(broker, slot); /* HELLO is often there before accept(2) */
     return 0;
@@ -137,7 +137,7 @@ static void waiting_look(const struct broker *broker, struct waiting *waiting)
         struct fipc_hello hello;
     } packet;
     ssize_t size = recv(waiting->lane_fd, &packet, sizeof(packet), MSG_PEEK | MSG_DONTWAIT);
-    uint32_t wait_ms = broker->config->timeouts.doorbell_ms;
+    uint32_t wait_ms = broker->core.config->timeouts.doorbell_ms;
 
     waiting->has_said_hello =
         size == (ssize_t)sizeof(packet) && packet.header.magic == FIPC_CONTROL_MAGIC &&
@@ -167,15 +167,15 @@ static int wait_for_slot(struct broker *broker, int lane_fd, const struct peer *
         return r;
     TAILQ_REMOVE(&admission->unused, waiting, link);
     TAILQ_INSERT_TAIL(&admission->room, waiting, link);
-    admission->n_waiting++;
+    broker->core.n_waiting++;
     account->n_waiting++;
     waiting->lane_fd = lane_fd;
     waiting->peer = *peer;
     waiting->account = account;
-    waiting->since_ns = broker->loop.now_ns;
+    waiting->since_ns = broker->core.now_ns;
     waiting_look(broker, waiting);
     if (!ev_is_active(&admission->deadlines))
-        ev_timer_again(broker->loop.ev, &admission->deadlines);
+        ev_timer_again(broker->core.ev, &admission->deadlines);
     return 0;
 }
 
@@ -187,10 +187,10 @@ static int waiting_leave(struct broker *broker, struct waiting *waiting)
     loop_unwatch_waiting(broker, waiting->lane_fd);
     TAILQ_REMOVE(&admission->room, waiting, link);
     TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
-    admission->n_waiting--;
+    broker->core.n_waiting--;
     waiting->account->n_waiting--;
-    if (admission->n_waiting == 0)
-        ev_timer_stop(broker->loop.ev, &admission->deadlines);
+    if (broker->core.n_waiting == 0)
+        ev_timer_stop(broker->core.ev, &admission->deadlines);
     return fd_steal(&waiting->lane_fd);
 }
 
@@ -199,7 +199,7 @@ bool admission_seat_waiting(struct broker *broker)
     struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
     int n_seated = 0;
 
-    while (waiting != NULL && slot_n_taken(&broker->slots) < broker->slots.limit) {
+    while (waiting != NULL && slot_n_taken(&broker->core.slots) < broker->core.slots.limit) {
         struct waiting *next = TAILQ_NEXT(waiting, link);
 
         if (slot_allowed(broker, waiting->account)) {
@@ -221,7 +221,7 @@ static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum 
     struct account *account = waiting->account;
 
     refuse(broker, waiting_leave(broker, waiting), &waiting->peer, account, reason);
-    account_settle(&broker->admission.accounts, account);
+    account_settle(&broker->core.accounts, account);
 }
 
 static enum fipc_reason why_no_slot(const struct broker *broker, const struct account *account)
@@ -254,7 +254,7 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
     if (waiting->lane_fd < 0 || waiting->generation != generation)
         return;
     closer_close(&broker->closer, waiting_leave(broker, waiting), account);
-    account_settle(&broker->admission.accounts, account);
+    account_settle(&broker->core.accounts, account);
 }
 
 /* Whether somebody waits for nothing but a free slot: who waits for his own quota is in no way. */
@@ -277,7 +277,7 @@ void admission_admit(struct broker *broker, int lane_fd)
         closer_close(&broker->closer, lane_fd, NULL);
         return;
     }
-    account = account_open(&broker->admission.accounts, peer.uid);
+    account = account_open(&broker->core.accounts, peer.uid);
     if (account == NULL) {
         refuse(broker, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
         return;
@@ -290,7 +290,7 @@ void admission_admit(struct broker *broker, int lane_fd)
         return;
     refuse(broker, lane_fd, &peer, account,
            r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
-    account_settle(&broker->admission.accounts, account);
+    account_settle(&broker->core.accounts, account);
 }
 
 /* ---- life ---- */

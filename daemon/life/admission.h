@@ -34,11 +34,9 @@ TAILQ_HEAD(waiting_list, waiting);
 struct admission {
     struct waiting *places;
     uint32_t capacity;
-    uint32_t n_waiting;
     struct waiting_list room;
     struct waiting_list unused;
     ev_timer deadlines; /* active while somebody waits */
-    struct account_table accounts;
 };
 
 /* Return: 0; -ENOMEM */

@@ -71,7 +71,7 @@ static void settle(struct ev_loop *ev, ev_async *watcher, int revents)
 
     (void)watcher;
     (void)revents;
-    (void)closer_settle(&broker->closer, &broker->admission.accounts);
+    (void)closer_settle(&broker->closer, &broker->core.accounts);
 }
 
 int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max)

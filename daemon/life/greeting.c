@@ -37,14 +37,14 @@ static void oneshot_begin(struct broker *broker, struct slot *slot,
 {
     struct handler *handler;
 
-    slot_set_state(&broker->slots, slot, SLOT_ONESHOT);
-    handler = answer_begin(broker, slot, hello->hello.id, hello->hello.remaining_ns);
+    slot_set_state(&broker->core.slots, slot, SLOT_ONESHOT);
+    handler = answer_begin(&broker->core, slot, hello->hello.id, hello->hello.remaining_ns);
     if (handler == NULL) {
-        slot_end(&broker->slots, slot, FIPC_REASON_SHORT);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_SHORT);
         return;
     }
-    dispatch_request(broker, handler,
-                     service_find(&broker->services, hello->name, hello->hello.name_bytes),
+    dispatch_request(&broker->core, handler,
+                     service_find(&broker->core.services, hello->name, hello->hello.name_bytes),
                      hello->data, hello->hello.data_bytes);
 }
 
@@ -80,8 +80,8 @@ static int session_send_welcome(const struct broker *broker, const struct slot *
                 .generation = slot->generation,
                 .request_ring_bytes = slot->rings.request_bytes,
                 .reply_ring_bytes = slot->rings.reply_bytes,
-                .handler_ms = broker->config->timeouts.handler_ms,
-                .idle_ms = broker->config->timeouts.idle_ms,
+                .handler_ms = broker->core.config->timeouts.handler_ms,
+                .idle_ms = broker->core.config->timeouts.idle_ms,
                 .calls_max = DISPATCH_CALLS_MAX,
             },
     };
@@ -121,7 +121,7 @@ static int session_welcome(struct broker *broker, struct slot *slot)
         session_undo(broker, slot);
         return r;
     }
-    slot_set_state(&broker->slots, slot, SLOT_WELCOMED);
+    slot_set_state(&broker->core.slots, slot, SLOT_WELCOMED);
     return 0;
 }
 
@@ -136,14 +136,14 @@ static bool region_is_safe(const struct broker *broker, const struct slot *slot)
 void greeting_take_bell(struct broker *broker, struct slot *slot)
 {
     if (!region_is_safe(broker, slot)) {
-        slot_end(&broker->slots, slot, FIPC_REASON_NOT_SEALED);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_NOT_SEALED);
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);
-    slot_set_state(&broker->slots, slot, SLOT_OPEN);
+    slot_set_state(&broker->core.slots, slot, SLOT_OPEN);
     loop_watch_next_bells(broker, slot);
-    toll_welcome(broker, slot);
-    loop_heat(broker, slot);
+    toll_welcome(&broker->core, slot);
+    core_heat(&broker->core, slot);
 }
 
 static void welcome_put_off(struct broker *broker, struct slot *slot)
@@ -153,7 +153,7 @@ static void welcome_put_off(struct broker *broker, struct slot *slot)
     if (TAILQ_EMPTY(&greeting->due)) {
         log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL,
                   "too many fds are in flight to clients that don't read; new sessions wait");
-        ev_timer_again(broker->loop.ev, &greeting->retry);
+        ev_timer_again(broker->core.ev, &greeting->retry);
     }
     TAILQ_INSERT_TAIL(&greeting->due, slot, welcome_due);
     slot->is_welcome_due = true;
@@ -166,7 +166,7 @@ static void session_begin(struct broker *broker, struct slot *slot)
     if (r == -ETOOMANYREFS)
         welcome_put_off(broker, slot);
     else if (r < 0)
-        slot_end(&broker->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+        slot_end(&broker->core.slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
 }
 
 static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -184,7 +184,7 @@ static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
         greeting_forget(broker, slot);
         slot->taken_ns = fipc_now_ns(); /* its time for a first request begins now */
         if (r < 0)
-            slot_end(&broker->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+            slot_end(&broker->core.slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
     }
 }
 
@@ -212,12 +212,12 @@ void greeting_forget(struct broker *broker, struct slot *slot)
     TAILQ_REMOVE(&broker->greeting.due, slot, welcome_due);
     slot->is_welcome_due = false;
     if (TAILQ_EMPTY(&broker->greeting.due))
-        ev_timer_stop(broker->loop.ev, &broker->greeting.retry);
+        ev_timer_stop(broker->core.ev, &broker->greeting.retry);
 }
 
 static void session_hello(struct broker *broker, struct slot *slot, const struct fipc_hello *hello)
 {
-    const struct config *config = broker->config;
+    const struct config *config = broker->core.config;
 
     slot->rings.request_bytes = hello->request_ring_bytes != 0 ? hello->request_ring_bytes
                                                                : config->slots.request_ring_bytes;
@@ -227,11 +227,11 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
         !policy_may_have_rings(config, &slot->peer, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
-        slot_end(&broker->slots, slot, FIPC_REASON_RING_BYTES);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_RING_BYTES);
     else if (!admission_region_allowed(
                  broker, slot->account,
                  fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
-        slot_end(&broker->slots, slot, FIPC_REASON_QUOTA);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_QUOTA);
     else
         session_begin(broker, slot);
 }
@@ -286,12 +286,12 @@ void greeting_receive(struct broker *broker, struct slot *slot)
     bool oneshot;
     int r;
 
-    if (broker->stopping) {
-        slot_end(&broker->slots, slot, FIPC_REASON_STOPPING);
+    if (broker->core.stopping) {
+        slot_end(&broker->core.slots, slot, FIPC_REASON_STOPPING);
         return;
     }
     if (slot->is_welcome_due) { /* it hung up, or sent more before it was welcomed */
-        slot_end(&broker->slots, slot,
+        slot_end(&broker->core.slots, slot,
                  fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
     }
@@ -299,13 +299,13 @@ void greeting_receive(struct broker *broker, struct slot *slot)
     if (r == -EAGAIN)
         return;
     if (r < 0) {
-        slot_end(&broker->slots, slot, reason);
+        slot_end(&broker->core.slots, slot, reason);
         return;
     }
     oneshot = (hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
     if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 ||
         (!oneshot && hello.hello.name_bytes + hello.hello.data_bytes > 0))
-        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
+        slot_end(&broker->core.slots, slot, FIPC_REASON_MALFORMED);
     else if (oneshot)
         oneshot_begin(broker, slot, &hello);
     else

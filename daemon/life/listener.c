@@ -47,23 +47,23 @@ static void listener_pause(struct broker *broker, const char *why)
     listener->pause_s = listener->pause_s == 0 ? PAUSE_MIN_S : listener->pause_s * 2;
     if (listener->pause_s > PAUSE_MAX_S)
         listener->pause_s = PAUSE_MAX_S;
-    ev_io_stop(broker->loop.ev, &listener->ready);
-    ev_timer_stop(broker->loop.ev, &listener->retry);
+    ev_io_stop(broker->core.ev, &listener->ready);
+    ev_timer_stop(broker->core.ev, &listener->retry);
     ev_timer_set(&listener->retry, listener->pause_s, 0);
-    ev_timer_start(broker->loop.ev, &listener->retry);
+    ev_timer_start(broker->core.ev, &listener->retry);
 }
 
 /* How many fds are free, and will be when all clients have what they may have. */
 static int64_t fds_left(struct broker *broker)
 {
     const struct listener *listener = &broker->listener;
-    int64_t n_clients = (int64_t)slot_n_taken(&broker->slots) + broker->admission.n_waiting;
-    int64_t n_coming = broker->admission.n_waiting + broker->slots.n_by_state[SLOT_GREETING] +
-                       broker->slots.n_by_state[SLOT_WELCOMED];
+    int64_t n_clients = (int64_t)slot_n_taken(&broker->core.slots) + broker->core.n_waiting;
+    int64_t n_coming = broker->core.n_waiting + broker->core.slots.n_by_state[SLOT_GREETING] +
+                       broker->core.slots.n_by_state[SLOT_WELCOMED];
 
     return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
            FDS_PER_WELCOME * n_coming -
-           (int64_t)closer_settle(&broker->closer, &broker->admission.accounts);
+           (int64_t)closer_settle(&broker->closer, &broker->core.accounts);
 }
 
 static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
@@ -71,9 +71,9 @@ static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
     struct broker *broker = ev_userdata(ev);
 
     (void)revents;
-    broker->loop.now_ns = fipc_now_ns();
+    broker->core.now_ns = fipc_now_ns();
     /* once it was short, until nobody waits */
-    for (int i = 0; i == 0 || broker->listener.is_short || !loop_is_late(broker); i++) {
+    for (int i = 0; i == 0 || broker->listener.is_short || !core_is_late(&broker->core); i++) {
         int fd;
 
         if (fds_left(broker) < FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME) {
@@ -172,18 +172,18 @@ static int listener_start(struct broker *broker)
     int r = share_out_fds(listener);
 
     if (r == 0)
-        r = closer_init(&broker->closer, broker->loop.ev, !refuses_fds,
+        r = closer_init(&broker->closer, broker->core.ev, !refuses_fds,
                         (size_t)listener->fds_limit);
     if (r == 0)
-        r = control_socket_listen(&listener->socket, broker->config->control.backlog);
+        r = control_socket_listen(&listener->socket, broker->core.config->control.backlog);
     if (r < 0) {
         log_start_error(listener, r);
         return r;
     }
-    control_socket_compare(&listener->socket, broker->config);
+    control_socket_compare(&listener->socket, broker->core.config);
     ev_init(&listener->retry, listener_retry);
     ev_io_init(&listener->ready, listener_ready, listener->socket.fd, EV_READ);
-    ev_io_start(broker->loop.ev, &listener->ready);
+    ev_io_start(broker->core.ev, &listener->ready);
     return 0;
 }
 
@@ -193,7 +193,7 @@ int listener_open(struct broker *broker)
     int r;
 
     *listener = (struct listener){.socket = CONTROL_SOCKET_EMPTY};
-    r = control_socket_open(broker->config, &listener->socket);
+    r = control_socket_open(broker->core.config, &listener->socket);
     return r < 0 ? r : listener_start(broker);
 }
 
@@ -203,7 +203,7 @@ void listener_close(struct broker *broker)
 
     if (listener->socket.fd < 0)
         return;
-    ev_io_stop(broker->loop.ev, &listener->ready);
-    ev_timer_stop(broker->loop.ev, &listener->retry);
+    ev_io_stop(broker->core.ev, &listener->ready);
+    ev_timer_stop(broker->core.ev, &listener->retry);
     control_socket_close(&listener->socket);
 }

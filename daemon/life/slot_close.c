@@ -107,28 +107,28 @@ void slot_close(struct broker *broker, struct slot *slot)
     bool refused = is_before_open(slot);
 
     if (refused)
-        broker->slots.n_refused[reason]++;
+        broker->core.slots.n_refused[reason]++;
     else
-        broker->slots.n_closed[reason]++;
+        broker->core.slots.n_closed[reason]++;
     log_close(slot, reason);
     if (slot->state == SLOT_OPEN && reason == FIPC_REASON_GONE)
-        relay_take_last_replies(broker, slot);
+        relay_take_last_replies(&broker->core, slot);
     if (refused && reason != FIPC_REASON_GONE)
         say_refused(slot, reason);
     else if (slot->state == SLOT_OPEN && reason != FIPC_REASON_GONE)
         say_goodbye(slot, reason);
 
-    slot_set_state(&broker->slots, slot, SLOT_CLOSING);
+    slot_set_state(&broker->core.slots, slot, SLOT_CLOSING);
     room_wish_forget_all(slot);
-    answer_drop_all(broker, slot);
-    relay_leave(broker, slot);
+    answer_drop_all(&broker->core, slot);
+    relay_leave(&broker->core, slot);
     notice_drop_all(slot);
-    slot_timer_stop(broker, slot);
+    slot_timer_stop(&broker->core, slot);
     greeting_forget(broker, slot);
     loop_unwatch(broker, slot);
     give_region_back(broker, slot);
     slot->bell_fd = fd_close(slot->bell_fd);
     closer_close(&broker->closer, fd_steal(&slot->lane_fd), slot->account);
     admission_slot_ended(broker, slot);
-    slot_free(&broker->slots, slot);
+    slot_free(&broker->core.slots, slot);
 }

@@ -37,11 +37,11 @@ static const char *status_text(struct broker *broker, char *buffer, size_t size)
     int backlog = broker->listener.socket.backlog;
     char waiting[32] = "unknown";
 
-    broker->notify.told_n_taken = slot_n_taken(&broker->slots);
+    broker->notify.told_n_taken = slot_n_taken(&broker->core.slots);
     if (backlog >= 0)
         (void)snprintf(waiting, sizeof(waiting), "%d", backlog);
     (void)snprintf(buffer, size, "STATUS=%u of %u slots in use; backlog %s",
-                   broker->notify.told_n_taken, broker->config->slots.count, waiting);
+                   broker->notify.told_n_taken, broker->core.config->slots.count, waiting);
     return buffer;
 }
 
@@ -60,7 +60,7 @@ static void tell_status(struct ev_loop *ev, ev_timer *timer, int revents)
 
     (void)timer;
     (void)revents;
-    if (!broker->stopping)
+    if (!broker->core.stopping)
         tell(broker, "%s", status_text(broker, status, sizeof(status)));
 }
 
@@ -75,13 +75,13 @@ void notify_init(struct broker *broker)
     if (sd_watchdog_enabled(false, &watchdog_us) <= 0)
         return;
     ev_timer_set(&notify->watchdog, 0, (double)watchdog_us / 2 / 1e6);
-    ev_timer_start(broker->loop.ev, &notify->watchdog);
+    ev_timer_start(broker->core.ev, &notify->watchdog);
 }
 
 void notify_deinit(struct broker *broker)
 {
-    ev_timer_stop(broker->loop.ev, &broker->notify.watchdog);
-    ev_timer_stop(broker->loop.ev, &broker->notify.status);
+    ev_timer_stop(broker->core.ev, &broker->notify.watchdog);
+    ev_timer_stop(broker->core.ev, &broker->notify.status);
 }
 
 void notify_ready(struct broker *broker)
@@ -101,17 +101,17 @@ void notify_reloading(const struct broker *broker)
 void notify_stopping(const struct broker *broker)
 {
     tell(broker, "STOPPING=1\nSTATUS=stopping, %u calls are open\nEXTEND_TIMEOUT_USEC=%llu",
-         broker->handlers.n_live,
-         (broker->config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) * 1000);
+         broker->core.handlers.n_live,
+         (broker->core.config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) * 1000);
 }
 
 void notify_look_at_status(struct broker *broker)
 {
     struct notify *notify = &broker->notify;
 
-    if (notify->is_wanted && notify->told_n_taken != slot_n_taken(&broker->slots) &&
+    if (notify->is_wanted && notify->told_n_taken != slot_n_taken(&broker->core.slots) &&
         !ev_is_active(&notify->status)) {
         ev_timer_set(&notify->status, STATUS_DELAY_S, 0);
-        ev_timer_start(broker->loop.ev, &notify->status);
+        ev_timer_start(broker->core.ev, &notify->status);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/model/room_wish.h"
 
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/traffic/notice.h"
@@ -67,19 +67,19 @@ static void wish_end(struct room_wish *wish)
     free(wish);
 }
 
-void room_wish_fulfil(struct broker *broker, struct room_wish *wish)
+void room_wish_fulfil(struct core *core, struct room_wish *wish)
 {
-    notice_room(broker, wish->slot, service_target(wish->service));
+    notice_room(core, wish->slot, service_target(wish->service));
     wish_end(wish);
 }
 
-void room_wish_fulfil_all(struct broker *broker, struct service *service)
+void room_wish_fulfil_all(struct core *core, struct service *service)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_service);
-        room_wish_fulfil(broker, wish);
+        room_wish_fulfil(core, wish);
     }
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-struct broker;
+struct core;
 struct service;
 struct slot;
 
@@ -30,10 +30,10 @@ int room_wish_make(struct service *service, struct slot *slot, size_t size);
 bool room_wish_exists(const struct service *service, const struct slot *slot);
 
 /* Tells the slot, and ends the wish. */
-void room_wish_fulfil(struct broker *broker, struct room_wish *wish);
+void room_wish_fulfil(struct core *core, struct room_wish *wish);
 
 /* Likewise for all who wait for this service. */
-void room_wish_fulfil_all(struct broker *broker, struct service *service);
+void room_wish_fulfil_all(struct core *core, struct service *service);
 
 /* A slot ends. */
 void room_wish_forget_all(struct slot *slot);

@@ -17,7 +17,7 @@
 
 struct account;
 struct account_table;
-struct broker;
+struct core;
 struct worker;
 
 #define SERVICE_NONE UINT32_C(0)
@@ -28,7 +28,7 @@ struct worker;
  * @payload: in shared memory, or in the packet of a one-shot: valid until the function returns, and
  * its bytes can change meanwhile
  */
-typedef void service_fn(struct broker *broker, struct handler *handler, const void *payload,
+typedef void service_fn(struct core *core, struct handler *handler, const void *payload,
                         size_t size);
 
 TAILQ_HEAD(worker_list, worker);

@@ -6,20 +6,20 @@
  * does not drain. */
 #include <stdint.h>
 
-struct broker;
+struct core;
 struct slot;
 
 /* From the slot's taking on. It costs nothing while messages flow: the timer looks at times that
  * they leave behind. */
-void slot_timer_start(struct broker *broker, struct slot *slot);
+void slot_timer_start(struct core *core, struct slot *slot);
 
 /* Looks at the times again. What can begin at any time, a block or an idle time, is noticed before
  * it has lasted twice its span. */
-void slot_timer_set(struct broker *broker, struct slot *slot, uint64_t now_ns);
+void slot_timer_set(struct core *core, struct slot *slot, uint64_t now_ns);
 
 /* The same for all slots, when the config changed. */
-void slot_timers_set(struct broker *broker);
+void slot_timers_set(struct core *core);
 
-void slot_timer_stop(struct broker *broker, struct slot *slot);
+void slot_timer_stop(struct core *core, struct slot *slot);
 
 #endif

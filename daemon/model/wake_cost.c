@@ -2,7 +2,7 @@
 #include "daemon/model/wake_cost.h"
 
 #include "common/clock.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/model/slot_deadline.h"
 
 #include <time.h>
@@ -67,24 +67,24 @@ static void charge(struct toll *toll, const struct slot *slot, uint64_t cpu_ns, 
     }
 }
 
-static void rest(struct broker *broker, struct slot *slot, uint64_t now_ns)
+static void rest(struct core *core, struct slot *slot, uint64_t now_ns)
 {
     slot->rest_until_ns = now_ns + (slot->account->toll.due_ns - DUE_NS_MAX) * BUDGET_SHARE;
-    slot_timer_set(broker, slot, now_ns);
+    slot_timer_set(core, slot, now_ns);
 }
 
-void toll_welcome(struct broker *broker, struct slot *slot)
+void toll_welcome(struct core *core, struct slot *slot)
 {
     struct toll *toll = &slot->account->toll;
 
-    pay_off(toll, broker->loop.now_ns);
+    pay_off(toll, core->now_ns);
     if (toll->due_ns > DUE_NS_MAX)
-        rest(broker, slot, broker->loop.now_ns);
+        rest(core, slot, core->now_ns);
 }
 
-void toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
+void toll_charge(struct core *core, struct slot *slot, uint64_t cpu_ns)
 {
-    uint64_t now_ns = broker->loop.now_ns;
+    uint64_t now_ns = core->now_ns;
     struct toll *toll = &slot->account->toll;
 
     pay_off(toll, now_ns);
@@ -101,8 +101,8 @@ void toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns)
     if (toll->due_ns <= DUE_NS_MAX)
         return;
     if (slot->costly_ns != 0 &&
-        now_ns - slot->costly_ns >= broker->config->timeouts.handler_ms * FIPC_NS_PER_MS)
-        slot_end(&broker->slots, slot, FIPC_REASON_TOO_SLOW);
+        now_ns - slot->costly_ns >= core->config->timeouts.handler_ms * FIPC_NS_PER_MS)
+        slot_end(&core->slots, slot, FIPC_REASON_TOO_SLOW);
     else
-        rest(broker, slot, now_ns);
+        rest(core, slot, now_ns);
 }

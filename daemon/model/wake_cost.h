@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct broker;
+struct core;
 struct slot;
 
 /* Of a uid, in CPU time of the broker. */
@@ -31,9 +31,9 @@ bool toll_is_due(struct toll *toll);
 uint64_t toll_cpu_now_ns(void);
 
 /* A session is opened: it rests as the others of its uid do. */
-void toll_welcome(struct broker *broker, struct slot *slot);
+void toll_welcome(struct core *core, struct slot *slot);
 
 /* Charges one wake-up of a slot's client, which took @cpu_ns. May end the slot. */
-void toll_charge(struct broker *broker, struct slot *slot, uint64_t cpu_ns);
+void toll_charge(struct core *core, struct slot *slot, uint64_t cpu_ns);
 
 #endif

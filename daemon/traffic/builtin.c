@@ -2,7 +2,7 @@
 #include "daemon/traffic/builtin.h"
 
 #include "common/clock.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/traffic/reply.h"
 #include "daemon/traffic/report.h"
 
@@ -14,19 +14,17 @@
 #define STATS_PAYLOAD_MAX 32
 
 /* The request comes back as the reply. */
-static void serve_echo(struct broker *broker, struct handler *handler, const void *payload,
-                       size_t size)
+static void serve_echo(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
-    answer_reply(broker, handler, payload, size);
+    answer_reply(core, handler, payload, size);
 }
 
 /* An empty reply, whatever the request. */
-static void serve_ping(struct broker *broker, struct handler *handler, const void *payload,
-                       size_t size)
+static void serve_ping(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
     (void)payload;
     (void)size;
-    answer_reply(broker, handler, NULL, 0);
+    answer_reply(core, handler, NULL, 0);
 }
 
 /* Decimal digits in shared memory to a number: each byte is read once. Return: 0; -EINVAL */
@@ -49,66 +47,65 @@ static int parse_number(const void *text, size_t size, uint32_t *ret_number)
 
 static void delay_over(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct core *core = ev_userdata(ev);
     struct handler *handler = timer->data;
     uint64_t now_ns = fipc_now_ns();
 
     (void)revents;
-    broker->loop.now_ns = now_ns;
+    core->now_ns = now_ns;
     if (now_ns >= handler->deadline_ns)
-        answer_error(broker, handler, -ETIMEDOUT);
+        answer_error(core, handler, -ETIMEDOUT);
     else
-        answer_reply(broker, handler, NULL, 0);
+        answer_reply(core, handler, NULL, 0);
 }
 
 /* An empty reply after so many milliseconds, or -ETIMEDOUT at the deadline, whichever comes first.
  */
-static void serve_delay(struct broker *broker, struct handler *handler, const void *payload,
+static void serve_delay(struct core *core, struct handler *handler, const void *payload,
                         size_t size)
 {
     uint64_t wait_ns;
     uint32_t ms;
 
     if (parse_number(payload, size, &ms) < 0) {
-        answer_error(broker, handler, -EINVAL);
+        answer_error(core, handler, -EINVAL);
         return;
     }
     wait_ns = ms * FIPC_NS_PER_MS;
-    if (wait_ns >= handler->deadline_ns - broker->loop.now_ns)
-        wait_ns = handler->deadline_ns - broker->loop.now_ns;
-    ev_now_update(broker->loop.ev);
+    if (wait_ns >= handler->deadline_ns - core->now_ns)
+        wait_ns = handler->deadline_ns - core->now_ns;
+    ev_now_update(core->ev);
     ev_timer_init(&handler->timer, delay_over, (double)wait_ns / (double)FIPC_NS_PER_S, 0);
     handler->timer.data = handler;
-    ev_timer_start(broker->loop.ev, &handler->timer);
+    ev_timer_start(core->ev, &handler->timer);
 }
 
 /* To make one takes long, and is the last thing in its slot's turn. */
-static void reply_with_report(struct broker *broker, struct handler *handler, char *report)
+static void reply_with_report(struct core *core, struct handler *handler, char *report)
 {
-    broker->loop.is_slice_over = true;
+    core->is_slice_over = true;
     if (report == NULL)
-        answer_error(broker, handler, -ENOMEM);
+        answer_error(core, handler, -ENOMEM);
     else
-        answer_reply(broker, handler, report, strlen(report));
+        answer_reply(core, handler, report, strlen(report));
     free(report);
 }
 
 /* A page of the services: of the first ones, or from number N on. */
-static void serve_list(struct broker *broker, struct handler *handler, const void *payload,
-                       size_t size)
+static void serve_list(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
     uint32_t first = 0;
 
     if (size > 0 && parse_number(payload, size, &first) < 0)
-        answer_error(broker, handler, -EINVAL);
+        answer_error(core, handler, -EINVAL);
     else
-        reply_with_report(broker, handler,
-                          report_services(broker, first, answer_bytes_max(broker, handler)));
+        reply_with_report(core, handler,
+                          report_services(core, first, answer_bytes_max(core, handler)));
 }
 
 /* Nothing asks for the totals; "slots N" for the taken slots from number N on, as many as a reply
  * holds. */
-static void serve_stats(struct broker *broker, struct handler *handler, const void *payload,
+static void serve_stats(struct core *core, struct handler *handler, const void *payload,
                         size_t size)
 {
     static const char slots_from[] = "slots ";
@@ -117,20 +114,20 @@ static void serve_stats(struct broker *broker, struct handler *handler, const vo
     uint32_t first;
 
     if (size == 0) {
-        reply_with_report(broker, handler, report_stats(broker));
+        reply_with_report(core, handler, report_stats(core));
         return;
     }
     if (size > sizeof(question)) {
-        answer_error(broker, handler, -EINVAL);
+        answer_error(core, handler, -EINVAL);
         return;
     }
     memcpy(question, payload, size);
     if (size <= prefix || memcmp(question, slots_from, prefix) != 0 ||
         parse_number(question + prefix, size - prefix, &first) < 0)
-        answer_error(broker, handler, -EINVAL);
+        answer_error(core, handler, -EINVAL);
     else
-        reply_with_report(broker, handler,
-                          report_slots(broker, first, answer_bytes_max(broker, handler)));
+        reply_with_report(core, handler,
+                          report_slots(core, first, answer_bytes_max(core, handler)));
 }
 
 const struct builtin builtins[] = {

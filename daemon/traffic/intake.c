@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "common/name.h"
 #include "daemon/base/log.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/traffic/notice.h"
@@ -36,27 +36,27 @@ struct record {
     size_t size;
 };
 
-void dispatch_request(struct broker *broker, struct handler *handler, struct service *service,
+void dispatch_request(struct core *core, struct handler *handler, struct service *service,
                       const void *payload, size_t size)
 {
     if (service == NULL) {
-        answer_not_delivered(broker, handler, -ENOENT);
+        answer_not_delivered(core, handler, -ENOENT);
         return;
     }
-    answer_set_state(broker, handler, HANDLER_ROUTED);
+    answer_set_state(core, handler, HANDLER_ROUTED);
     if (service->serve == NULL) {
-        relay_request(broker, handler, service, payload, size);
+        relay_request(core, handler, service, payload, size);
         return;
     }
-    answer_set_state(broker, handler, HANDLER_RUNNING);
-    service->serve(broker, handler, payload, size);
+    answer_set_state(core, handler, HANDLER_RUNNING);
+    service->serve(core, handler, payload, size);
 }
 
-static void take_request(struct broker *broker, struct slot *slot, const struct record *record)
+static void take_request(struct core *core, struct slot *slot, const struct record *record)
 {
-    struct service *service = service_of_target(&broker->services, record->header.target);
+    struct service *service = service_of_target(&core->services, record->header.target);
     struct handler *handler =
-        answer_begin(broker, slot, record->header.id, record->header.remaining_ns);
+        answer_begin(core, slot, record->header.id, record->header.remaining_ns);
 
     if (handler == NULL) {
         answer_refuse(slot, record->header.id, -EAGAIN);
@@ -64,22 +64,22 @@ static void take_request(struct broker *broker, struct slot *slot, const struct 
     }
     handler->flags = record->header.flags;
     if ((handler->flags & ~FLAGS_KNOWN) != 0)
-        answer_not_delivered(broker, handler, -EOPNOTSUPP);
+        answer_not_delivered(core, handler, -EOPNOTSUPP);
     else if (service == NULL)
-        answer_not_delivered(broker, handler, -ESTALE);
+        answer_not_delivered(core, handler, -ESTALE);
     else
-        dispatch_request(broker, handler, service, record->payload, record->size);
+        dispatch_request(core, handler, service, record->payload, record->size);
 }
 
 /* Ends the call with this id, if it is still open. Its caller has forgotten it: nothing is said. */
-static void take_cancel(struct broker *broker, struct slot *slot, uint64_t id)
+static void take_cancel(struct core *core, struct slot *slot, uint64_t id)
 {
     uint32_t index = slot->live.first;
 
-    while (index != HANDLER_NONE && broker->handlers.handlers[index].id != id)
-        index = broker->handlers.handlers[index].next;
+    while (index != HANDLER_NONE && core->handlers.handlers[index].id != id)
+        index = core->handlers.handlers[index].next;
     if (index != HANDLER_NONE)
-        answer_drop(broker, &broker->handlers.handlers[index]);
+        answer_drop(core, &core->handlers.handlers[index]);
 }
 
 void dispatch_answer_control(struct slot *slot, const struct fipc_header *question,
@@ -113,13 +113,13 @@ static void log_unknown(const struct slot *slot, const struct fipc_control *open
               log_escape(name, sizeof(name), open->name, open->open.name_bytes));
 }
 
-static void take_open(struct broker *broker, struct slot *slot, const struct fipc_header *question,
+static void take_open(struct core *core, struct slot *slot, const struct fipc_header *question,
                       const struct fipc_control *open)
 {
     const struct fipc_control opened = {.type = FIPC_CONTROL_OPENED,
                                         .opened = {.path = FIPC_PATH_RELAY}};
     const struct service *service =
-        service_find(&broker->services, open->name, open->open.name_bytes);
+        service_find(&core->services, open->name, open->open.name_bytes);
     int status = 0;
 
     if (!fipc_name_is_valid(open->name, open->open.name_bytes))
@@ -132,24 +132,24 @@ static void take_open(struct broker *broker, struct slot *slot, const struct fip
                             status == 0 ? service_target(service) : 0);
 }
 
-static void take_serve(struct broker *broker, struct slot *slot, const struct fipc_header *question,
+static void take_serve(struct core *core, struct slot *slot, const struct fipc_header *question,
                        const struct fipc_control *serve)
 {
     const struct fipc_control served = {.type = FIPC_CONTROL_SERVED};
     struct service *service;
-    int status = relay_serve(broker, slot, serve->name, serve->serve.name_bytes,
+    int status = relay_serve(core, slot, serve->name, serve->serve.name_bytes,
                              serve->serve.concurrency, &service);
 
     dispatch_answer_control(slot, question, &served, status,
                             status == 0 ? service_target(service) : SERVICE_NONE);
     if (status == 0) /* after the answer: requests for this target follow */
-        relay_served(broker, service);
+        relay_served(core, service);
 }
 
-static void take_wait(struct broker *broker, struct slot *slot, const struct fipc_header *question,
+static void take_wait(struct core *core, struct slot *slot, const struct fipc_header *question,
                       const struct fipc_control *wait)
 {
-    struct handler *handler = answer_begin(broker, slot, question->id, question->remaining_ns);
+    struct handler *handler = answer_begin(core, slot, question->id, question->remaining_ns);
     struct service *service;
     int r = -EINVAL;
 
@@ -161,62 +161,62 @@ static void take_wait(struct broker *broker, struct slot *slot, const struct fip
     }
     handler->is_wait = true;
     if (fipc_name_is_valid(wait->name, wait->wait.name_bytes))
-        r = relay_open(broker, slot, wait->name, wait->wait.name_bytes, &service);
+        r = relay_open(core, slot, wait->name, wait->wait.name_bytes, &service);
     if (r < 0) {
-        answer_error(broker, handler, r);
+        answer_error(core, handler, r);
         return;
     }
-    answer_set_state(broker, handler, HANDLER_ROUTED);
-    relay_wait(broker, handler, service);
+    answer_set_state(core, handler, HANDLER_ROUTED);
+    relay_wait(core, handler, service);
 }
 
-static void take_control(struct broker *broker, struct slot *slot, const struct record *record)
+static void take_control(struct core *core, struct slot *slot, const struct record *record)
 {
     unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_named) +
                          FIPC_NAME_BYTES_MAX];
     struct fipc_control control;
 
     if (record->size > sizeof(packet)) {
-        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
+        slot_end(&core->slots, slot, FIPC_REASON_MALFORMED);
         return;
     }
     memcpy(packet, record->payload, record->size);
     if (fipc_control_decode(packet, record->size, &control) < 0)
-        slot_end(&broker->slots, slot, FIPC_REASON_MALFORMED);
+        slot_end(&core->slots, slot, FIPC_REASON_MALFORMED);
     else if (control.type == FIPC_CONTROL_OPEN)
-        take_open(broker, slot, &record->header, &control);
+        take_open(core, slot, &record->header, &control);
     else if (control.type == FIPC_CONTROL_SERVE)
-        take_serve(broker, slot, &record->header, &control);
+        take_serve(core, slot, &record->header, &control);
     else if (control.type == FIPC_CONTROL_WAIT)
-        take_wait(broker, slot, &record->header, &control);
+        take_wait(core, slot, &record->header, &control);
     else if (control.type == FIPC_CONTROL_PIDFD)
-        pidfd_answer(broker, slot, &record->header);
+        pidfd_answer(core, slot, &record->header);
     else
-        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&core->slots, slot, FIPC_REASON_UNEXPECTED);
 }
 
-static void take_record(struct broker *broker, struct slot *slot, const struct record *record)
+static void take_record(struct core *core, struct slot *slot, const struct record *record)
 {
     switch (record->header.kind) {
     case FIPC_KIND_SKIP:
         break;
     case FIPC_KIND_REQUEST:
-        take_request(broker, slot, record);
+        take_request(core, slot, record);
         break;
     case FIPC_KIND_CONTROL:
-        take_control(broker, slot, record);
+        take_control(core, slot, record);
         break;
     case FIPC_KIND_CANCEL:
-        take_cancel(broker, slot, record->header.id);
+        take_cancel(core, slot, record->header.id);
         break;
     case FIPC_KIND_REPLY:
         if (slot->n_workers > 0)
-            relay_reply(broker, slot, &record->header, record->payload, record->size);
+            relay_reply(core, slot, &record->header, record->payload, record->size);
         else
-            slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
+            slot_end(&core->slots, slot, FIPC_REASON_UNEXPECTED);
         break;
     default:
-        slot_end(&broker->slots, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&core->slots, slot, FIPC_REASON_UNEXPECTED);
     }
 }
 
@@ -227,40 +227,40 @@ static bool is_asking(const struct fipc_header *header)
 
 /* Whether requests and questions of a slot are taken now. While the broker stops only who works on
  * something may ask: it may need the answers for its own. */
-static bool may_ask(const struct broker *broker, const struct slot *slot)
+static bool may_ask(const struct core *core, const struct slot *slot)
 {
-    return slot_n_live(slot) < DISPATCH_CALLS_MAX && (!broker->stopping || relay_is_busy(slot));
+    return slot_n_live(slot) < DISPATCH_CALLS_MAX && (!core->stopping || relay_is_busy(slot));
 }
 
 /* 1: the slot may be read; 0: not before there is room, or something ends; -EBADMSG the reply ring
  * is corrupt */
-static int dispatch_may_take(const struct broker *broker, struct slot *slot)
+static int dispatch_may_take(const struct core *core, struct slot *slot)
 {
     if (slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
-        (slot->is_held && !may_ask(broker, slot)))
+        (slot->is_held && !may_ask(core, slot)))
         return 0;
     return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES);
 }
 
 /* Takes one record. What ends its slot is not released: the head tells what was delivered. Return:
  * 1; 0 nothing to take now; -EBADMSG */
-static int take_one(struct broker *broker, struct slot *slot)
+static int take_one(struct core *core, struct slot *slot)
 {
     struct record record;
     int r;
 
-    r = dispatch_may_take(broker, slot);
+    r = dispatch_may_take(core, slot);
     if (r <= 0)
         return r;
     r = fipc_consumer_take(&slot->channel.in, &record.header, &record.payload);
     if (r < 0)
         return r == -EAGAIN ? 0 : r;
-    slot->is_held = is_asking(&record.header) && !may_ask(broker, slot);
+    slot->is_held = is_asking(&record.header) && !may_ask(core, slot);
     if (slot->is_held)
         return 0;
     record.size = fipc_payload_size(&record.header);
-    slot->active_ns = broker->loop.now_ns;
-    take_record(broker, slot, &record);
+    slot->active_ns = core->now_ns;
+    take_record(core, slot, &record);
     if (slot->is_ending)
         return 1;
     fipc_consumer_release(&slot->channel.in);
@@ -286,24 +286,24 @@ static int ring_bells(struct slot *slot)
     return r;
 }
 
-static void ring(struct broker *broker, struct slot *slot)
+static void ring(struct core *core, struct slot *slot)
 {
     bool is_awake = !slot->is_bell_due && !fipc_end_seems_asleep(slot->channel.peer);
     uint64_t began_ns = is_awake ? 0 : toll_cpu_now_ns();
     int r = ring_bells(slot);
 
     if (!is_awake)
-        toll_charge(broker, slot, toll_cpu_now_ns() - began_ns);
+        toll_charge(core, slot, toll_cpu_now_ns() - began_ns);
     if (r == -EBADMSG)
-        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_END);
+        slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)
-        slot_end(&broker->slots, slot, FIPC_REASON_GONE);
+        slot_end(&core->slots, slot, FIPC_REASON_GONE);
 }
 
 /* Whether its client is too costly to wake for now. */
-static bool rests(const struct broker *broker, const struct slot *slot)
+static bool rests(const struct core *core, const struct slot *slot)
 {
-    return slot->rest_until_ns > broker->loop.now_ns;
+    return slot->rest_until_ns > core->now_ns;
 }
 
 /* Room for what waits for it, and for some more. */
@@ -317,9 +317,9 @@ static bool has_wanted_room(struct slot *slot)
 }
 
 /* Sends what waited for room. Return: how many; -EBADMSG */
-static int send_waiting(struct broker *broker, struct slot *slot)
+static int send_waiting(struct core *core, struct slot *slot)
 {
-    int n_answers = answer_send_waiting(broker, slot), n_notices;
+    int n_answers = answer_send_waiting(core, slot), n_notices;
 
     if (n_answers < 0)
         return n_answers;
@@ -327,50 +327,48 @@ static int send_waiting(struct broker *broker, struct slot *slot)
     if (n_notices < 0)
         return n_notices;
     if (has_wanted_room(slot))
-        relay_has_room(broker, slot);
+        relay_has_room(core, slot);
     return n_answers + n_notices;
 }
 
 /* Whether a slot that did so much had its turn. The clock is looked at where that costs little
  * beside the records. */
-static bool had_turn(struct broker *broker, unsigned work, uint64_t end_ns)
+static bool had_turn(struct core *core, unsigned work, uint64_t end_ns)
 {
-    struct loop *loop = &broker->loop;
-
     if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0) {
-        loop->now_ns = fipc_now_ns();
-        loop->is_slice_over = loop->is_slice_over || loop->now_ns >= end_ns;
+        core->now_ns = fipc_now_ns();
+        core->is_slice_over = core->is_slice_over || core->now_ns >= end_ns;
     }
-    return loop->is_slice_over || work >= broker->config->dispatch.messages_per_turn;
+    return core->is_slice_over || work >= core->config->dispatch.messages_per_turn;
 }
 
-unsigned dispatch_serve(struct broker *broker, struct slot *slot, uint64_t end_ns)
+unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns)
 {
     unsigned work = 0;
     int r;
 
-    if (slot->is_ending || rests(broker, slot))
+    if (slot->is_ending || rests(core, slot))
         return 0;
-    broker->loop.is_slice_over = false;
-    r = send_waiting(broker, slot);
+    core->is_slice_over = false;
+    r = send_waiting(core, slot);
     if (r > 0)
         work += (unsigned)r;
-    while (r >= 0 && !slot->is_ending && !had_turn(broker, work, end_ns)) {
-        r = take_one(broker, slot);
+    while (r >= 0 && !slot->is_ending && !had_turn(core, work, end_ns)) {
+        r = take_one(core, slot);
         if (r == 0)
             break;
         work++;
     }
     if (r < 0)
-        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
+        slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
     if (slot->is_ending)
         return work;
     if (!dispatch_waits_for_room(slot))
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
-        slot->blocked_ns = broker->loop.now_ns;
+        slot->blocked_ns = core->now_ns;
     if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
-        ring(broker, slot);
+        ring(core, slot);
     return work;
 }
 
@@ -380,24 +378,24 @@ bool dispatch_waits_for_room(struct slot *slot)
            slot->wanted_bytes > 0 || fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) == 0;
 }
 
-static bool unsent_fits(const struct broker *broker, struct slot *slot)
+static bool unsent_fits(const struct core *core, struct slot *slot)
 {
-    const struct handler *first = &broker->handlers.handlers[slot->unsent.first];
+    const struct handler *first = &core->handlers.handlers[slot->unsent.first];
 
     return fipc_producer_has_room(&slot->channel.out, first->reply_bytes) != 0;
 }
 
-bool dispatch_has_work(struct broker *broker, struct slot *slot)
+bool dispatch_has_work(struct core *core, struct slot *slot)
 {
-    if (slot->is_ending || rests(broker, slot))
+    if (slot->is_ending || rests(core, slot))
         return false;
     if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
         return true;
     if (has_wanted_room(slot))
         return true;
     if (slot->unsent.first != HANDLER_NONE)
-        return unsent_fits(broker, slot);
+        return unsent_fits(core, slot);
     if (!STAILQ_EMPTY(&slot->notices))
         return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) != 0;
-    return dispatch_may_take(broker, slot) != 0 && fipc_consumer_has_news(&slot->channel.in);
+    return dispatch_may_take(core, slot) != 0 && fipc_consumer_has_news(&slot->channel.in);
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct broker;
+struct core;
 struct fipc_control;
 struct fipc_header;
 struct handler;
@@ -19,7 +19,7 @@ struct slot;
 
 /* Takes a handler from TAKEN to whoever serves it; @service: NULL: nobody.
  * @payload: borrowed; its bytes can change meanwhile */
-void dispatch_request(struct broker *broker, struct handler *handler, struct service *service,
+void dispatch_request(struct core *core, struct handler *handler, struct service *service,
                       const void *payload, size_t size);
 
 /**
@@ -30,10 +30,10 @@ void dispatch_request(struct broker *broker, struct handler *handler, struct ser
  *
  * Return: how many records were sent and taken
  */
-unsigned dispatch_serve(struct broker *broker, struct slot *slot, uint64_t end_ns);
+unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns);
 
 /* Whether dispatch_serve() would do anything now. */
-bool dispatch_has_work(struct broker *broker, struct slot *slot);
+bool dispatch_has_work(struct core *core, struct slot *slot);
 
 /* Whether a slot is not read because its client has not made room for answers. */
 bool dispatch_waits_for_room(struct slot *slot);

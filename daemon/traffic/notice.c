@@ -2,7 +2,7 @@
 #include "daemon/traffic/notice.h"
 
 #include "common/control.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,11 +30,11 @@ static int put(struct slot *slot, const struct fipc_header *header)
 }
 
 /* Without memory for it a notice is lost: who waits for it has a deadline. */
-static void notice_give(struct broker *broker, struct slot *slot, const struct fipc_header *header)
+static void notice_give(struct core *core, struct slot *slot, const struct fipc_header *header)
 {
     struct notice *notice;
 
-    loop_heat(broker, slot);
+    core_heat(core, slot);
     if (STAILQ_EMPTY(&slot->notices) && put(slot, header) == 0)
         return;
     notice = malloc(sizeof(*notice));
@@ -44,18 +44,18 @@ static void notice_give(struct broker *broker, struct slot *slot, const struct f
     STAILQ_INSERT_TAIL(&slot->notices, notice, link);
 }
 
-void notice_room(struct broker *broker, struct slot *slot, uint32_t target)
+void notice_room(struct core *core, struct slot *slot, uint32_t target)
 {
     const struct fipc_header header = {.kind = FIPC_KIND_CONTROL, .target = target};
 
-    notice_give(broker, slot, &header);
+    notice_give(core, slot, &header);
 }
 
-void notice_cancel(struct broker *broker, struct slot *slot, uint32_t number, uint64_t id)
+void notice_cancel(struct core *core, struct slot *slot, uint32_t number, uint64_t id)
 {
     const struct fipc_header header = {.kind = FIPC_KIND_CANCEL, .target = number, .id = id};
 
-    notice_give(broker, slot, &header);
+    notice_give(core, slot, &header);
 }
 
 static void forget_first(struct slot *slot)

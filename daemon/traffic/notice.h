@@ -7,16 +7,16 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct broker;
+struct core;
 struct slot;
 
 STAILQ_HEAD(notice_list, notice);
 
 /* A service that was full has room: @target. */
-void notice_room(struct broker *broker, struct slot *slot, uint32_t target);
+void notice_room(struct core *core, struct slot *slot, uint32_t target);
 
 /* Nobody waits any more for the answer to the delivery of this number. */
-void notice_cancel(struct broker *broker, struct slot *slot, uint32_t number, uint64_t id);
+void notice_cancel(struct core *core, struct slot *slot, uint32_t number, uint64_t id);
 
 /* Sends what waits, while there is room. Return: how many; -EBADMSG the ring is corrupt */
 int notice_send_waiting(struct slot *slot);

@@ -8,7 +8,7 @@
 
 #include "common/fd.h"
 #include "common/lane.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 
@@ -23,16 +23,16 @@
 
 /* Return: a pidfd; -ESRCH nobody waits for this delivery any more; -EOPNOTSUPP the kernel has none
  */
-static int caller_pidfd(struct broker *broker, const struct slot *worker, uint32_t number)
+static int caller_pidfd(struct core *core, const struct slot *worker, uint32_t number)
 {
-    const struct delivery *delivery = delivery_of(&broker->deliveries, worker, number);
+    const struct delivery *delivery = delivery_of(&core->deliveries, worker, number);
     const struct slot *caller;
     int fd;
     socklen_t size = sizeof(fd);
 
     if (delivery == NULL || delivery->handler == NULL)
         return -ESRCH;
-    caller = answer_caller(broker, delivery->handler);
+    caller = answer_caller(core, delivery->handler);
     if (getsockopt(caller->lane_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) < 0)
         return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
     return fd;
@@ -45,7 +45,7 @@ static bool is_lane_empty(int lane_fd)
     return ioctl(lane_fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
 }
 
-static int send_pidfd(struct broker *broker, const struct slot *slot,
+static int send_pidfd(struct core *core, const struct slot *slot,
                       const struct fipc_header *question)
 {
     const struct fipc_control packet = {.type = FIPC_CONTROL_FDS,
@@ -54,15 +54,15 @@ static int send_pidfd(struct broker *broker, const struct slot *slot,
 
     if (!is_lane_empty(slot->lane_fd))
         return -EAGAIN;
-    fd = caller_pidfd(broker, slot, question->target);
+    fd = caller_pidfd(core, slot, question->target);
     if (fd < 0)
         return fd;
     return fipc_lane_send(slot->lane_fd, &packet, &fd, 1);
 }
 
-void pidfd_answer(struct broker *broker, struct slot *slot, const struct fipc_header *question)
+void pidfd_answer(struct core *core, struct slot *slot, const struct fipc_header *question)
 {
-    int r = send_pidfd(broker, slot, question);
+    int r = send_pidfd(core, slot, question);
     const struct fipc_control announce = {
         .type = FIPC_CONTROL_ANNOUNCE,
         .announce = {.id = question->id, .n_fds = r == 0 ? 1 : 0},

@@ -2,12 +2,12 @@
 #ifndef FIPC_DAEMON_TRAFFIC_PIDFD_H
 #define FIPC_DAEMON_TRAFFIC_PIDFD_H
 
-struct broker;
+struct core;
 struct fipc_header;
 struct slot;
 
 /* Answers a worker that asks for the pidfd of whoever called: a packet with it on the lane, then an
  * ANNOUNCE in the ring, for which there is room. */
-void pidfd_answer(struct broker *broker, struct slot *slot, const struct fipc_header *question);
+void pidfd_answer(struct core *core, struct slot *slot, const struct fipc_header *question);
 
 #endif

@@ -12,7 +12,7 @@
 #include "daemon/traffic/queue.h"
 
 #include "common/message.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/traffic/reply.h"
 
@@ -60,35 +60,35 @@ static bool has_room(const struct service *service, const struct slot *slot, siz
            (service_has_room(service) && share_has_room(slot->account, size));
 }
 
-static void service_became_low(struct broker *broker, struct service *service)
+static void service_became_low(struct core *core, struct service *service)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_service);
         if (is_share_low(wish->slot->account))
-            room_wish_fulfil(broker, wish);
+            room_wish_fulfil(core, wish);
     }
 }
 
 /* The share is low, or one of those who wait has nothing left in it. */
-static void tell_share(struct broker *broker, struct account *account)
+static void tell_share(struct core *core, struct account *account)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&account->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_account);
         if (is_service_low(wish->service) || wish->slot->n_queued == 0)
-            room_wish_fulfil(broker, wish);
+            room_wish_fulfil(core, wish);
     }
 }
 
 /* ---- in and out ---- */
 
 /* It is in the list already. */
-static void count_in(struct broker *broker, struct service *service, struct handler *handler)
+static void count_in(struct core *core, struct service *service, struct handler *handler)
 {
-    struct slot *slot = answer_caller(broker, handler);
+    struct slot *slot = answer_caller(core, handler);
 
     handler->queued = service;
     service->n_queued++;
@@ -97,9 +97,9 @@ static void count_in(struct broker *broker, struct service *service, struct hand
     slot->account->queued_bytes += handler->request_bytes;
 }
 
-static void count_out(struct broker *broker, struct service *service, struct handler *handler)
+static void count_out(struct core *core, struct service *service, struct handler *handler)
 {
-    struct slot *slot = answer_caller(broker, handler);
+    struct slot *slot = answer_caller(core, handler);
     struct account *account = slot->account;
     bool was_service_low = is_service_low(service), was_share_low = is_share_low(account);
     bool waits_with_nothing;
@@ -110,15 +110,15 @@ static void count_out(struct broker *broker, struct service *service, struct han
     account->queued_bytes -= handler->request_bytes;
     waits_with_nothing = slot->n_queued == 0 && !TAILQ_EMPTY(&slot->room_wishes);
     if (!was_service_low && is_service_low(service))
-        service_became_low(broker, service);
+        service_became_low(core, service);
     if (waits_with_nothing || (!was_share_low && is_share_low(account)))
-        tell_share(broker, account);
+        tell_share(core, account);
 }
 
-void queue_put_first(struct broker *broker, struct service *service, struct handler *handler)
+void queue_put_first(struct core *core, struct service *service, struct handler *handler)
 {
     TAILQ_INSERT_HEAD(&service->queue, handler, in_queue);
-    count_in(broker, service, handler);
+    count_in(core, service, handler);
 }
 
 void queue_wait(struct service *service, struct handler *handler)
@@ -127,7 +127,7 @@ void queue_wait(struct service *service, struct handler *handler)
     handler->queued = service;
 }
 
-void queue_remove(struct broker *broker, struct handler *handler)
+void queue_remove(struct core *core, struct handler *handler)
 {
     struct service *service = handler->queued;
 
@@ -137,7 +137,7 @@ void queue_remove(struct broker *broker, struct handler *handler)
         return;
     }
     TAILQ_REMOVE(&service->queue, handler, in_queue);
-    count_out(broker, service, handler);
+    count_out(core, service, handler);
 }
 
 /* Return: -EAGAIN; else as room_wish_make() */
@@ -151,10 +151,10 @@ static int refuse(struct service *service, struct slot *slot, const struct handl
     return r < 0 ? r : -EAGAIN;
 }
 
-int queue_request(struct broker *broker, struct service *service, struct handler *handler,
+int queue_request(struct core *core, struct service *service, struct handler *handler,
                   const void *payload, size_t size)
 {
-    struct slot *slot = answer_caller(broker, handler);
+    struct slot *slot = answer_caller(core, handler);
     int r;
 
     /* nor before it was told: its requests stay in order */
@@ -164,6 +164,6 @@ int queue_request(struct broker *broker, struct service *service, struct handler
     if (r < 0)
         return r;
     TAILQ_INSERT_TAIL(&service->queue, handler, in_queue);
-    count_in(broker, service, handler);
+    count_in(core, service, handler);
     return 0;
 }

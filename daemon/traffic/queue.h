@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-struct broker;
+struct core;
 struct service;
 
 /**
@@ -19,16 +19,16 @@ struct service;
  * caller does not want to wait; never where this slot has nothing in any queue; else as
  * room_wish_make()
  */
-int queue_request(struct broker *broker, struct service *service, struct handler *handler,
+int queue_request(struct core *core, struct service *service, struct handler *handler,
                   const void *payload, size_t size);
 
 /* Puts a request back whose payload the handler keeps. */
-void queue_put_first(struct broker *broker, struct service *service, struct handler *handler);
+void queue_put_first(struct core *core, struct service *service, struct handler *handler);
 
 /* Has a handler wait for somebody to serve the name. */
 void queue_wait(struct service *service, struct handler *handler);
 
 /* Takes a handler out of the queue that it is in. Who found the queue full may be told. */
-void queue_remove(struct broker *broker, struct handler *handler);
+void queue_remove(struct core *core, struct handler *handler);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "common/name.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
@@ -58,10 +58,10 @@ static size_t delivery_bytes(const struct slot *caller, size_t size)
 }
 
 /* Return: as fipc_producer_reserve() */
-static int put_request(struct broker *broker, struct worker *worker, struct handler *handler,
+static int put_request(struct core *core, struct worker *worker, struct handler *handler,
                        struct delivery *delivery, const void *payload, size_t size)
 {
-    const struct slot *caller = answer_caller(broker, handler);
+    const struct slot *caller = answer_caller(core, handler);
     size_t groups_bytes = caller->n_groups * sizeof(gid_t);
     struct fipc_delivery about = {
         .number = delivery->number,
@@ -75,9 +75,8 @@ static int put_request(struct broker *broker, struct worker *worker, struct hand
         .flags = handler->flags,
         .target = service_target(worker->service),
         .id = handler->id,
-        .remaining_ns = handler->deadline_ns > broker->loop.now_ns
-                            ? handler->deadline_ns - broker->loop.now_ns
-                            : 1,
+        .remaining_ns =
+            handler->deadline_ns > core->now_ns ? handler->deadline_ns - core->now_ns : 1,
     };
     struct fipc_producer *ring = &worker->slot->channel.out;
     struct fipc_loan loan;
@@ -100,35 +99,35 @@ static int put_request(struct broker *broker, struct worker *worker, struct hand
 }
 
 /* Return: 0; -EAGAIN this worker has no room now; -ENOMEM */
-static int deliver(struct broker *broker, struct worker *worker, struct handler *handler,
+static int deliver(struct core *core, struct worker *worker, struct handler *handler,
                    const void *payload, size_t size)
 {
     struct slot *slot = worker->slot;
-    struct delivery *delivery = delivery_begin(&broker->deliveries, worker, handler);
+    struct delivery *delivery = delivery_begin(&core->deliveries, worker, handler);
     int r;
 
     if (delivery == NULL)
         return -ENOMEM;
-    loop_heat(broker, slot);
-    r = put_request(broker, worker, handler, delivery, payload, size);
+    core_heat(core, slot);
+    r = put_request(core, worker, handler, delivery, payload, size);
     if (r < 0) {
-        delivery_end(&broker->deliveries, delivery);
+        delivery_end(&core->deliveries, delivery);
         if (r == -EBADMSG)
-            slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
-        slot->wanted_bytes = (uint32_t)delivery_bytes(answer_caller(broker, handler), size);
+            slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
+        slot->wanted_bytes = (uint32_t)delivery_bytes(answer_caller(core, handler), size);
         return -EAGAIN;
     }
-    broker->deliveries.n_made++;
+    core->deliveries.n_made++;
     slot->news |= FIPC_NEWS_RECORDS;
-    answer_set_state(broker, handler, HANDLER_RUNNING);
+    answer_set_state(core, handler, HANDLER_RUNNING);
     return 0;
 }
 
 /* Return: 0; -EAGAIN, -EBUSY as worker_find(); another error, for the caller */
-static int deliver_to_any(struct broker *broker, struct service *service, struct handler *handler,
+static int deliver_to_any(struct core *core, struct service *service, struct handler *handler,
                           const void *payload, size_t size)
 {
-    size_t bytes = delivery_bytes(answer_caller(broker, handler), size);
+    size_t bytes = delivery_bytes(answer_caller(core, handler), size);
     struct worker *worker;
     int r;
 
@@ -136,149 +135,149 @@ static int deliver_to_any(struct broker *broker, struct service *service, struct
         r = worker_find(service, bytes, &worker);
         if (r < 0)
             return r;
-        r = deliver(broker, worker, handler, payload, size);
+        r = deliver(core, worker, handler, payload, size);
     } while (r == -EAGAIN);
     return r;
 }
 
 /* Whether a copy of the request stays while a worker has it: what may be delivered twice, or comes
  * from who cannot send it again. */
-static bool keeps_request(struct broker *broker, const struct handler *handler)
+static bool keeps_request(struct core *core, const struct handler *handler)
 {
     return (handler->flags & FIPC_REQUEST_IDEMPOTENT) != 0 ||
-           answer_caller(broker, handler)->state == SLOT_ONESHOT;
+           answer_caller(core, handler)->state == SLOT_ONESHOT;
 }
 
 /* ---- from the queue ---- */
 
 /* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
  * in nobody's way. */
-static void feed_queue(struct broker *broker, struct service *service)
+static void feed_queue(struct core *core, struct service *service)
 {
     struct handler *handler, *next;
 
     for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
-        int r = deliver_to_any(broker, service, handler, handler->request, handler->request_bytes);
+        int r = deliver_to_any(core, service, handler, handler->request, handler->request_bytes);
 
         next = TAILQ_NEXT(handler, in_queue);
         if (r == -EAGAIN)
             return;
         if (r == -EBUSY)
             continue;
-        queue_remove(broker, handler);
+        queue_remove(core, handler);
         if (r < 0)
-            answer_not_delivered(broker, handler, r);
-        else if (!keeps_request(broker, handler))
+            answer_not_delivered(core, handler, r);
+        else if (!keeps_request(core, handler))
             handler_drop_request(handler);
     }
 }
 
 /* A worker can be given something: to be called after each change that may have made one free. */
-static void feed(struct broker *broker, struct service *service)
+static void feed(struct core *core, struct service *service)
 {
     struct worker *worker;
 
-    feed_queue(broker, service);
+    feed_queue(core, service);
     if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
         worker_find(service, 0, &worker) == 0)
-        room_wish_fulfil_all(broker, service);
+        room_wish_fulfil_all(core, service);
 }
 
 /* Forgets a service that nobody serves and nobody waits for. */
-static void settle(struct broker *broker, struct service *service)
+static void settle(struct core *core, struct service *service)
 {
     if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
-        room_wish_fulfil_all(broker, service); /* it is opened anew, or there is none */
-    service_settle(&broker->services, &broker->admission.accounts, service);
+        room_wish_fulfil_all(core, service); /* it is opened anew, or there is none */
+    service_settle(&core->services, &core->accounts, service);
 }
 
 /* ---- a request's way ---- */
 
-void relay_request(struct broker *broker, struct handler *handler, struct service *service,
+void relay_request(struct core *core, struct handler *handler, struct service *service,
                    const void *payload, size_t size)
 {
     bool may_wait = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
-    int r = find_groups(answer_caller(broker, handler));
+    int r = find_groups(answer_caller(core, handler));
 
-    answer_set_deadline(broker, handler);
+    answer_set_deadline(core, handler);
     if (service->n_workers == 0 && !may_wait)
         r = -ENOENT;
-    else if (r == 0 && keeps_request(broker, handler))
+    else if (r == 0 && keeps_request(core, handler))
         r = handler_keep_request(handler, payload, size);
     if (r == 0)
-        r = room_wish_exists(service, answer_caller(broker, handler))
+        r = room_wish_exists(service, answer_caller(core, handler))
                 ? -EAGAIN
-                : deliver_to_any(broker, service, handler, payload, size);
+                : deliver_to_any(core, service, handler, payload, size);
     if (r == -EAGAIN || r == -EBUSY)
-        r = queue_request(broker, service, handler, payload, size);
+        r = queue_request(core, service, handler, payload, size);
     if (r < 0)
-        answer_not_delivered(broker, handler, r);
+        answer_not_delivered(core, handler, r);
 }
 
-void relay_wait(struct broker *broker, struct handler *handler, struct service *service)
+void relay_wait(struct core *core, struct handler *handler, struct service *service)
 {
     handler->target = service_target(service);
     if (service_is_served(service)) {
-        answer_set_state(broker, handler, HANDLER_RUNNING);
-        answer_reply(broker, handler, NULL, 0);
+        answer_set_state(core, handler, HANDLER_RUNNING);
+        answer_reply(core, handler, NULL, 0);
         return;
     }
-    answer_set_deadline(broker, handler);
+    answer_set_deadline(core, handler);
     queue_wait(service, handler);
 }
 
-void relay_forget(struct broker *broker, struct handler *handler)
+void relay_forget(struct core *core, struct handler *handler)
 {
     struct delivery *delivery = handler->delivery;
     struct service *service = handler->queued;
 
     if (service != NULL) {
-        queue_remove(broker, handler);
-        settle(broker, service);
+        queue_remove(core, handler);
+        settle(core, service);
     }
     if (delivery != NULL) {
         handler->delivery = NULL;
         delivery->handler = NULL;
-        notice_cancel(broker, delivery->worker->slot, delivery->number, delivery->id);
+        notice_cancel(core, delivery->worker->slot, delivery->number, delivery->id);
     }
 }
 
 /* ---- what workers do ---- */
 
-void relay_reply(struct broker *broker, struct slot *slot, const struct fipc_header *header,
+void relay_reply(struct core *core, struct slot *slot, const struct fipc_header *header,
                  const void *payload, size_t size)
 {
-    struct delivery *delivery = delivery_of(&broker->deliveries, slot, header->target);
+    struct delivery *delivery = delivery_of(&core->deliveries, slot, header->target);
     int status =
         header->status <= 0 && header->status >= -FIPC_ERROR_MAX ? header->status : -EPROTO;
     struct service *service;
     struct handler *handler;
 
     if (delivery == NULL || delivery->id != header->id) {
-        broker->deliveries.n_unknown++;
+        core->deliveries.n_unknown++;
         return;
     }
     handler = delivery->handler;
     service = delivery->worker->service;
-    delivery_end(&broker->deliveries, delivery);
+    delivery_end(&core->deliveries, delivery);
     if (handler == NULL)
-        broker->deliveries.n_late++;
+        core->deliveries.n_late++;
     else if (status < 0)
-        answer_error(broker, handler, status);
+        answer_error(core, handler, status);
     else
-        answer_reply(broker, handler, payload, size);
-    feed(broker, service);
+        answer_reply(core, handler, payload, size);
+    feed(core, service);
 }
 
 /* Ends all who waited for this name. */
-static void end_waits(struct broker *broker, struct service *service)
+static void end_waits(struct core *core, struct service *service)
 {
     struct handler *handler;
 
     while ((handler = TAILQ_FIRST(&service->waits)) != NULL) {
-        queue_remove(broker, handler);
-        answer_set_state(broker, handler, HANDLER_RUNNING);
-        answer_reply(broker, handler, NULL, 0);
+        queue_remove(core, handler);
+        answer_set_state(core, handler, HANDLER_RUNNING);
+        answer_reply(core, handler, NULL, 0);
     }
 }
 
@@ -293,22 +292,22 @@ static bool serves(const struct slot *slot, const struct service *service)
     return false;
 }
 
-int relay_open(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+int relay_open(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
                struct service **ret_service)
 {
-    struct service *service = service_find(&broker->services, name, name_bytes);
+    struct service *service = service_find(&core->services, name, name_bytes);
 
     if (service == NULL && slot->account->n_names == NAMES_PER_UID_MAX)
         return -EDQUOT;
     if (service == NULL)
-        service = service_open(&broker->services, name, name_bytes, slot->account);
+        service = service_open(&core->services, name, name_bytes, slot->account);
     if (service == NULL)
         return -ENOMEM;
     *ret_service = service;
     return 0;
 }
 
-int relay_serve(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+int relay_serve(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
                 uint32_t concurrency, struct service **ret_service)
 {
     struct service *service;
@@ -320,7 +319,7 @@ int relay_serve(struct broker *broker, struct slot *slot, const char *name, size
         return -EACCES;
     if (slot->n_workers == NAMES_PER_SLOT_MAX)
         return -EDQUOT;
-    r = relay_open(broker, slot, name, name_bytes, &service);
+    r = relay_open(core, slot, name, name_bytes, &service);
     if (r < 0)
         return r;
     if (serves(slot, service))
@@ -329,18 +328,18 @@ int relay_serve(struct broker *broker, struct slot *slot, const char *name, size
     if (concurrency > FIPC_CONCURRENCY_MAX)
         concurrency = FIPC_CONCURRENCY_MAX;
     if (worker_add(service, slot, concurrency) == NULL) {
-        settle(broker, service);
+        settle(core, service);
         return -ENOMEM;
     }
     *ret_service = service;
     return 0;
 }
 
-void relay_served(struct broker *broker, struct service *service)
+void relay_served(struct core *core, struct service *service)
 {
     service->was_served = true;
-    end_waits(broker, service);
-    feed(broker, service);
+    end_waits(core, service);
+    feed(core, service);
 }
 
 /* How many requests a slot has in its hands. */
@@ -356,18 +355,18 @@ static uint32_t n_deliveries(const struct slot *slot)
 
 bool relay_is_busy(const struct slot *slot) { return n_deliveries(slot) > 0; }
 
-void relay_has_room(struct broker *broker, struct slot *slot)
+void relay_has_room(struct core *core, struct slot *slot)
 {
     struct worker *worker;
 
     slot->wanted_bytes = 0;
     TAILQ_FOREACH(worker, &slot->workers, of_slot)
-        feed(broker, worker->service);
+        feed(core, worker->service);
 }
 
 /* ---- a worker leaves ---- */
 
-void relay_take_last_replies(struct broker *broker, struct slot *slot)
+void relay_take_last_replies(struct core *core, struct slot *slot)
 {
     struct fipc_consumer *ring = &slot->channel.in;
     /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels */
@@ -381,7 +380,7 @@ void relay_take_last_replies(struct broker *broker, struct slot *slot)
     while (relay_is_busy(slot) && n_records-- > 0 &&
            fipc_consumer_take(ring, &header, &payload) == 0) {
         if (header.kind == FIPC_KIND_REPLY)
-            relay_reply(broker, slot, &header, payload, fipc_payload_size(&header));
+            relay_reply(core, slot, &header, payload, fipc_payload_size(&header));
         fipc_consumer_release(ring);
     }
 }
@@ -389,28 +388,28 @@ void relay_take_last_replies(struct broker *broker, struct slot *slot)
 /* A request in the hands of who is gone: what it had not taken, or may be done again, is given to
  * another one. Its copy is used, or its caller's: what lies in the ring was the worker's to change.
  */
-static void take_back(struct broker *broker, struct delivery *delivery)
+static void take_back(struct core *core, struct delivery *delivery)
 {
     struct handler *handler = delivery->handler;
     struct service *service = delivery->worker->service;
     bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
 
-    delivery_end(&broker->deliveries, delivery);
+    delivery_end(&core->deliveries, delivery);
     handler->n_lost += was_taken;
     if (was_taken &&
         ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 || handler->n_lost == LOST_MAX)) {
-        answer_error(broker, handler, -ECONNRESET);
-    } else if (keeps_request(broker, handler)) {
-        answer_set_state(broker, handler, HANDLER_ROUTED);
-        queue_put_first(broker, service, handler);
+        answer_error(core, handler, -ECONNRESET);
+    } else if (keeps_request(core, handler)) {
+        answer_set_state(core, handler, HANDLER_ROUTED);
+        queue_put_first(core, service, handler);
     } else {
-        answer_not_delivered(broker, handler, -ESTALE);
+        answer_not_delivered(core, handler, -ESTALE);
     }
 }
 
 /* Nobody serves the name any more: only those stay who said that they wait. While the broker stops
  * they do so at the next one. */
-static void end_queue(struct broker *broker, struct service *service)
+static void end_queue(struct core *core, struct service *service)
 {
     struct handler *handler, *next;
 
@@ -418,60 +417,60 @@ static void end_queue(struct broker *broker, struct service *service)
         bool waits = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
 
         next = TAILQ_NEXT(handler, in_queue);
-        if (waits && !broker->stopping)
+        if (waits && !core->stopping)
             continue;
-        queue_remove(broker, handler);
+        queue_remove(core, handler);
         if (handler->n_lost > 0)
-            answer_error(broker, handler, -ECONNRESET);
+            answer_error(core, handler, -ECONNRESET);
         else
-            answer_not_delivered(broker, handler, waits ? -ESTALE : -ENOENT);
+            answer_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
     }
 }
 
-static void worker_leave(struct broker *broker, struct worker *worker)
+static void worker_leave(struct core *core, struct worker *worker)
 {
     struct service *service = worker->service;
     struct delivery *delivery;
 
     while ((delivery = TAILQ_LAST(&worker->deliveries, delivery_list)) != NULL) {
         if (delivery->handler != NULL)
-            take_back(broker, delivery);
+            take_back(core, delivery);
         else
-            delivery_end(&broker->deliveries, delivery);
+            delivery_end(&core->deliveries, delivery);
     }
     worker_remove(worker);
     if (service->n_workers == 0)
-        end_queue(broker, service);
-    feed(broker, service);
-    settle(broker, service);
+        end_queue(core, service);
+    feed(core, service);
+    settle(core, service);
 }
 
-void relay_leave(struct broker *broker, struct slot *slot)
+void relay_leave(struct core *core, struct slot *slot)
 {
     struct worker *worker;
 
     while ((worker = TAILQ_FIRST(&slot->workers)) != NULL)
-        worker_leave(broker, worker);
+        worker_leave(core, worker);
     free(slot->groups);
     slot->groups = NULL;
 }
 
 /* ---- the end ---- */
 
-static void stop_service(struct broker *broker, struct service *service)
+static void stop_service(struct core *core, struct service *service)
 {
     struct handler *handler;
 
     if (service->n_workers == 0)
-        end_queue(broker, service);
+        end_queue(core, service);
     while (service->name != NULL && (handler = TAILQ_FIRST(&service->waits)) != NULL)
-        answer_drop(broker, handler);
+        answer_drop(core, handler);
 }
 
-void relay_stop(struct broker *broker)
+void relay_stop(struct core *core)
 {
-    for (uint32_t i = 0; i < broker->services.places.n_used; i++) {
-        if (broker->services.services[i].name != NULL)
-            stop_service(broker, &broker->services.services[i]);
+    for (uint32_t i = 0; i < core->services.places.n_used; i++) {
+        if (core->services.services[i].name != NULL)
+            stop_service(core, &core->services.services[i]);
     }
 }

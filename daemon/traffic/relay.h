@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct broker;
+struct core;
 struct delivery;
 struct fipc_header;
 struct service;
@@ -21,7 +21,7 @@ struct slot;
 
 /* Takes a handler in HANDLER_ROUTED to a worker, into the queue, or to its end.
  * @payload: borrowed; its bytes can change meanwhile */
-void relay_request(struct broker *broker, struct handler *handler, struct service *service,
+void relay_request(struct core *core, struct handler *handler, struct service *service,
                    const void *payload, size_t size);
 
 /**
@@ -31,14 +31,14 @@ void relay_request(struct broker *broker, struct handler *handler, struct servic
  *
  * Return: 0; -EDQUOT too many names; -ENOMEM
  */
-int relay_open(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+int relay_open(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
                struct service **ret_service);
 
 /* A WAIT: ends the handler, in HANDLER_ROUTED, as soon as somebody serves the name. */
-void relay_wait(struct broker *broker, struct handler *handler, struct service *service);
+void relay_wait(struct core *core, struct handler *handler, struct service *service);
 
 /* What a worker answered: a record with this header. */
-void relay_reply(struct broker *broker, struct slot *slot, const struct fipc_header *header,
+void relay_reply(struct core *core, struct slot *slot, const struct fipc_header *header,
                  const void *payload, size_t size);
 
 /**
@@ -46,30 +46,30 @@ void relay_reply(struct broker *broker, struct slot *slot, const struct fipc_hea
  *
  * Return: 0; -EINVAL not a name; -EACCES; -EEXIST it does already; -EDQUOT too many names; -ENOMEM
  */
-int relay_serve(struct broker *broker, struct slot *slot, const char *name, size_t name_bytes,
+int relay_serve(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
                 uint32_t concurrency, struct service **ret_service);
 
 /* The worker was told so: ends the waits for the name, and gives out what is in its queue. */
-void relay_served(struct broker *broker, struct service *service);
+void relay_served(struct core *core, struct service *service);
 
 /* Whether a slot has requests in its hands. */
 bool relay_is_busy(const struct slot *slot);
 
 /* A slot that serves names made room in its ring: gives it what waits for that. */
-void relay_has_room(struct broker *broker, struct slot *slot);
+void relay_has_room(struct core *core, struct slot *slot);
 
 /* A handler ends, however: takes it out of the queue, or tells the worker that nobody waits. */
-void relay_forget(struct broker *broker, struct handler *handler);
+void relay_forget(struct core *core, struct handler *handler);
 
 /* A worker hung up: what it answered before that still counts. */
-void relay_take_last_replies(struct broker *broker, struct slot *slot);
+void relay_take_last_replies(struct core *core, struct slot *slot);
 
 /* A slot ends: its names lose this worker, and what it had in its hands is given to others, or
  * answered. */
-void relay_leave(struct broker *broker, struct slot *slot);
+void relay_leave(struct core *core, struct slot *slot);
 
 /* The broker stops: nobody begins to serve a name any more. Who waits for that goes on with the
  * next broker. */
-void relay_stop(struct broker *broker);
+void relay_stop(struct core *core);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "common/lane.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 #include "daemon/traffic/relay.h"
 
 #include <assert.h>
@@ -16,23 +16,23 @@
 /* Of one uid's replies that wait for room. */
 #define UNSENT_BYTES_MAX (UINT64_C(64) << 20)
 
-struct slot *answer_caller(struct broker *broker, const struct handler *handler)
+struct slot *answer_caller(struct core *core, const struct handler *handler)
 {
-    struct slot *slot = slot_find(&broker->slots, handler->slot, handler->slot_generation);
+    struct slot *slot = slot_find(&core->slots, handler->slot, handler->slot_generation);
 
     assert(slot != NULL); /* closing a slot ends its handlers */
     return slot;
 }
 
-struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t id,
+struct handler *answer_begin(struct core *core, struct slot *slot, uint64_t id,
                              uint64_t remaining_ns)
 {
-    uint64_t longest_ns = broker->config->timeouts.handler_ms * FIPC_NS_PER_MS;
+    uint64_t longest_ns = core->config->timeouts.handler_ms * FIPC_NS_PER_MS;
     struct handler *handler;
 
-    if (slot->account->n_handlers == broker->handlers.places.capacity / HANDLERS_SHARE)
+    if (slot->account->n_handlers == core->handlers.places.capacity / HANDLERS_SHARE)
         return NULL;
-    handler = handler_start(&broker->handlers, slot->index, slot->generation);
+    handler = handler_start(&core->handlers, slot->index, slot->generation);
     if (handler == NULL)
         return NULL;
     slot->account->n_handlers++;
@@ -41,17 +41,17 @@ struct handler *answer_begin(struct broker *broker, struct slot *slot, uint64_t 
     if (remaining_ns == 0 || remaining_ns > longest_ns)
         remaining_ns = longest_ns;
     handler->id = id;
-    handler->started_ns = broker->loop.now_ns;
-    handler->deadline_ns = broker->loop.now_ns + remaining_ns;
-    handler_list_append(&broker->handlers, &slot->live, handler);
+    handler->started_ns = core->now_ns;
+    handler->deadline_ns = core->now_ns + remaining_ns;
+    handler_list_append(&core->handlers, &slot->live, handler);
     slot->n_handlers[HANDLER_TAKEN]++;
     slot->calls++;
     return handler;
 }
 
-void answer_set_state(struct broker *broker, struct handler *handler, enum handler_state state)
+void answer_set_state(struct core *core, struct handler *handler, enum handler_state state)
 {
-    struct slot *slot = answer_caller(broker, handler);
+    struct slot *slot = answer_caller(core, handler);
 
     slot->n_handlers[handler->state]--;
     slot->n_handlers[state]++;
@@ -60,41 +60,40 @@ void answer_set_state(struct broker *broker, struct handler *handler, enum handl
 
 static void deadline_over(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct core *core = ev_userdata(ev);
     struct handler *handler = timer->data;
 
     (void)revents;
-    broker->loop.now_ns = fipc_now_ns();
-    if (broker->loop.now_ns >= handler->deadline_ns)
-        answer_error(broker, handler, -ETIMEDOUT);
+    core->now_ns = fipc_now_ns();
+    if (core->now_ns >= handler->deadline_ns)
+        answer_error(core, handler, -ETIMEDOUT);
     else /* libev counts from when its turn began */
-        answer_set_deadline(broker, handler);
+        answer_set_deadline(core, handler);
 }
 
-void answer_set_deadline(struct broker *broker, struct handler *handler)
+void answer_set_deadline(struct core *core, struct handler *handler)
 {
-    uint64_t now_ns = broker->loop.now_ns;
+    uint64_t now_ns = core->now_ns;
     uint64_t span_ns = handler->deadline_ns > now_ns ? handler->deadline_ns - now_ns : 0;
 
     ev_timer_init(&handler->timer, deadline_over, (double)span_ns / (double)FIPC_NS_PER_S, 0);
     handler->timer.data = handler;
-    ev_timer_start(broker->loop.ev, &handler->timer);
+    ev_timer_start(core->ev, &handler->timer);
 }
 
 /* The last step of every handler. */
-static void answer_end(struct broker *broker, struct slot *slot, struct handler *handler,
+static void answer_end(struct core *core, struct slot *slot, struct handler *handler,
                        enum handler_outcome outcome)
 {
-    slot->active_ns = broker->loop.now_ns; /* it is idle from here on */
+    slot->active_ns = core->now_ns; /* it is idle from here on */
     slot->account->n_handlers--;
     if (handler->unsent)
         slot->account->unsent_bytes -= handler->reply_bytes;
-    handler_list_remove(&broker->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
-    ev_timer_stop(broker->loop.ev, &handler->timer);
-    answer_set_state(broker, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
+    handler_list_remove(&core->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
+    ev_timer_stop(core->ev, &handler->timer);
+    answer_set_state(core, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
     slot->n_handlers[handler->state]--;
-    handler_end(&broker->handlers, handler, outcome);
-    broker_handler_ended(broker);
+    handler_end(&core->handlers, handler, outcome);
 }
 
 /* Puts an answer into the slot's ring. Return: 0; -EAGAIN no room now; -EBADMSG the ring is corrupt
@@ -162,105 +161,105 @@ static int keep_reply(const struct account *account, struct handler *handler, co
 }
 
 /* Keeps an answer until its client has made room, or what kept it from being kept. */
-static void keep_unsent(struct broker *broker, struct slot *slot, struct handler *handler,
+static void keep_unsent(struct core *core, struct slot *slot, struct handler *handler,
                         int32_t status, const void *data, size_t size)
 {
     int r = keep_reply(slot->account, handler, data, size);
 
     handler->status = r < 0 ? r : status;
     slot->account->unsent_bytes += handler->reply_bytes;
-    handler_list_remove(&broker->handlers, &slot->live, handler);
-    handler_list_append(&broker->handlers, &slot->unsent, handler);
+    handler_list_remove(&core->handlers, &slot->live, handler);
+    handler_list_append(&core->handlers, &slot->unsent, handler);
     handler->unsent = true;
 }
 
-static void answer_finish(struct broker *broker, struct handler *handler, int32_t status,
+static void answer_finish(struct core *core, struct handler *handler, int32_t status,
                           const void *data, size_t size)
 {
     enum handler_outcome outcome = status < 0 ? HANDLER_ERROR : HANDLER_REPLIED;
-    struct slot *slot = answer_caller(broker, handler);
+    struct slot *slot = answer_caller(core, handler);
     int r;
 
-    ev_timer_stop(broker->loop.ev, &handler->timer);
-    relay_forget(broker, handler);
+    ev_timer_stop(core->ev, &handler->timer);
+    relay_forget(core, handler);
     if (slot->state == SLOT_ONESHOT) {
         send_to_lane(slot, handler, status, data, size);
-        answer_end(broker, slot, handler, outcome);
-        slot_end(&broker->slots, slot, FIPC_REASON_NONE);
+        answer_end(core, slot, handler, outcome);
+        slot_end(&core->slots, slot, FIPC_REASON_NONE);
         return;
     }
 
-    loop_heat(broker, slot);
+    core_heat(core, slot);
     r = slot->unsent.first == HANDLER_NONE ? send_to_ring(slot, handler, status, data, size)
                                            : -EAGAIN;
     if (r == 0)
-        answer_end(broker, slot, handler, outcome);
+        answer_end(core, slot, handler, outcome);
     else if (r == -EAGAIN)
-        keep_unsent(broker, slot, handler, status, data, size);
+        keep_unsent(core, slot, handler, status, data, size);
     else {
-        slot_end(&broker->slots, slot, FIPC_REASON_CORRUPT_RING);
-        answer_end(broker, slot, handler, HANDLER_DROPPED);
+        slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
+        answer_end(core, slot, handler, HANDLER_DROPPED);
     }
 }
 
-size_t answer_bytes_max(struct broker *broker, const struct handler *handler)
+size_t answer_bytes_max(struct core *core, const struct handler *handler)
 {
-    const struct slot *slot = answer_caller(broker, handler);
+    const struct slot *slot = answer_caller(core, handler);
 
     return slot->state == SLOT_ONESHOT ? FIPC_ONESHOT_REPLY_BYTES_MAX
                                        : fipc_ring_payload_max(slot->channel.out.capacity);
 }
 
-void answer_reply(struct broker *broker, struct handler *handler, const void *data, size_t size)
+void answer_reply(struct core *core, struct handler *handler, const void *data, size_t size)
 {
-    if (size > answer_bytes_max(broker, handler)) {
-        answer_error(broker, handler, -EMSGSIZE);
+    if (size > answer_bytes_max(core, handler)) {
+        answer_error(core, handler, -EMSGSIZE);
         return;
     }
-    answer_set_state(broker, handler, HANDLER_REPLYING);
-    answer_finish(broker, handler, 0, data, size);
+    answer_set_state(core, handler, HANDLER_REPLYING);
+    answer_finish(core, handler, 0, data, size);
 }
 
-void answer_error(struct broker *broker, struct handler *handler, int error)
+void answer_error(struct core *core, struct handler *handler, int error)
 {
     assert(error < 0);
-    answer_finish(broker, handler, error, NULL, 0);
+    answer_finish(core, handler, error, NULL, 0);
 }
 
-void answer_not_delivered(struct broker *broker, struct handler *handler, int error)
+void answer_not_delivered(struct core *core, struct handler *handler, int error)
 {
     handler->reply_flags |= FIPC_REPLY_NOT_DELIVERED;
-    answer_error(broker, handler, error);
+    answer_error(core, handler, error);
 }
 
-int answer_send_waiting(struct broker *broker, struct slot *slot)
+int answer_send_waiting(struct core *core, struct slot *slot)
 {
     int sent = 0;
 
     while (slot->unsent.first != HANDLER_NONE) {
-        struct handler *handler = &broker->handlers.handlers[slot->unsent.first];
+        struct handler *handler = &core->handlers.handlers[slot->unsent.first];
         int r = send_to_ring(slot, handler, handler->status, handler->reply, handler->reply_bytes);
 
         if (r < 0)
             return r == -EAGAIN ? sent : r;
-        answer_end(broker, slot, handler, handler->status < 0 ? HANDLER_ERROR : HANDLER_REPLIED);
+        answer_end(core, slot, handler, handler->status < 0 ? HANDLER_ERROR : HANDLER_REPLIED);
         sent++;
     }
     return sent;
 }
 
-void answer_drop(struct broker *broker, struct handler *handler)
+void answer_drop(struct core *core, struct handler *handler)
 {
-    relay_forget(broker, handler);
-    answer_end(broker, answer_caller(broker, handler), handler, HANDLER_DROPPED);
+    relay_forget(core, handler);
+    answer_end(core, answer_caller(core, handler), handler, HANDLER_DROPPED);
 }
 
-void answer_drop_all(struct broker *broker, struct slot *slot)
+void answer_drop_all(struct core *core, struct slot *slot)
 {
     const struct handler_list *lists[] = {&slot->live, &slot->unsent};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         while (lists[i]->first != HANDLER_NONE)
-            answer_drop(broker, &broker->handlers.handlers[lists[i]->first]);
+            answer_drop(core, &core->handlers.handlers[lists[i]->first]);
     }
 }

@@ -3,7 +3,7 @@
 
 #include "common/clock.h"
 #include "common/version.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -118,14 +118,14 @@ static ssize_t page_add(json_t *page, json_t *item, ssize_t bytes_left)
     return bytes_left < 0 ? -1 : bytes_left;
 }
 
-char *report_services(const struct broker *broker, uint32_t first, size_t bytes_max)
+char *report_services(const struct core *core, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
-    uint32_t n_used = broker->services.places.n_used, i;
+    uint32_t n_used = core->services.places.n_used, i;
 
     for (i = first; i < n_used && json_array_size(page) < ITEMS_PER_PAGE; i++) {
-        const struct service *service = &broker->services.services[i];
+        const struct service *service = &core->services.services[i];
 
         /* not one that is only waited for */
         if (service->name != NULL && (service_is_served(service) || service->n_queued > 0))
@@ -150,16 +150,16 @@ static json_t *by_reason(const uint64_t counts[FIPC_REASON_COUNT])
     return object;
 }
 
-static json_t *report_slot_table(const struct broker *broker)
+static json_t *report_slot_table(const struct core *core)
 {
-    const struct slot_table *slots = &broker->slots;
+    const struct slot_table *slots = &core->slots;
     json_t *report = json_object();
 
     set_number(report, "count", slots->limit);
     set_number(report, "taken", slot_n_taken(slots));
     for (enum slot_state state = SLOT_GREETING; state < SLOT_STATE_COUNT; state++)
         set_number(report, slot_state_name(state), slots->n_by_state[state]);
-    set_number(report, "waiting", broker->admission.n_waiting);
+    set_number(report, "waiting", core->n_waiting);
     set_number(report, "taken_ever", slots->n_taken_ever);
     set(report, "refused", by_reason(slots->n_refused));
     set(report, "closed", by_reason(slots->n_closed));
@@ -188,27 +188,27 @@ static json_t *report_deliveries(const struct delivery_table *deliveries)
     return report;
 }
 
-static json_t *report_loop(const struct loop *loop)
+static json_t *report_loop(const struct core *core)
 {
     json_t *report = json_object();
 
-    set_number(report, "turns", loop->n_turns);
-    set_number(report, "blocked", loop->n_blocked);
-    set_number(report, "hot", loop->hot.count);
+    set_number(report, "turns", core->n_turns);
+    set_number(report, "blocked", core->n_blocked);
+    set_number(report, "hot", core->hot.count);
     return report;
 }
 
-char *report_stats(const struct broker *broker)
+char *report_stats(const struct core *core)
 {
     json_t *report = report_begin();
 
     set_text(report, "version", FIPC_VERSION);
     set_number(report, "pid", (uint64_t)getpid());
-    set_number(report, "uptime_ms", (fipc_now_ns() - broker->started_ns) / FIPC_NS_PER_MS);
-    set(report, "slots", report_slot_table(broker));
-    set(report, "handlers", report_handler_table(&broker->handlers));
-    set(report, "deliveries", report_deliveries(&broker->deliveries));
-    set(report, "loop", report_loop(&broker->loop));
+    set_number(report, "uptime_ms", (fipc_now_ns() - core->started_ns) / FIPC_NS_PER_MS);
+    set(report, "slots", report_slot_table(core));
+    set(report, "handlers", report_handler_table(&core->handlers));
+    set(report, "deliveries", report_deliveries(&core->deliveries));
+    set(report, "loop", report_loop(core));
     return report_text(report);
 }
 
@@ -232,23 +232,23 @@ static json_t *report_slot(const struct slot *slot)
     return report;
 }
 
-char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max)
+char *report_slots(const struct core *core, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
-    uint32_t n_used = broker->slots.places.n_used, end = n_used, i;
+    uint32_t n_used = core->slots.places.n_used, end = n_used, i;
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
 
     if (n_used > SLOTS_LOOKED_AT_PER_PAGE && first < n_used - SLOTS_LOOKED_AT_PER_PAGE)
         end = first + SLOTS_LOOKED_AT_PER_PAGE;
     for (i = first; i < end && json_array_size(page) < ITEMS_PER_PAGE; i++) {
-        const struct slot *slot = &broker->slots.slots[i];
+        const struct slot *slot = &core->slots.slots[i];
 
         if (slot->state != SLOT_FREE)
             bytes_left = page_add(page, report_slot(slot), bytes_left);
         if (bytes_left < 0)
             break;
     }
-    set_number(report, "count", broker->slots.limit);
+    set_number(report, "count", core->slots.limit);
     set(report, "next", i < n_used ? json_integer(i) : json_null());
     set(report, "slots", page);
     return report_text(report);

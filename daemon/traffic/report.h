@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct broker;
+struct core;
 
-char *report_stats(const struct broker *broker);
+char *report_stats(const struct core *core);
 
 /* One page of the taken slots, or of the services, from number @first on, in at most @bytes_max
  * bytes; "next" is where the next page starts, or null. */
-char *report_services(const struct broker *broker, uint32_t first, size_t bytes_max);
-char *report_slots(const struct broker *broker, uint32_t first, size_t bytes_max);
+char *report_services(const struct core *core, uint32_t first, size_t bytes_max);
+char *report_slots(const struct core *core, uint32_t first, size_t bytes_max);
 
 #endif

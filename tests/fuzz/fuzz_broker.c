@@ -84,7 +84,7 @@ static void start_broker(void)
 {
     char folder[] = "/tmp/fipc-fuzz-XXXXXX";
 
-    if (broker.config != NULL)
+    if (broker.core.config != NULL)
         return;
     FUZZ_CHECK(mkdtemp(folder) != NULL);
     log_set_level(LOG_DEBUG);
@@ -97,10 +97,10 @@ static void start_broker(void)
 
 static void turn(void)
 {
-    const struct handler_table *handlers = &broker.handlers;
+    const struct handler_table *handlers = &broker.core.handlers;
     uint64_t n_ended = 0;
 
-    (void)ev_run(broker.loop.ev, EVRUN_NOWAIT);
+    (void)ev_run(broker.core.ev, EVRUN_NOWAIT);
     for (int i = 0; i < HANDLER_OUTCOME_COUNT; i++)
         n_ended += handlers->n_ended[i];
     FUZZ_CHECK(handlers->n_started == n_ended + handlers->n_live);
@@ -199,23 +199,23 @@ static void run_step(struct input *input)
 
 static void wait_for_closer(void)
 {
-    while (closer_settle(&broker.closer, &broker.admission.accounts) > 0)
+    while (closer_settle(&broker.closer, &broker.core.accounts) > 0)
         (void)sched_yield();
 }
 
 static void check_nothing_is_left(void)
 {
-    for (int i = 0; i < TURNS_MAX && (slot_n_taken(&broker.slots) > 0 ||
-                                      broker.admission.n_waiting > 0 || broker.loop.hot.count > 0);
+    for (int i = 0; i < TURNS_MAX && (slot_n_taken(&broker.core.slots) > 0 ||
+                                      broker.core.n_waiting > 0 || broker.core.hot.count > 0);
          i++) {
         wait_for_closer();
         turn();
     }
     wait_for_closer();
-    FUZZ_CHECK(slot_n_taken(&broker.slots) == 0);
-    FUZZ_CHECK(broker.admission.n_waiting == 0);
-    FUZZ_CHECK(broker.loop.hot.count == 0);
-    FUZZ_CHECK(broker.handlers.n_live == 0);
+    FUZZ_CHECK(slot_n_taken(&broker.core.slots) == 0);
+    FUZZ_CHECK(broker.core.n_waiting == 0);
+    FUZZ_CHECK(broker.core.hot.count == 0);
+    FUZZ_CHECK(broker.core.handlers.n_live == 0);
 }
 
 static void check_honest_client_is_served(void)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_MODEL_CORE_H
+#define FIPC_DAEMON_MODEL_CORE_H
+
+/*
+ * What the floors below life/ know of the broker: its tables, its clock, and the slots that are
+ * active now. The broker embeds it, beside what the upper floors own.
+ */
+#include "common/clock.h"
+#include "common/hot_set.h"
+#include "daemon/config/config.h"
+#include "daemon/model/account.h"
+#include "daemon/model/handler.h"
+#include "daemon/model/service.h"
+#include "daemon/model/slot.h"
+#include "daemon/model/worker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ev_loop;
+
+struct core {
+    struct config *config;
+    struct ev_loop *ev;
+    struct account_table accounts;
+    struct slot_table slots;
+    struct handler_table handlers;
+    struct service_table services;
+    struct delivery_table deliveries;
+    struct fipc_hot_set hot; /* the slots that the turn polls */
+    uint32_t n_waiting;      /* connections in the waiting room */
+    uint64_t started_ns;
+    uint64_t now_ns;        /* when the clock was looked at last: several times in each turn */
+    bool is_slice_over;     /* the slot that is served took so long that others have their turn */
+    uint64_t events_end_ns; /* see core_is_late() */
+    bool stopping;          /* takes no more connections and requests */
+    uint64_t n_turns;
+    uint64_t n_blocked; /* turns that had nothing to do, and waited */
+};
+
+/* Whether timers and new connections had their share of this turn, and what they still have to do
+ * is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
+static inline bool core_is_late(struct core *core)
+{
+    core->now_ns = fipc_now_ns();
+    return core->now_ns >= core->events_end_ns;
+}
+
+/* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */
+static inline void core_heat(struct core *core, const struct slot *slot)
+{
+    fipc_hot_set_add(&core->hot, &slot->account->hot, slot->index, core->now_ns);
+}
+
+#endif
