@@ -6,6 +6,7 @@
 #include "daemon/base/log.h"
 #include "daemon/life/slot_close.h"
 #include "daemon/model/slot_deadline.h"
+#include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ static int broker_make_parts(struct broker *broker)
     if (r == 0)
         r = handler_table_init(&broker->core.handlers, HANDLERS_MAX);
     if (r == 0)
-        r = service_table_init(&broker->core.services);
+        r = service_table_init(&broker->core.services, builtins, builtin_count);
     if (r == 0)
         r = delivery_table_init(&broker->core.deliveries);
     if (r == 0)

@@ -4,11 +4,13 @@
 
 /* What each uid holds of the broker, so that no user can take it all. */
 #include "common/hot_set.h"
-#include "daemon/model/room_wish.h"
 #include "daemon/model/wake_cost.h"
 
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
+
+struct room_wish;
 
 struct account {
     uid_t uid;
@@ -18,7 +20,7 @@ struct account {
     uint32_t n_handlers; /* live, of its slots */
     uint32_t n_queued;   /* of these: in the queues of services; likewise the next */
     uint64_t queued_bytes;
-    struct room_wish_list room_wishes; /* of its slots */
+    TAILQ_HEAD(, room_wish) room_wishes; /* of its slots */
     uint32_t n_room_wishes;
     uint64_t wished_bytes; /* of the largest request that these are for */
     uint32_t n_names;      /* that its slots were the first to serve, or to wait for */

@@ -3,8 +3,8 @@
 
 #include "common/name.h"
 #include "common/region.h"
+#include "daemon/base/peer.h"
 #include "daemon/config/config.h"
-#include "daemon/model/slot.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/model/room_wish.h"
 
+#include "daemon/model/account.h"
 #include "daemon/model/core.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"

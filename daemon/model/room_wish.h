@@ -20,8 +20,6 @@ struct room_wish {
     TAILQ_ENTRY(room_wish) of_service, of_slot, of_account;
 };
 
-TAILQ_HEAD(room_wish_list, room_wish);
-
 /* For a request of this size.
  * Return: 0, also where there is one already; -EDQUOT the slot, or its uid, has too many; -ENOMEM
  */

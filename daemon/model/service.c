@@ -7,7 +7,6 @@
 
 #include "common/name.h"
 #include "daemon/model/account.h"
-#include "daemon/traffic/builtin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -63,14 +62,15 @@ static struct service *service_add(struct service_table *table, const char *name
     return service;
 }
 
-int service_table_init(struct service_table *table)
+int service_table_init(struct service_table *table, const struct builtin *builtins,
+                       uint32_t n_builtins)
 {
     int r;
 
     *table = (struct service_table){.by_name = NULL};
     r = table_init(&table->places, PLACES, sizeof(*table->services));
     table->services = table->places.elements;
-    for (uint32_t i = 0; r == 0 && i < builtin_count; i++) {
+    for (uint32_t i = 0; r == 0 && i < n_builtins; i++) {
         struct service *service = service_add(table, builtins[i].name, strlen(builtins[i].name));
 
         if (service == NULL)

@@ -8,7 +8,6 @@
  */
 #include "daemon/base/table.h"
 #include "daemon/model/handler.h"
-#include "daemon/model/room_wish.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +17,7 @@
 struct account;
 struct account_table;
 struct core;
+struct room_wish;
 struct worker;
 
 #define SERVICE_NONE UINT32_C(0)
@@ -31,7 +31,11 @@ struct worker;
 typedef void service_fn(struct core *core, struct handler *handler, const void *payload,
                         size_t size);
 
-TAILQ_HEAD(worker_list, worker);
+/* A service of the broker itself. */
+struct builtin {
+    const char *name;
+    service_fn *serve;
+};
 
 struct service {
     uint32_t index;
@@ -41,12 +45,12 @@ struct service {
     size_t name_bytes;
     service_fn *serve;       /* built in; NULL: workers do */
     struct account *account; /* whose n_names counts this name; NULL: built in */
-    struct worker_list workers;
+    TAILQ_HEAD(, worker) workers;
     uint32_t n_workers;
     struct handler_queue queue; /* requests that no worker could be given yet */
     uint32_t n_queued;
-    struct handler_queue waits;        /* for somebody to serve this name */
-    struct room_wish_list room_wishes; /* of those who found no room in the queue */
+    struct handler_queue waits;          /* for somebody to serve this name */
+    TAILQ_HEAD(, room_wish) room_wishes; /* of those who found no room in the queue */
 };
 
 struct service_table {
@@ -55,8 +59,14 @@ struct service_table {
     void *by_name;            /* of tsearch(3) */
 };
 
-/* The built-in ones are there. Return: 0; -ENOMEM */
-int service_table_init(struct service_table *table);
+/**
+ * service_table_init() - make a table that holds the built-in services
+ * @builtins:  their names stay valid
+ *
+ * Return: 0; -ENOMEM
+ */
+int service_table_init(struct service_table *table, const struct builtin *builtins,
+                       uint32_t n_builtins);
 void service_table_deinit(struct service_table *table);
 
 /* What OPENED says of a service. */

@@ -9,18 +9,20 @@
  */
 #include "common/channel.h"
 #include "common/control.h"
+#include "daemon/base/peer.h"
 #include "daemon/base/table.h"
-#include "daemon/model/account.h"
 #include "daemon/model/handler.h"
-#include "daemon/model/room_wish.h"
-#include "daemon/model/service.h"
-#include "daemon/traffic/notice.h"
 
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
+
+struct account;
+struct notice;
+struct room_wish;
+struct worker;
 
 #define SLOT_NONE UINT32_MAX
 
@@ -32,13 +34,6 @@ enum slot_state {
     SLOT_ONESHOT,  /* its single request is being answered on the lane */
     SLOT_CLOSING,
     SLOT_STATE_COUNT,
-};
-
-/* Who is at the other end, from the kernel. */
-struct peer {
-    uid_t uid;
-    gid_t gid;
-    pid_t pid;
 };
 
 struct slot {
@@ -65,17 +60,17 @@ struct slot {
     int bell_fd;   /* the eventfd that the client rings; -1 without a channel */
     int region_fd; /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */
     struct fipc_channel channel;
-    unsigned news;              /* enum fipc_news: published for the client, not rung yet */
-    bool is_bell_due;           /* the last bell could not be rung: try again next turn */
-    uint64_t calls;             /* requests taken */
-    struct handler_list live;   /* its handlers, but for those in unsent */
-    struct handler_list unsent; /* its handlers whose reply waits for room */
-    struct notice_list notices; /* likewise what it is told unasked */
-    struct worker_list workers; /* the names that it serves */
-    gid_t *groups;              /* of the peer: asked for when a worker is to be told; owned */
+    unsigned news;                 /* enum fipc_news: published for the client, not rung yet */
+    bool is_bell_due;              /* the last bell could not be rung: try again next turn */
+    uint64_t calls;                /* requests taken */
+    struct handler_list live;      /* its handlers, but for those in unsent */
+    struct handler_list unsent;    /* its handlers whose reply waits for room */
+    STAILQ_HEAD(, notice) notices; /* likewise what it is told unasked */
+    TAILQ_HEAD(, worker) workers;  /* the names that it serves */
+    gid_t *groups;                 /* of the peer: asked for when a worker is to be told; owned */
     uint32_t n_groups;
     uint32_t n_workers;
-    struct room_wish_list room_wishes; /* for the services that had none */
+    TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had none */
     uint32_t n_room_wishes;
     uint32_t n_queued;     /* of its handlers: in the queues of services */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */

@@ -5,11 +5,6 @@
 /* The services of the broker itself: fipc.delay, fipc.echo, fipc.list, fipc.ping, fipc.stats. */
 #include "daemon/model/service.h"
 
-struct builtin {
-    const char *name;
-    service_fn *serve;
-};
-
 extern const struct builtin builtins[];
 extern const uint32_t builtin_count;
 

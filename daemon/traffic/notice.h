@@ -5,12 +5,9 @@
 /* What a client is told without having asked: that a service has room again, that a request in its
  * hands is void. It goes into the ring at once, or as soon as there is room. */
 #include <stdint.h>
-#include <sys/queue.h>
 
 struct core;
 struct slot;
-
-STAILQ_HEAD(notice_list, notice);
 
 /* A service that was full has room: @target. */
 void notice_room(struct core *core, struct slot *slot, uint32_t target);

@@ -8,6 +8,7 @@
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
 #include "daemon/traffic/intake.h"
+#include "daemon/traffic/notice.h"
 #include "daemon/traffic/queue.h"
 #include "daemon/traffic/reply.h"
 
