@@ -10,6 +10,7 @@
 #include "daemon/traffic/relay.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Address space only: a handler costs memory from the first time that so many are live at once. */
 #define HANDLERS_MAX (UINT32_C(1) << 20)
@@ -48,7 +49,7 @@ int broker_init(struct broker *broker, struct config *config)
     int r;
 
     *broker = (struct broker){
-        .core = {.config = config, .started_ns = fipc_now_ns()},
+        .core = {.config = config, .uid = geteuid(), .started_ns = fipc_now_ns()},
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .loop = {.slot_fds = -1},
         .greeting = {.pagemap_fd = -1},

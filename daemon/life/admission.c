@@ -82,7 +82,7 @@ bool admission_region_allowed(const struct broker *broker, const struct account 
 void admission_slot_ended(struct broker *broker, struct slot *slot)
 {
     slot->account->n_slots--;
-    account_settle(&broker->core.accounts, slot->account);
+    account_release_if_unused(&broker->core.accounts, slot->account, broker->core.now_ns);
     slot->account = NULL;
 }
 
@@ -221,7 +221,7 @@ static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum 
     struct account *account = waiting->account;
 
     refuse(broker, waiting_leave(broker, waiting), &waiting->peer, account, reason);
-    account_settle(&broker->core.accounts, account);
+    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
 }
 
 static enum fipc_reason why_no_slot(const struct broker *broker, const struct account *account)
@@ -254,7 +254,7 @@ void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generatio
     if (waiting->lane_fd < 0 || waiting->generation != generation)
         return;
     closer_close(&broker->closer, waiting_leave(broker, waiting), account);
-    account_settle(&broker->core.accounts, account);
+    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
 }
 
 /* Whether somebody waits for nothing but a free slot: who waits for his own quota is in no way. */
@@ -290,7 +290,7 @@ void admission_admit(struct broker *broker, int lane_fd)
         return;
     refuse(broker, lane_fd, &peer, account,
            r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
-    account_settle(&broker->core.accounts, account);
+    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
 }
 
 /* ---- life ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/closer.h"
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/lane.h"
 #include "daemon/broker.h"
@@ -65,13 +66,13 @@ static int start_without_signals(struct closer *closer)
     return -r;
 }
 
-static void settle(struct ev_loop *ev, ev_async *watcher, int revents)
+static void collect(struct ev_loop *ev, ev_async *watcher, int revents)
 {
     struct broker *broker = ev_userdata(ev);
 
     (void)watcher;
     (void)revents;
-    (void)closer_settle(&broker->closer, &broker->core.accounts);
+    (void)closer_collect(&broker->closer, &broker->core.accounts, broker->core.now_ns);
 }
 
 int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max)
@@ -84,7 +85,7 @@ int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block,
         return -ENOMEM;
     (void)pthread_mutex_init(&closer->lock, NULL);
     (void)pthread_cond_init(&closer->more, NULL);
-    ev_async_init(&closer->some_closed, settle);
+    ev_async_init(&closer->some_closed, collect);
     r = start_without_signals(closer);
     if (r < 0) {
         free(closer->closings);
@@ -111,7 +112,7 @@ void closer_deinit(struct closer *closer, struct account_table *accounts)
     limit.tv_sec += LAST_CLOSE_S;
     if (pthread_timedjoin_np(closer->thread, NULL, &limit) != 0)
         return; /* stuck in a close: it and what it uses end with the process */
-    (void)closer_settle(closer, accounts);
+    (void)closer_collect(closer, accounts, fipc_now_ns());
     ev_async_stop(closer->ev, &closer->some_closed);
     closer->runs = false;
     free(closer->closings);
@@ -132,7 +133,7 @@ static void give(struct closer *closer, const struct closing *closing)
     if (closing->account != NULL)
         closing->account->n_closing++;
     (void)pthread_mutex_lock(&closer->lock);
-    assert(closer->n_given - closer->n_settled < closer->capacity); /* there are no more fds */
+    assert(closer->n_given - closer->n_collected < closer->capacity); /* there are no more fds */
     *closing_at(closer, closer->n_given++) = *closing;
     (void)pthread_cond_signal(&closer->more);
     (void)pthread_mutex_unlock(&closer->lock);
@@ -155,7 +156,7 @@ void closer_unmap(struct closer *closer, struct fipc_region *region, int region_
     *region = FIPC_REGION_EMPTY;
 }
 
-size_t closer_settle(struct closer *closer, struct account_table *accounts)
+size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns)
 {
     size_t n_closed;
 
@@ -164,15 +165,15 @@ size_t closer_settle(struct closer *closer, struct account_table *accounts)
     (void)pthread_mutex_lock(&closer->lock);
     n_closed = closer->n_closed;
     (void)pthread_mutex_unlock(&closer->lock);
-    while (closer->n_settled != n_closed) {
-        const struct closing *closing = closing_at(closer, closer->n_settled++);
+    while (closer->n_collected != n_closed) {
+        const struct closing *closing = closing_at(closer, closer->n_collected++);
         struct account *account = closing->account;
 
         if (account == NULL)
             continue;
         account->region_bytes -= closing->region.size;
         account->n_closing--;
-        account_settle(accounts, account);
+        account_release_if_unused(accounts, account, now_ns);
     }
     return closer->n_given - n_closed;
 }

@@ -45,8 +45,8 @@ struct closer {
     pthread_cond_t more;
     struct closing *closings; /* a ring; as many places as this process may have fds */
     size_t capacity;
-    /* free-running positions in it: settled <= closed <= given */
-    size_t n_given, n_closed, n_settled;
+    /* free-running positions in it: collected <= closed <= given */
+    size_t n_given, n_closed, n_collected;
     bool ending;
 };
 
@@ -71,6 +71,6 @@ void closer_unmap(struct closer *closer, struct fipc_region *region, int region_
                   struct account *account);
 
 /* Forgets what is closed by now. Return: how many fds are not */
-size_t closer_settle(struct closer *closer, struct account_table *accounts);
+size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns);
 
 #endif

@@ -50,7 +50,7 @@ static void oneshot_begin(struct broker *broker, struct slot *slot,
 
 /* ---- session ---- */
 
-static int session_make_channel(struct slot *slot)
+static int session_make_channel(const struct broker *broker, struct slot *slot)
 {
     struct fipc_bell lane = {.kind = FIPC_BELL_LANE, .fd = slot->lane_fd};
     struct fipc_region region = FIPC_REGION_EMPTY;
@@ -67,7 +67,9 @@ static int session_make_channel(struct slot *slot)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
     slot->account->region_bytes += slot->channel.region.size;
-    return policy_is_trusted(&slot->peer) ? 0 : fipc_region_populate(&slot->channel.region);
+    return policy_is_trusted(broker->core.uid, &slot->peer)
+               ? 0
+               : fipc_region_populate(&slot->channel.region);
 }
 
 static int session_send_welcome(const struct broker *broker, const struct slot *slot)
@@ -112,7 +114,7 @@ static int session_welcome(struct broker *broker, struct slot *slot)
 {
     int r;
 
-    r = session_make_channel(slot);
+    r = session_make_channel(broker, slot);
     if (r == 0)
         r = loop_watch_first_bell(broker, slot);
     if (r == 0)
@@ -129,7 +131,7 @@ static int session_welcome(struct broker *broker, struct slot *slot)
 static bool region_is_safe(const struct broker *broker, const struct slot *slot)
 {
     return fipc_region_is_sealed(slot->region_fd) &&
-           (policy_is_trusted(&slot->peer) ||
+           (policy_is_trusted(broker->core.uid, &slot->peer) ||
             fipc_region_is_populated(&slot->channel.region, broker->greeting.pagemap_fd));
 }
 
@@ -225,7 +227,7 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
         hello->reply_ring_bytes != 0 ? hello->reply_ring_bytes : config->slots.reply_ring_bytes;
     if (!fipc_ring_bytes_valid(slot->rings.request_bytes) ||
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
-        !policy_may_have_rings(config, &slot->peer, slot->rings.request_bytes,
+        !policy_may_have_rings(broker->core.uid, &slot->peer, config, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
         slot_end(&broker->core.slots, slot, FIPC_REASON_RING_BYTES);
     else if (!admission_region_allowed(

@@ -63,7 +63,7 @@ static int64_t fds_left(struct broker *broker)
 
     return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
            FDS_PER_WELCOME * n_coming -
-           (int64_t)closer_settle(&broker->closer, &broker->core.accounts);
+           (int64_t)closer_collect(&broker->closer, &broker->core.accounts, broker->core.now_ns);
 }
 
 static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)

@@ -92,7 +92,7 @@ static void give_region_back(struct broker *broker, struct slot *slot)
 {
     struct fipc_region *region = &slot->channel.region;
 
-    if (slot->region_fd >= 0 && !policy_is_trusted(&slot->peer)) {
+    if (slot->region_fd >= 0 && !policy_is_trusted(broker->core.uid, &slot->peer)) {
         closer_unmap(&broker->closer, region, fd_steal(&slot->region_fd), slot->account);
         return;
     }

@@ -32,10 +32,11 @@ struct account *account_open(struct account_table *table, uid_t uid)
     return account;
 }
 
-void account_settle(struct account_table *table, struct account *account)
+void account_release_if_unused(struct account_table *table, struct account *account,
+                               uint64_t now_ns)
 {
     if (account->n_slots > 0 || account->n_waiting > 0 || account->n_closing > 0 ||
-        account->n_names > 0 || toll_is_due(&account->toll))
+        account->n_names > 0 || toll_is_due(&account->toll, now_ns))
         return;
     (void)tdelete(account, &table->tree, compare_uids);
     free(account);

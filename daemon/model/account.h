@@ -38,9 +38,10 @@ struct account_table {
 /* Return: the uid's account, a new one if it has none yet; NULL no memory. */
 struct account *account_open(struct account_table *table, uid_t uid);
 
-/* Forgets the account once its uid holds nothing and owes nothing: call after each decrease. One
- * that owes something stays, at most until its uid has come again and left. */
-void account_settle(struct account_table *table, struct account *account);
+/* Forgets the account if its uid holds nothing and owes nothing: call after each decrease. One that
+ * owes something stays, at most until its uid has come again and left. */
+void account_release_if_unused(struct account_table *table, struct account *account,
+                               uint64_t now_ns);
 
 /* Forgets all of them. */
 void account_table_deinit(struct account_table *table);

@@ -17,11 +17,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct ev_loop;
 
 struct core {
     struct config *config;
+    uid_t uid; /* that the broker runs as */
     struct ev_loop *ev;
     struct account_table accounts;
     struct slot_table slots;

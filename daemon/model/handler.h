@@ -68,7 +68,7 @@ struct handler {
     struct service *queued; /* in whose queue it is; NULL: in none */
     TAILQ_ENTRY(handler) in_queue;
     struct delivery *delivery; /* who works on it; NULL: nobody */
-    uint8_t n_lost;            /* how many took it and are gone: they may have done it */
+    uint8_t n_worker_deaths;   /* how many workers took it and are gone: they may have done it */
     void *request;             /* owned: its payload, while that may have to be delivered again */
     uint32_t request_bytes;
     /* the answer: */

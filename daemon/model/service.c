@@ -145,8 +145,8 @@ struct service *service_open(struct service_table *table, const char *name, size
     return service;
 }
 
-void service_settle(struct service_table *table, struct account_table *accounts,
-                    struct service *service)
+void service_release_if_unused(struct service_table *table, struct account_table *accounts,
+                               struct service *service, uint64_t now_ns)
 {
     struct account *account = service->account;
 
@@ -156,7 +156,7 @@ void service_settle(struct service_table *table, struct account_table *accounts,
     assert(TAILQ_EMPTY(&service->room_wishes));
     service_remove(table, service);
     account->n_names--;
-    account_settle(accounts, account);
+    account_release_if_unused(accounts, account, now_ns);
 }
 
 bool service_is_served(const struct service *service)

@@ -83,9 +83,9 @@ struct service *service_find(struct service_table *table, const char *name, size
 struct service *service_open(struct service_table *table, const char *name, size_t name_bytes,
                              struct account *account);
 
-/* Forgets the name if nobody serves it and nobody waits: call after each of them has left. */
-void service_settle(struct service_table *table, struct account_table *accounts,
-                    struct service *service);
+/* Forgets the name if no worker serves it and no handler waits: call after one has left. */
+void service_release_if_unused(struct service_table *table, struct account_table *accounts,
+                               struct service *service, uint64_t now_ns);
 
 /* Whether a request can be answered by somebody now. */
 bool service_is_served(const struct service *service);

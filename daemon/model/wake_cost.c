@@ -38,10 +38,8 @@ static void pay_off(struct toll *toll, uint64_t now_ns)
     toll->paid_ns = now_ns;
 }
 
-bool toll_is_due(struct toll *toll)
+bool toll_is_due(struct toll *toll, uint64_t now_ns)
 {
-    uint64_t now_ns = fipc_now_ns();
-
     if (toll->due_ns > 0)
         pay_off(toll, now_ns);
     return toll->due_ns > 0 || now_ns < toll->watched_until_ns;

@@ -25,7 +25,7 @@ struct toll {
 };
 
 /* Whether anything is due now, or a uid is watched: who comes back anew is not free of it. */
-bool toll_is_due(struct toll *toll);
+bool toll_is_due(struct toll *toll, uint64_t now_ns);
 
 /* CPU time of this thread. */
 uint64_t toll_cpu_now_ns(void);

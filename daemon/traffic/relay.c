@@ -20,8 +20,8 @@
 
 #define NAMES_PER_SLOT_MAX 64
 #define NAMES_PER_UID_MAX 4096
-/* Workers that are lost with the same request: it may be what kills them. */
-#define LOST_MAX 3
+/* Of one request: it may be what kills them. */
+#define WORKER_DEATHS_MAX 3
 
 /* ---- into a worker's hands ---- */
 
@@ -184,12 +184,12 @@ static void feed(struct core *core, struct service *service)
         room_wish_fulfil_all(core, service);
 }
 
-/* Forgets a service that nobody serves and nobody waits for. */
-static void settle(struct core *core, struct service *service)
+/* Call after a worker, a request or a wait has left the service. */
+static void release_if_unused(struct core *core, struct service *service)
 {
     if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
         room_wish_fulfil_all(core, service); /* it is opened anew, or there is none */
-    service_settle(&core->services, &core->accounts, service);
+    service_release_if_unused(&core->services, &core->accounts, service, core->now_ns);
 }
 
 /* ---- a request's way ---- */
@@ -234,7 +234,7 @@ void relay_forget(struct core *core, struct handler *handler)
 
     if (service != NULL) {
         queue_remove(core, handler);
-        settle(core, service);
+        release_if_unused(core, service);
     }
     if (delivery != NULL) {
         handler->delivery = NULL;
@@ -316,7 +316,7 @@ int relay_serve(struct core *core, struct slot *slot, const char *name, size_t n
 
     if (!fipc_name_is_valid(name, name_bytes))
         return -EINVAL;
-    if (!policy_may_serve(&slot->peer, name, name_bytes))
+    if (!policy_may_serve(core->uid, &slot->peer, name, name_bytes))
         return -EACCES;
     if (slot->n_workers == NAMES_PER_SLOT_MAX)
         return -EDQUOT;
@@ -329,7 +329,7 @@ int relay_serve(struct core *core, struct slot *slot, const char *name, size_t n
     if (concurrency > FIPC_CONCURRENCY_MAX)
         concurrency = FIPC_CONCURRENCY_MAX;
     if (worker_add(service, slot, concurrency) == NULL) {
-        settle(core, service);
+        release_if_unused(core, service);
         return -ENOMEM;
     }
     *ret_service = service;
@@ -396,9 +396,9 @@ static void take_back(struct core *core, struct delivery *delivery)
     bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
 
     delivery_end(&core->deliveries, delivery);
-    handler->n_lost += was_taken;
-    if (was_taken &&
-        ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 || handler->n_lost == LOST_MAX)) {
+    handler->n_worker_deaths += was_taken;
+    if (was_taken && ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 ||
+                      handler->n_worker_deaths == WORKER_DEATHS_MAX)) {
         answer_error(core, handler, -ECONNRESET);
     } else if (keeps_request(core, handler)) {
         answer_set_state(core, handler, HANDLER_ROUTED);
@@ -421,7 +421,7 @@ static void end_queue(struct core *core, struct service *service)
         if (waits && !core->stopping)
             continue;
         queue_remove(core, handler);
-        if (handler->n_lost > 0)
+        if (handler->n_worker_deaths > 0)
             answer_error(core, handler, -ECONNRESET);
         else
             answer_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
@@ -443,7 +443,7 @@ static void worker_leave(struct core *core, struct worker *worker)
     if (service->n_workers == 0)
         end_queue(core, service);
     feed(core, service);
-    settle(core, service);
+    release_if_unused(core, service);
 }
 
 void relay_leave(struct core *core, struct slot *slot)

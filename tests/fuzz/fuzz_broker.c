@@ -199,7 +199,7 @@ static void run_step(struct input *input)
 
 static void wait_for_closer(void)
 {
-    while (closer_settle(&broker.closer, &broker.core.accounts) > 0)
+    while (closer_collect(&broker.closer, &broker.core.accounts, broker.core.now_ns) > 0)
         (void)sched_yield();
 }
 
