@@ -8,7 +8,7 @@
 #include "common/bell.h"
 #include "common/clock.h"
 #include "tests/stress/hooks.h"
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 #include <inttypes.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
  * what was validated.
  */
 #include "common/clock.h"
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -5,7 +5,7 @@
  * room by those of the head. Nobody sleeps here, so that nothing depends on fences, which
  * ThreadSanitizer does not model.
  */
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_TESTS_UNIT_TEST_CONFIG_FIXTURE_H
-#define FIPC_TESTS_UNIT_TEST_CONFIG_FIXTURE_H
+#ifndef FIPC_TESTS_UNIT_CONFIG_CONFIG_FIXTURE_H
+#define FIPC_TESTS_UNIT_CONFIG_CONFIG_FIXTURE_H
 
 /* A folder of config files and what config_load() makes of them. JSON is written with ' for ". */
 #include "daemon/config/config.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_TESTS_UNIT_RING_PAIR_H
-#define FIPC_TESTS_UNIT_RING_PAIR_H
+#ifndef FIPC_TESTS_UNIT_COMMON_RING_PAIR_H
+#define FIPC_TESTS_UNIT_COMMON_RING_PAIR_H
 
 /* Both ends of one ring in private memory between guards. The test plays whatever peer it likes. */
 #include "common/ring.h"

@@ -2,7 +2,7 @@
 /* Which files are read, what may stand in their place, and what happens when memory is short. */
 #include "daemon/config/file.h"
 #include "tests/suite.h"
-#include "tests/unit/test_config_fixture.h"
+#include "tests/unit/config/config_fixture.h"
 
 #include <check.h>
 #include <errno.h>

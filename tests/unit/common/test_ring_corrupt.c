@@ -4,7 +4,7 @@
  * -EBADMSG, nothing is consumed or written, and no byte outside the ring is touched (the guards of
  * ring_pair.h would say so).
  */
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 static struct ring_pair ring;
 

@@ -4,7 +4,7 @@
  * committed loan arrives once with what its owner wrote, an aborted one never, and nobody else's
  * record lands on an open one.
  */
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 static struct ring_pair ring;
 

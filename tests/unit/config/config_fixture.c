@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/unit/test_config_fixture.h"
+#include "tests/unit/config/config_fixture.h"
 
 #include <check.h>
 #include <dirent.h>

@@ -3,7 +3,7 @@
 #include "daemon/config/file.h"
 #include "daemon/config/keys.h"
 #include "tests/suite.h"
-#include "tests/unit/test_config_fixture.h"
+#include "tests/unit/config/config_fixture.h"
 
 #include <check.h>
 #include <errno.h>

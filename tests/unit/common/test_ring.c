@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The ring between two honest ends: every record arrives once, in order, as it was sent, wherever
  * it lies. */
-#include "tests/unit/ring_pair.h"
+#include "tests/unit/common/ring_pair.h"
 
 static struct ring_pair ring;
 
