@@ -279,7 +279,19 @@ static void check(const char *name, void (*run)(struct attack_scene *scene), uns
     tally_deinit(&tally);
 }
 
-START_TEST(victim_notices_no_attack)
+static int count_attacks(void)
+{
+    int count = 0;
+
+    while (attack_number((unsigned)count) != NULL)
+        count++;
+    return count;
+}
+
+GROUP(attacks, .timeout = 1200, .fixtures = {{setup, teardown}},
+      .needs_root = "give victim and attacker a uid each");
+
+LOOP_TEST(victim_notices_no_attack, count_attacks())
 {
     const struct attack *attack = attack_number((unsigned)_i);
     const char *only = getenv("FIPC_ATTACK");
@@ -288,34 +300,12 @@ START_TEST(victim_notices_no_attack)
         return;
     check(attack->name, attack->run, 1, milliseconds("FIPC_ATTACK_MS", 600), (unsigned)_i + 1);
 }
-END_TEST
 
-START_TEST(victim_notices_no_soup)
+TEST(victim_notices_no_soup)
 {
     const char *seed = getenv("FIPC_SOUP_SEED");
     uint64_t random = seed != NULL ? strtoull(seed, NULL, 10) : fipc_now_ns() >> 20;
 
     printf("FIPC_SOUP_SEED=%llu\n", (unsigned long long)random);
     check("soup", attack_soup, SOUP_ATTACKERS, milliseconds("FIPC_SOUP_MS", 20000), random);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("attacks");
-    TCase *tests = tcase_create("attacks");
-    int count = 0;
-
-    if (geteuid() != 0) {
-        (void)puts("SKIP: only root can give victim and attacker a uid each");
-        return 77;
-    }
-    while (attack_number((unsigned)count) != NULL)
-        count++;
-    tcase_set_timeout(tests, 1200);
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_loop_test(tests, victim_notices_no_attack, 0, count);
-    tcase_add_test(tests, victim_notices_no_soup);
-    suite_add_tcase(suite, tests);
-    return run_suite(suite);
 }

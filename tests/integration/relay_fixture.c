@@ -29,7 +29,7 @@ void serve_with(struct raw_client *client, const char *name, uint32_t concurrenc
     ck_assert_uint_ne(served, 0);
 }
 
-static void setup(void)
+void relay_set_up(void)
 {
     test_broker_init(&broker);
     test_broker_start_with(&broker, "{\"slots\": {\"ring_bytes_max\": 33554432},"
@@ -41,7 +41,7 @@ static void setup(void)
     ck_assert_int_eq(raw_open_name(&caller, NAME, &target), 0);
 }
 
-static void teardown(void)
+void relay_tear_down(void)
 {
     raw_close(&caller);
     raw_close(&worker);
@@ -97,14 +97,4 @@ void expect_nothing(struct raw_client *client)
 {
     test_witness_check(&witness); /* the broker has had its turn */
     ck_assert_int_eq(raw_try_receive_record(client), -EAGAIN);
-}
-
-TCase *relay_tcase(Suite *suite, const char *name)
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    suite_add_tcase(suite, tcase);
-    return tcase;
 }

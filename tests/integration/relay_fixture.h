@@ -22,8 +22,9 @@ extern struct fipc_delivery delivery;
 extern uint64_t taken_id;
 extern size_t data_at;
 
-/* A test case with this broker before each test; afterwards nothing is left in it. */
-TCase *relay_tcase(Suite *suite, const char *name);
+/* A fixture: this broker for each case; afterwards nothing is left in it. */
+void relay_set_up(void);
+void relay_tear_down(void);
 
 void open_session(struct raw_client *client);
 

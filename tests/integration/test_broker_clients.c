@@ -67,14 +67,15 @@ static void check_handlers(int replied)
     test_witness_close(&witness);
 }
 
-START_TEST(single_client)
+GROUP(clients, .timeout = 100, .fixtures = {{start, stop}});
+
+TEST(single_client)
 {
     call_many(0, test_scaled(CALLS));
     check_handlers(test_scaled(CALLS));
 }
-END_TEST
 
-START_TEST(ten_concurrent_clients)
+TEST(ten_concurrent_clients)
 {
     pid_t pids[CLIENTS];
     int status;
@@ -94,19 +95,4 @@ START_TEST(ten_concurrent_clients)
         ck_assert_int_eq(WEXITSTATUS(status), 0);
     }
     check_handlers(CLIENTS * test_scaled(CALLS));
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker clients");
-    TCase *clients = tcase_create("clients");
-
-    tcase_set_timeout(clients, 100);
-    tcase_add_checked_fixture(clients, start, stop);
-    tcase_add_test(clients, single_client);
-    tcase_add_test(clients, ten_concurrent_clients);
-    suite_add_tcase(suite, clients);
-
-    return run_suite(suite);
 }

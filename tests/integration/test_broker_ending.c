@@ -35,7 +35,9 @@ static void send_oneshot(struct raw_client *oneshot)
     ck_assert_int_eq(raw_send_packet(oneshot, &hello), 0);
 }
 
-START_TEST(one_shot_ends_while_its_workers_replies_are_taken)
+GROUP(ending, .timeout = 60, .fixtures = {{relay_set_up, relay_tear_down}});
+
+TEST(one_shot_ends_while_its_workers_replies_are_taken)
 {
     struct raw_client oneshot = RAW_CLIENT_EMPTY;
     uint64_t id;
@@ -65,9 +67,8 @@ START_TEST(one_shot_ends_while_its_workers_replies_are_taken)
     expect_answer(id, 0, 0);
     test_witness_check_sum(&witness);
 }
-END_TEST
 
-START_TEST(malformed_record_ends_its_slot_in_the_middle_of_a_batch)
+TEST(malformed_record_ends_its_slot_in_the_middle_of_a_batch)
 {
     const struct fipc_header malformed = {.kind = FIPC_KIND_CONTROL, .id = 5};
     long long closed = number("slots.closed.malformed packet");
@@ -91,9 +92,8 @@ START_TEST(malformed_record_ends_its_slot_in_the_middle_of_a_batch)
     expect_nothing(&worker);
     ck_assert_int_eq(number("deliveries.made"), 1);
 }
-END_TEST
 
-START_TEST(worker_ends_while_its_service_is_fed)
+TEST(worker_ends_while_its_service_is_fed)
 {
     static char data[30000];
     long long closed = number("slots.closed.corrupt ring");
@@ -128,16 +128,4 @@ START_TEST(worker_ends_while_its_service_is_fed)
         expect_answer(ids[i], 0, 0);
     }
     test_witness_check_sum(&witness);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker ending");
-    TCase *ending = relay_tcase(suite, "ending");
-
-    tcase_add_test(ending, one_shot_ends_while_its_workers_replies_are_taken);
-    tcase_add_test(ending, malformed_record_ends_its_slot_in_the_middle_of_a_batch);
-    tcase_add_test(ending, worker_ends_while_its_service_is_fed);
-    return run_suite(suite);
 }

@@ -56,7 +56,9 @@ static long long refused_so_far(enum fipc_reason reason)
 
 /* ---- sessions ---- */
 
-START_TEST(session_is_welcomed_with_what_it_may_do)
+GROUP(broker_greeting, .timeout = 30, .fixtures = {{start, stop}});
+
+TEST(session_is_welcomed_with_what_it_may_do)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
@@ -69,9 +71,8 @@ START_TEST(session_is_welcomed_with_what_it_may_do)
     ck_assert_uint_ge(client.welcome.generation, 1);
     raw_close(&client);
 }
-END_TEST
 
-START_TEST(slot_is_given_again_with_another_generation)
+TEST(slot_is_given_again_with_another_generation)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     uint32_t slot, generation;
@@ -87,7 +88,6 @@ START_TEST(slot_is_given_again_with_another_generation)
     ck_assert_uint_gt(client.welcome.generation, generation);
     raw_close(&client);
 }
-END_TEST
 
 static const struct {
     uint32_t request, reply;
@@ -96,7 +96,7 @@ static const struct {
     {128 * KIB, 8 * KIB}, {4 * KIB, 16 * MIB}, {16 * MIB, 16 * MIB},
 };
 
-START_TEST(rings_are_as_large_as_asked_for)
+LOOP_TEST(rings_are_as_large_as_asked_for, COUNT_OF(good_rings))
 {
     uint32_t request = good_rings[_i].request, reply = good_rings[_i].reply;
     uint32_t smaller = request < reply ? request : reply;
@@ -121,7 +121,6 @@ START_TEST(rings_are_as_large_as_asked_for)
     raw_close(&client);
     free(data);
 }
-END_TEST
 
 /* Waits for REFUSED and the hang-up. */
 static void check_refused(struct raw_client *client, enum fipc_reason reason)
@@ -163,7 +162,7 @@ static const uint32_t bad_ring_bytes[] = {
 };
 
 /* Even turns ask for a bad request ring, odd ones for a bad reply ring. */
-START_TEST(bad_ring_size_is_refused)
+LOOP_TEST(bad_ring_size_is_refused, 2 * COUNT_OF(bad_ring_bytes))
 {
     uint32_t bad = bad_ring_bytes[_i / 2];
     struct raw_client client = RAW_CLIENT_EMPTY;
@@ -179,13 +178,12 @@ START_TEST(bad_ring_size_is_refused)
     ck_assert_int_eq(refused_so_far(FIPC_REASON_RING_BYTES), 1);
     raw_close(&client);
 }
-END_TEST
 
 /* ---- one-shots ---- */
 
 static const size_t oneshot_sizes[] = {0, 1, 7, 8, 63, 64, 1000, 4095, FIPC_ONESHOT_DATA_BYTES_MAX};
 
-START_TEST(oneshot_is_answered_on_the_lane)
+LOOP_TEST(oneshot_is_answered_on_the_lane, COUNT_OF(oneshot_sizes))
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     unsigned char data[FIPC_ONESHOT_DATA_BYTES_MAX];
@@ -204,7 +202,6 @@ START_TEST(oneshot_is_answered_on_the_lane)
     ck_assert_int_eq(number("slots.taken"), 1);
     ck_assert_int_eq(number("handlers.live"), 1); /* the one that tells it */
 }
-END_TEST
 
 static const struct {
     const char *name, *data;
@@ -215,7 +212,7 @@ static const struct {
     {"fipc.delay", "soon", -EINVAL}, {"fipc.stats", "slot 0", -EINVAL},
 };
 
-START_TEST(oneshot_that_fails_gets_its_status)
+LOOP_TEST(oneshot_that_fails_gets_its_status, COUNT_OF(oneshot_errors))
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     const char *data = oneshot_errors[_i].data;
@@ -229,9 +226,8 @@ START_TEST(oneshot_that_fails_gets_its_status)
     raw_close(&client);
     ck_assert_int_eq(number("handlers.failed"), 1);
 }
-END_TEST
 
-START_TEST(oneshot_with_the_longest_name_is_looked_up)
+TEST(oneshot_with_the_longest_name_is_looked_up)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     char name[FIPC_NAME_BYTES_MAX + 1];
@@ -241,9 +237,8 @@ START_TEST(oneshot_with_the_longest_name_is_looked_up)
     ck_assert_int_eq(raw_call_once(&client, broker.socket, name, NULL, 0), -ENOENT);
     raw_close(&client);
 }
-END_TEST
 
-START_TEST(oneshot_can_wait_for_its_answer)
+TEST(oneshot_can_wait_for_its_answer)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
@@ -251,7 +246,6 @@ START_TEST(oneshot_can_wait_for_its_answer)
     ck_assert_uint_eq(client.packet.oneshot_reply.data_bytes, 0);
     raw_close(&client);
 }
-END_TEST
 
 /* Everything that the broker held for the dead is given back. */
 static void check_nothing_held(int fds, int regions)
@@ -547,7 +541,7 @@ static const struct {
     {oneshot_reply, FIPC_REASON_UNEXPECTED},
 };
 
-START_TEST(bad_packet_is_refused_counted_and_logged_once)
+LOOP_TEST(bad_packet_is_refused_counted_and_logged_once, COUNT_OF(bad_packets))
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
@@ -557,9 +551,8 @@ START_TEST(bad_packet_is_refused_counted_and_logged_once)
 
     check_turned_away(&client, bad_packets[_i].reason);
 }
-END_TEST
 
-START_TEST(packet_of_all_that_can_be_wrong_harms_nobody)
+TEST(packet_of_all_that_can_be_wrong_harms_nobody)
 {
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
     unsigned random = 1;
@@ -582,7 +575,6 @@ START_TEST(packet_of_all_that_can_be_wrong_harms_nobody)
     check_victim();
     check_nothing_held(fds, regions);
 }
-END_TEST
 
 /* ---- fds sent to the broker ---- */
 
@@ -590,7 +582,7 @@ static const size_t fd_counts[] = {1, 2, FIPC_LANE_FDS_MAX};
 
 /* Sends HELLO with fds. Where the kernel refuses them on the broker's behalf, since Linux 6.16,
  * nothing was sent and the client may still greet properly. */
-START_TEST(fds_are_not_taken)
+LOOP_TEST(fds_are_not_taken, COUNT_OF(fd_counts))
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     int fds[FIPC_LANE_FDS_MAX], before = test_broker_count_fds(&broker);
@@ -614,7 +606,6 @@ START_TEST(fds_are_not_taken)
     TEST_WAIT_FOR(number("slots.taken") == 1);
     TEST_WAIT_FOR(test_broker_count_fds(&broker) == before);
 }
-END_TEST
 
 /* ---- before accept(2) ---- */
 
@@ -629,7 +620,7 @@ static void freeze(void)
 
 static void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
 
-START_TEST(hello_may_come_before_accept)
+TEST(hello_may_come_before_accept)
 {
     static const struct fipc_hello hello = {.flags = 0};
     struct raw_client clients[20];
@@ -651,9 +642,8 @@ START_TEST(hello_may_come_before_accept)
     for (int i = 0; i < 20; i++)
         raw_close(&clients[i]);
 }
-END_TEST
 
-START_TEST(hello_may_come_long_after_accept)
+TEST(hello_may_come_long_after_accept)
 {
     static const struct fipc_hello hello = {.flags = 0};
     struct raw_client client = RAW_CLIENT_EMPTY;
@@ -664,9 +654,8 @@ START_TEST(hello_may_come_long_after_accept)
     ck_assert_int_eq(raw_receive_welcome(&client), 0);
     raw_close(&client);
 }
-END_TEST
 
-START_TEST(refusal_reaches_a_client_that_sent_more_than_was_read)
+TEST(refusal_reaches_a_client_that_sent_more_than_was_read)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
@@ -680,7 +669,6 @@ START_TEST(refusal_reaches_a_client_that_sent_more_than_was_read)
     ck_assert_int_eq(raw_wait_hang_up(&client), 0);
     check_turned_away(&client, FIPC_REASON_MALFORMED);
 }
-END_TEST
 
 /* ---- dying ---- */
 
@@ -785,7 +773,9 @@ static void (*const steps[])(struct raw_client *client) = {
 
 #define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 
-START_TEST(client_may_die_at_any_step)
+GROUP(dying, .timeout = 60, .fixtures = {{start, stop}});
+
+LOOP_TEST(client_may_die_at_any_step, N_STEPS)
 {
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
 
@@ -799,9 +789,8 @@ START_TEST(client_may_die_at_any_step)
     check_victim();
     check_nothing_held(fds, regions);
 }
-END_TEST
 
-START_TEST(crowd_may_die_all_at_once)
+TEST(crowd_may_die_all_at_once)
 {
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
     struct raw_client *crowd = calloc(240, sizeof(*crowd));
@@ -819,9 +808,8 @@ START_TEST(crowd_may_die_all_at_once)
     }
     free(crowd);
 }
-END_TEST
 
-START_TEST(dying_before_accept_leaves_nothing)
+TEST(dying_before_accept_leaves_nothing)
 {
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
 
@@ -838,9 +826,8 @@ START_TEST(dying_before_accept_leaves_nothing)
     }
     check_nothing_held(fds, regions);
 }
-END_TEST
 
-START_TEST(death_is_nothing_to_write_about)
+TEST(death_is_nothing_to_write_about)
 {
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
 
@@ -855,7 +842,6 @@ START_TEST(death_is_nothing_to_write_about)
     check_nothing_held(fds, regions);
     ck_assert_int_eq(test_broker_log_lines(&broker, ": warning: "), 0);
 }
-END_TEST
 
 /* ---- with a config ---- */
 
@@ -866,7 +852,9 @@ static void start_with(const char *config)
     test_witness_open(&victim, &broker);
 }
 
-START_TEST(largest_ring_is_what_the_config_says)
+GROUP(config, .timeout = 30);
+
+TEST(largest_ring_is_what_the_config_says)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
@@ -880,12 +868,11 @@ START_TEST(largest_ring_is_what_the_config_says)
     raw_close(&client);
     stop();
 }
-END_TEST
 
 /* With two slots of which the victim has one. */
 static const char two_slots[] = "{\"slots\": {\"count\": 2, \"per_uid\": 2}}";
 
-START_TEST(client_that_will_not_wait_for_a_slot_is_refused)
+TEST(client_that_will_not_wait_for_a_slot_is_refused)
 {
     static const struct fipc_hello impatient = {.wait_ms = 0};
     struct raw_client first = RAW_CLIENT_EMPTY, client = RAW_CLIENT_EMPTY;
@@ -906,9 +893,8 @@ START_TEST(client_that_will_not_wait_for_a_slot_is_refused)
     raw_close(&first);
     stop();
 }
-END_TEST
 
-START_TEST(client_that_waits_gets_the_slot_that_becomes_free)
+TEST(client_that_waits_gets_the_slot_that_becomes_free)
 {
     static const struct fipc_hello patient = {.wait_ms = UINT32_MAX};
     struct raw_client first = RAW_CLIENT_EMPTY, client = RAW_CLIENT_EMPTY;
@@ -923,54 +909,4 @@ START_TEST(client_that_waits_gets_the_slot_that_becomes_free)
     ck_assert_int_eq(raw_receive_welcome(&client), 0);
     raw_close(&client);
     stop();
-}
-END_TEST
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
-int main(void)
-{
-    Suite *suite = suite_create("broker greeting");
-    TCase *good = tcase_create("good");
-    TCase *bad = tcase_create("bad");
-    TCase *dying = tcase_create("dying");
-    TCase *config = tcase_create("config");
-
-    tcase_set_timeout(good, 30);
-    tcase_add_checked_fixture(good, start, stop);
-    tcase_add_test(good, session_is_welcomed_with_what_it_may_do);
-    tcase_add_test(good, slot_is_given_again_with_another_generation);
-    tcase_add_loop_test(good, rings_are_as_large_as_asked_for, 0, COUNT(good_rings));
-    tcase_add_loop_test(good, oneshot_is_answered_on_the_lane, 0, COUNT(oneshot_sizes));
-    tcase_add_loop_test(good, oneshot_that_fails_gets_its_status, 0, COUNT(oneshot_errors));
-    tcase_add_test(good, oneshot_with_the_longest_name_is_looked_up);
-    tcase_add_test(good, oneshot_can_wait_for_its_answer);
-    tcase_add_test(good, hello_may_come_before_accept);
-    tcase_add_test(good, hello_may_come_long_after_accept);
-    suite_add_tcase(suite, good);
-
-    tcase_set_timeout(bad, 30);
-    tcase_add_checked_fixture(bad, start, stop);
-    tcase_add_loop_test(bad, bad_packet_is_refused_counted_and_logged_once, 0, COUNT(bad_packets));
-    tcase_add_loop_test(bad, bad_ring_size_is_refused, 0, 2 * COUNT(bad_ring_bytes));
-    tcase_add_test(bad, packet_of_all_that_can_be_wrong_harms_nobody);
-    tcase_add_loop_test(bad, fds_are_not_taken, 0, COUNT(fd_counts));
-    tcase_add_test(bad, refusal_reaches_a_client_that_sent_more_than_was_read);
-    suite_add_tcase(suite, bad);
-
-    tcase_set_timeout(dying, 60);
-    tcase_add_checked_fixture(dying, start, stop);
-    tcase_add_loop_test(dying, client_may_die_at_any_step, 0, N_STEPS);
-    tcase_add_test(dying, crowd_may_die_all_at_once);
-    tcase_add_test(dying, dying_before_accept_leaves_nothing);
-    tcase_add_test(dying, death_is_nothing_to_write_about);
-    suite_add_tcase(suite, dying);
-
-    tcase_set_timeout(config, 30);
-    tcase_add_test(config, largest_ring_is_what_the_config_says);
-    tcase_add_test(config, client_that_will_not_wait_for_a_slot_is_refused);
-    tcase_add_test(config, client_that_waits_gets_the_slot_that_becomes_free);
-    suite_add_tcase(suite, config);
-
-    return run_suite(suite);
 }

@@ -19,8 +19,6 @@
 #define RING_BYTES (64 * KIB)
 #define LIVE_PER_SLOT_MAX 1024
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
 static struct test_broker broker;
 static struct test_witness witness;
 static struct raw_client client;
@@ -102,14 +100,15 @@ static void check_echo(size_t size)
     check_payload(client.last_id, size);
 }
 
-START_TEST(echo_gives_back_every_small_size)
+GROUP(handlers_1, .timeout = 30, .fixtures = {{start, stop}});
+
+TEST(echo_gives_back_every_small_size)
 {
     for (size_t size = 0; size <= 4 * KIB; size++)
         check_echo(size);
 }
-END_TEST
 
-START_TEST(echo_gives_back_every_large_size_around_powers_of_two)
+TEST(echo_gives_back_every_large_size_around_powers_of_two)
 {
     size_t largest = fipc_ring_payload_max(RING_BYTES);
 
@@ -120,9 +119,8 @@ START_TEST(echo_gives_back_every_large_size_around_powers_of_two)
     for (size_t size = largest - 100; size <= largest; size++)
         check_echo(size);
 }
-END_TEST
 
-START_TEST(message_over_half_the_ring_cannot_be_sent)
+TEST(message_over_half_the_ring_cannot_be_sent)
 {
     static const unsigned char data[RING_BYTES];
     uint64_t id;
@@ -132,9 +130,8 @@ START_TEST(message_over_half_the_ring_cannot_be_sent)
         -EMSGSIZE);
     check_echo(fipc_ring_payload_max(RING_BYTES));
 }
-END_TEST
 
-START_TEST(reply_over_half_the_ring_is_an_error)
+TEST(reply_over_half_the_ring_is_an_error)
 {
     static const unsigned char data[RING_BYTES];
     size_t largest = fipc_ring_payload_max(4 * KIB);
@@ -148,16 +145,14 @@ START_TEST(reply_over_half_the_ring_is_an_error)
     ck_assert_int_eq(raw_call(&client, echo, data, largest * 2), -EMSGSIZE);
     check_echo(largest);
 }
-END_TEST
 
-START_TEST(ping_is_answered_with_nothing)
+TEST(ping_is_answered_with_nothing)
 {
     ck_assert_int_eq(raw_call(&client, ping, "whatever", 8), 0);
     ck_assert_uint_eq(client.payload_bytes, 0);
 }
-END_TEST
 
-START_TEST(list_names_the_services)
+TEST(list_names_the_services)
 {
     static const char *const names[] = {"fipc.delay", "fipc.echo", "fipc.list", "fipc.ping",
                                         "fipc.stats"};
@@ -165,11 +160,10 @@ START_TEST(list_names_the_services)
 
     ck_assert_int_eq(raw_open_name(&client, "fipc.list", &list), 0);
     ck_assert_int_eq(raw_call(&client, list, NULL, 0), 0);
-    for (int i = 0; i < COUNT(names); i++)
+    for (int i = 0; i < COUNT_OF(names); i++)
         ck_assert_ptr_nonnull(
             memmem(client.payload, client.payload_bytes, names[i], strlen(names[i])));
 }
-END_TEST
 
 /* ---- delay ---- */
 
@@ -184,20 +178,20 @@ static void freeze(void)
 
 static void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
 
-START_TEST(delays_run_in_parallel_and_end_in_their_own_order)
+TEST(delays_run_in_parallel_and_end_in_their_own_order)
 {
     static const char *const delays[] = {"200", "100", "150", "50"};
     static const int order[] = {3, 1, 2, 0};
-    uint64_t ids[COUNT(delays)], sent_ns;
+    uint64_t ids[COUNT_OF(delays)], sent_ns;
 
     freeze(); /* they are taken together */
-    for (int i = 0; i < COUNT(delays); i++)
+    for (int i = 0; i < COUNT_OF(delays); i++)
         ck_assert_int_eq(raw_send_request(&client, delay, delays[i], strlen(delays[i]), &ids[i]),
                          0);
     sent_ns = fipc_now_ns();
     thaw();
 
-    for (int i = 0; i < COUNT(delays); i++) {
+    for (int i = 0; i < COUNT_OF(delays); i++) {
         uint64_t least_ns = strtoul(delays[order[i]], NULL, 10) * FIPC_NS_PER_MS;
 
         receive_reply();
@@ -207,9 +201,8 @@ START_TEST(delays_run_in_parallel_and_end_in_their_own_order)
         ck_assert_uint_ge(fipc_now_ns() - sent_ns, least_ns);
     }
 }
-END_TEST
 
-START_TEST(delay_does_not_hold_up_other_calls)
+TEST(delay_does_not_hold_up_other_calls)
 {
     uint64_t late, id;
 
@@ -227,7 +220,6 @@ START_TEST(delay_does_not_hold_up_other_calls)
     ck_assert_uint_eq(client.header.id, late);
     ck_assert_int_eq(client.header.status, 0);
 }
-END_TEST
 
 static const struct {
     const char *text;
@@ -253,13 +245,12 @@ static const struct {
     {"999999999999999999999999999", 27, -EINVAL},
 };
 
-START_TEST(delay_takes_decimal_digits_only)
+LOOP_TEST(delay_takes_decimal_digits_only, COUNT_OF(delays))
 {
     ck_assert_int_eq(raw_call(&client, delay, delays[_i].text, delays[_i].size), delays[_i].status);
     ck_assert_uint_eq(client.payload_bytes, 0);
     ck_assert_int_eq(number("handlers.failed"), delays[_i].status < 0);
 }
-END_TEST
 
 static void send_delay(const char *ms, uint64_t remaining_ns)
 {
@@ -273,7 +264,7 @@ static void send_delay(const char *ms, uint64_t remaining_ns)
     ck_assert_int_eq(raw_send_record(&client, &header, ms, strlen(ms)), 0);
 }
 
-START_TEST(caller_is_told_at_its_deadline)
+TEST(caller_is_told_at_its_deadline)
 {
     uint64_t sent_ns = fipc_now_ns();
 
@@ -285,17 +276,15 @@ START_TEST(caller_is_told_at_its_deadline)
     ck_assert_uint_ge(fipc_now_ns() - sent_ns, 50 * FIPC_NS_PER_MS);
     ck_assert_int_eq(number("handlers.failed"), 1);
 }
-END_TEST
 
-START_TEST(deadline_that_is_over_already_is_over)
+TEST(deadline_that_is_over_already_is_over)
 {
     send_delay("20000", 1);
     receive_reply();
     ck_assert_int_eq(client.header.status, -ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(time_beyond_the_longest_is_capped_and_told)
+TEST(time_beyond_the_longest_is_capped_and_told)
 {
     send_delay("1", UINT64_MAX);
     receive_reply();
@@ -306,9 +295,10 @@ START_TEST(time_beyond_the_longest_is_capped_and_told)
     receive_reply();
     ck_assert_uint_eq(client.header.flags, 0);
 }
-END_TEST
 
-START_TEST(no_call_lives_longer_than_the_config_says)
+GROUP(config, .timeout = 60);
+
+TEST(no_call_lives_longer_than_the_config_says)
 {
     start_with("{\"timeouts\": {\"handler_ms\": 60}}");
 
@@ -318,7 +308,6 @@ START_TEST(no_call_lives_longer_than_the_config_says)
     ck_assert_int_eq(raw_call(&client, delay, "1", 1), 0);
     stop();
 }
-END_TEST
 
 static bool broker_sleeps(const struct raw_client *beside)
 {
@@ -335,7 +324,7 @@ static void send_pings(int count)
 
 /* Both have something to say when the broker wakes up, one of them very much; either rings first.
  */
-START_TEST(slots_take_turns)
+LOOP_TEST(slots_take_turns, 2)
 {
     uint64_t id;
 
@@ -357,10 +346,11 @@ START_TEST(slots_take_turns)
         receive_reply();
     stop();
 }
-END_TEST
+
+GROUP(handlers_2, .timeout = 30, .fixtures = {{start, stop}});
 
 /* However much it was rung before. */
-START_TEST(idle_broker_sleeps)
+TEST(idle_broker_sleeps)
 {
     long long turns;
 
@@ -370,7 +360,6 @@ START_TEST(idle_broker_sleeps)
     ck_assert_int_eq(raw_call(&client, delay, "200", 3), 0);
     ck_assert_int_lt(number("loop.turns") - turns, 100);
 }
-END_TEST
 
 /* ---- replies that do not fit ---- */
 
@@ -413,7 +402,9 @@ static void receive_all(uint64_t first_id, int count, size_t size)
     ck_assert_int_eq(raw_try_receive_record(&client), -EAGAIN);
 }
 
-START_TEST(reply_that_does_not_fit_is_seen_replying_and_finishes_when_there_is_room)
+GROUP(handlers_3, .timeout = 60, .fixtures = {{start, stop}});
+
+TEST(reply_that_does_not_fit_is_seen_replying_and_finishes_when_there_is_room)
 {
     uint64_t first_id = client.last_id + 1;
     int sent = send_all(1000);
@@ -429,12 +420,11 @@ START_TEST(reply_that_does_not_fit_is_seen_replying_and_finishes_when_there_is_r
     ck_assert_int_eq(number("handlers.live"), 1);
     ck_assert_int_eq(number("handlers.failed"), 0);
 }
-END_TEST
 
 static const size_t full_sizes[] = {0,    1,     32,    33,    64,    100,  1000,
                                     5000, 16352, 16353, 32000, 32735, 32736};
 
-START_TEST(full_ring_is_drained_whatever_the_size)
+LOOP_TEST(full_ring_is_drained_whatever_the_size, COUNT_OF(full_sizes))
 {
     size_t size = full_sizes[_i];
 
@@ -447,9 +437,8 @@ START_TEST(full_ring_is_drained_whatever_the_size)
             check_echo((size_t)turn * 100);
     }
 }
-END_TEST
 
-START_TEST(slot_whose_replies_are_not_taken_is_not_read)
+TEST(slot_whose_replies_are_not_taken_is_not_read)
 {
     uint64_t head, first_id = client.last_id + 1;
     int sent = send_all(1000);
@@ -462,10 +451,9 @@ START_TEST(slot_whose_replies_are_not_taken_is_not_read)
     ck_assert_uint_eq(atomic_load(&client.channel.out.shared->head), head);
     receive_all(first_id, sent, 1000);
 }
-END_TEST
 
 /* Each waits for its own time, and then for room: all of them at once. */
-START_TEST(many_late_answers_wait_for_room_together)
+TEST(many_late_answers_wait_for_room_together)
 {
     uint64_t ids = 0, sum = 0;
     bool all_late;
@@ -493,7 +481,6 @@ START_TEST(many_late_answers_wait_for_room_together)
     ck_assert_uint_eq(sum, 0);
     ck_assert_int_eq(raw_try_receive_record(&client), -EAGAIN);
 }
-END_TEST
 
 /* Takes all replies that are there, unread, and tells once that there is room. Return: how many */
 static int take_quickly(void)
@@ -525,9 +512,11 @@ static void wait_ns(uint64_t span_ns)
  * ones the next is, and its reply waits. */
 static const size_t reply_sizes[] = {2016, 1500};
 
+GROUP(config_2, .timeout = 60);
+
 /* All replies are taken while the broker stands still, now and then between its last look at the
  * room and its sleep. Nothing else would wake it. */
-START_TEST(room_made_at_any_moment_is_noticed)
+LOOP_TEST(room_made_at_any_moment_is_noticed, COUNT_OF(reply_sizes))
 {
     static const unsigned char data[4 * KIB];
     size_t size = reply_sizes[_i];
@@ -555,11 +544,12 @@ START_TEST(room_made_at_any_moment_is_noticed)
     }
     stop();
 }
-END_TEST
 
 /* ---- how many at once ---- */
 
-START_TEST(more_calls_than_a_slot_may_have_open_wait_in_its_ring)
+GROUP(handlers_4, .timeout = 60, .fixtures = {{start, stop}});
+
+TEST(more_calls_than_a_slot_may_have_open_wait_in_its_ring)
 {
     int sent = 0, most = 0, answered = 0;
 
@@ -580,7 +570,6 @@ START_TEST(more_calls_than_a_slot_may_have_open_wait_in_its_ring)
     ck_assert_int_gt(most, 1);
     ck_assert_int_le(most, LIVE_PER_SLOT_MAX);
 }
-END_TEST
 
 /* ---- waking the client ---- */
 
@@ -599,7 +588,9 @@ static int count_lane_bytes(void)
     return count;
 }
 
-START_TEST(sleeper_is_woken_once_by_many_replies)
+GROUP(handlers_5, .timeout = 30, .fixtures = {{start, stop}});
+
+LOOP_TEST(sleeper_is_woken_once_by_many_replies, COUNT_OF(sleeps))
 {
     freeze();
     send_pings(20);
@@ -617,9 +608,8 @@ START_TEST(sleeper_is_woken_once_by_many_replies)
     for (int i = 0; i < 20; i++)
         receive_reply();
 }
-END_TEST
 
-START_TEST(client_that_is_awake_is_not_rung)
+TEST(client_that_is_awake_is_not_rung)
 {
     for (int i = 0; i < 100; i++) {
         uint64_t id;
@@ -629,7 +619,6 @@ START_TEST(client_that_is_awake_is_not_rung)
     }
     ck_assert_int_eq(count_lane_bytes(), 0);
 }
-END_TEST
 
 /* Fills the request ring with what is not answered soon, while the broker stands still. */
 static void fill_requests(void)
@@ -641,7 +630,7 @@ static void fill_requests(void)
         ;
 }
 
-START_TEST(client_that_waits_for_room_is_woken_by_it)
+LOOP_TEST(client_that_waits_for_room_is_woken_by_it, COUNT_OF(sleeps))
 {
     fill_requests();
     fipc_end_arm(client.channel.own, sleeps[_i] | FIPC_END_ROOM);
@@ -652,9 +641,8 @@ START_TEST(client_that_waits_for_room_is_woken_by_it)
     if (sleeps[_i] == FIPC_END_ASLEEP_FD)
         TEST_WAIT_FOR(count_lane_bytes() == 1);
 }
-END_TEST
 
-START_TEST(client_that_does_not_wait_for_room_sleeps_on)
+LOOP_TEST(client_that_does_not_wait_for_room_sleeps_on, COUNT_OF(sleeps))
 {
     fill_requests();
     fipc_end_arm(client.channel.own, sleeps[_i]);
@@ -665,11 +653,12 @@ START_TEST(client_that_does_not_wait_for_room_sleeps_on)
     ck_assert(!was_rung());
     ck_assert_int_eq(count_lane_bytes(), 0);
 }
-END_TEST
 
 /* ---- callers that die ---- */
 
-START_TEST(calls_of_the_dead_are_dropped)
+GROUP(handlers_6, .timeout = 60, .fixtures = {{start, stop}});
+
+TEST(calls_of_the_dead_are_dropped)
 {
     uint64_t id;
 
@@ -682,9 +671,8 @@ START_TEST(calls_of_the_dead_are_dropped)
     ck_assert_int_eq(number("handlers.dropped"), 10);
     ck_assert_int_eq(number("handlers.live"), 1);
 }
-END_TEST
 
-START_TEST(replies_that_wait_for_the_dead_are_dropped)
+TEST(replies_that_wait_for_the_dead_are_dropped)
 {
     (void)send_all(1000);
     ck_assert_int_eq(in_state("replying"), 1);
@@ -694,9 +682,8 @@ START_TEST(replies_that_wait_for_the_dead_are_dropped)
     ck_assert_int_eq(number("handlers.dropped"), 1);
     ck_assert_int_eq(number("handlers.live"), 1);
 }
-END_TEST
 
-START_TEST(oneshot_of_the_dead_is_dropped)
+TEST(oneshot_of_the_dead_is_dropped)
 {
     struct raw_client dead = RAW_CLIENT_EMPTY;
     const struct fipc_control hello = {
@@ -715,7 +702,6 @@ START_TEST(oneshot_of_the_dead_is_dropped)
     TEST_WAIT_FOR(number("slots.oneshot") == 0);
     ck_assert_int_eq(number("handlers.dropped"), 1);
 }
-END_TEST
 
 /* One call of a random kind, whose reply is not waited for. */
 static void send_anything(struct raw_client *caller, uint64_t random)
@@ -770,17 +756,17 @@ static pid_t start_caller(uint64_t seed)
     }
 }
 
-START_TEST(counters_add_up_at_every_look)
+TEST(counters_add_up_at_every_look)
 {
     pid_t callers[4];
     siginfo_t info = {.si_pid = 0};
 
-    for (int i = 0; i < COUNT(callers); i++)
+    for (int i = 0; i < COUNT_OF(callers); i++)
         callers[i] = start_caller((uint64_t)i + 1);
     for (int look = 0; look < test_scaled(500); look++)
         test_witness_check_sum(&witness);
     TEST_WAIT_FOR(number("handlers.dropped") > 10);
-    for (int i = 0; i < COUNT(callers); i++) {
+    for (int i = 0; i < COUNT_OF(callers); i++) {
         ck_assert_int_eq(waitid(P_PID, (id_t)callers[i], &info, WEXITED | WNOHANG), 0);
         ck_assert_int_eq(info.si_pid, 0); /* it has not failed */
         ck_assert_int_eq(kill(callers[i], SIGKILL), 0);
@@ -789,65 +775,4 @@ START_TEST(counters_add_up_at_every_look)
     TEST_WAIT_FOR(number("handlers.live") == 1);
     ck_assert_int_gt(number("handlers.replied"), 0);
     ck_assert_int_gt(number("handlers.failed"), 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker handlers");
-    TCase *services = tcase_create("services");
-    TCase *config = tcase_create("config");
-    TCase *room = tcase_create("room");
-    TCase *waking = tcase_create("waking");
-    TCase *dying = tcase_create("dying");
-
-    tcase_set_timeout(services, 30);
-    tcase_add_checked_fixture(services, start, stop);
-    tcase_add_test(services, echo_gives_back_every_small_size);
-    tcase_add_test(services, echo_gives_back_every_large_size_around_powers_of_two);
-    tcase_add_test(services, message_over_half_the_ring_cannot_be_sent);
-    tcase_add_test(services, reply_over_half_the_ring_is_an_error);
-    tcase_add_test(services, ping_is_answered_with_nothing);
-    tcase_add_test(services, list_names_the_services);
-    tcase_add_test(services, idle_broker_sleeps);
-    tcase_add_test(services, delays_run_in_parallel_and_end_in_their_own_order);
-    tcase_add_test(services, delay_does_not_hold_up_other_calls);
-    tcase_add_loop_test(services, delay_takes_decimal_digits_only, 0, COUNT(delays));
-    tcase_add_test(services, caller_is_told_at_its_deadline);
-    tcase_add_test(services, deadline_that_is_over_already_is_over);
-    tcase_add_test(services, time_beyond_the_longest_is_capped_and_told);
-    suite_add_tcase(suite, services);
-
-    tcase_set_timeout(config, 60);
-    tcase_add_test(config, no_call_lives_longer_than_the_config_says);
-    tcase_add_loop_test(config, slots_take_turns, 0, 2);
-    tcase_add_loop_test(config, room_made_at_any_moment_is_noticed, 0, COUNT(reply_sizes));
-    suite_add_tcase(suite, config);
-
-    tcase_set_timeout(room, 60);
-    tcase_add_checked_fixture(room, start, stop);
-    tcase_add_test(room, reply_that_does_not_fit_is_seen_replying_and_finishes_when_there_is_room);
-    tcase_add_loop_test(room, full_ring_is_drained_whatever_the_size, 0, COUNT(full_sizes));
-    tcase_add_test(room, slot_whose_replies_are_not_taken_is_not_read);
-    tcase_add_test(room, many_late_answers_wait_for_room_together);
-    tcase_add_test(room, more_calls_than_a_slot_may_have_open_wait_in_its_ring);
-    suite_add_tcase(suite, room);
-
-    tcase_set_timeout(waking, 30);
-    tcase_add_checked_fixture(waking, start, stop);
-    tcase_add_loop_test(waking, sleeper_is_woken_once_by_many_replies, 0, COUNT(sleeps));
-    tcase_add_test(waking, client_that_is_awake_is_not_rung);
-    tcase_add_loop_test(waking, client_that_waits_for_room_is_woken_by_it, 0, COUNT(sleeps));
-    tcase_add_loop_test(waking, client_that_does_not_wait_for_room_sleeps_on, 0, COUNT(sleeps));
-    suite_add_tcase(suite, waking);
-
-    tcase_set_timeout(dying, 60);
-    tcase_add_checked_fixture(dying, start, stop);
-    tcase_add_test(dying, calls_of_the_dead_are_dropped);
-    tcase_add_test(dying, replies_that_wait_for_the_dead_are_dropped);
-    tcase_add_test(dying, oneshot_of_the_dead_is_dropped);
-    tcase_add_test(dying, counters_add_up_at_every_look);
-    suite_add_tcase(suite, dying);
-
-    return run_suite(suite);
 }

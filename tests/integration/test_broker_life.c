@@ -19,8 +19,6 @@
 #define EXIT_USAGE 2
 #define EXIT_CONFIG 78
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
 static struct test_broker broker;
 static struct raw_client client;
 
@@ -41,7 +39,7 @@ static const char *in_folder(const char *name)
 {
     static char paths[4][160];
     static int turn;
-    char *path = paths[turn++ % COUNT(paths)];
+    char *path = paths[turn++ % COUNT_OF(paths)];
 
     (void)snprintf(path, sizeof(paths[0]), "%s/%s", broker.folder, name);
     return path;
@@ -104,7 +102,9 @@ static const int stop_signals[] = {SIGTERM, SIGINT};
 
 static void stop(int signal_number) { ck_assert_int_eq(kill(broker.pid, signal_number), 0); }
 
-START_TEST(signal_ends_it_with_status_zero)
+GROUP(stopping, .timeout = 30, .fixtures = {{make_folder, remove_folder}});
+
+LOOP_TEST(signal_ends_it_with_status_zero, COUNT_OF(stop_signals))
 {
     start();
     stop(stop_signals[_i]);
@@ -112,9 +112,8 @@ START_TEST(signal_ends_it_with_status_zero)
     ck_assert_int_eq(test_broker_log_lines(&broker, ": warning: "), 0);
     ck_assert_int_eq(test_broker_log_lines(&broker, ": error: "), 0);
 }
-END_TEST
 
-START_TEST(sessions_are_told_goodbye)
+LOOP_TEST(sessions_are_told_goodbye, COUNT_OF(stop_signals))
 {
     enum fipc_reason reason;
 
@@ -127,7 +126,6 @@ START_TEST(sessions_are_told_goodbye)
     ck_assert_uint_gt(client.packet.goodbye.retry_ms, 0);
     check_ended();
 }
-END_TEST
 
 /* Connects, and waits until the broker has taken notice. */
 static void connect_only(struct raw_client *late)
@@ -140,7 +138,7 @@ static void connect_only(struct raw_client *late)
     test_witness_close(&witness);
 }
 
-START_TEST(who_has_not_greeted_yet_is_refused)
+LOOP_TEST(who_has_not_greeted_yet_is_refused, COUNT_OF(stop_signals))
 {
     start();
     connect_only(&client);
@@ -150,7 +148,6 @@ START_TEST(who_has_not_greeted_yet_is_refused)
     ck_assert_uint_eq(client.packet.refused.reason, FIPC_REASON_STOPPING);
     check_ended();
 }
-END_TEST
 
 /* A session with one fipc.delay open. Return: the request's id */
 static uint64_t open_delay(const char *ms)
@@ -180,7 +177,7 @@ static bool has_stopped_listening(void)
 /* It waits for open calls longer than any test does, but not longer than they take. */
 static const char very_patient[] = "{\"timeouts\": {\"drain_ms\": 600000}}";
 
-START_TEST(open_call_is_answered_before_goodbye)
+LOOP_TEST(open_call_is_answered_before_goodbye, COUNT_OF(stop_signals))
 {
     enum fipc_reason reason;
     uint64_t id;
@@ -197,9 +194,8 @@ START_TEST(open_call_is_answered_before_goodbye)
     ck_assert_uint_eq(reason, FIPC_REASON_STOPPING);
     check_ended();
 }
-END_TEST
 
-START_TEST(open_oneshot_is_answered)
+LOOP_TEST(open_oneshot_is_answered, COUNT_OF(stop_signals))
 {
     const struct fipc_control hello = {
         .type = FIPC_CONTROL_HELLO,
@@ -223,9 +219,8 @@ START_TEST(open_oneshot_is_answered)
     test_witness_close(&witness);
     check_ended();
 }
-END_TEST
 
-START_TEST(call_that_takes_too_long_is_not_waited_for)
+TEST(call_that_takes_too_long_is_not_waited_for)
 {
     uint64_t stopped_ns;
     enum fipc_reason reason;
@@ -242,9 +237,8 @@ START_TEST(call_that_takes_too_long_is_not_waited_for)
     ck_assert_int_eq(raw_receive_goodbye(&client, &reason), -EPIPE); /* and nothing after it */
     check_ended();
 }
-END_TEST
 
-START_TEST(second_signal_does_not_wait)
+LOOP_TEST(second_signal_does_not_wait, COUNT_OF(stop_signals))
 {
     start_with_config(very_patient);
     (void)open_delay("600000");
@@ -255,9 +249,8 @@ START_TEST(second_signal_does_not_wait)
     stop(stop_signals[_i]);
     check_ended();
 }
-END_TEST
 
-START_TEST(storm_of_signals_does_no_harm)
+LOOP_TEST(storm_of_signals_does_no_harm, COUNT_OF(stop_signals))
 {
     for (int turn = 0; turn < test_scaled(50); turn++) {
         start();
@@ -268,9 +261,8 @@ START_TEST(storm_of_signals_does_no_harm)
         raw_close(&client);
     }
 }
-END_TEST
 
-START_TEST(nobody_gets_in_while_it_drains)
+TEST(nobody_gets_in_while_it_drains)
 {
     static const struct fipc_hello hello = {.flags = 0};
     struct raw_client late = RAW_CLIENT_EMPTY;
@@ -289,9 +281,8 @@ START_TEST(nobody_gets_in_while_it_drains)
     stop(SIGTERM);
     check_ended();
 }
-END_TEST
 
-START_TEST(no_oneshot_begins_while_it_drains)
+TEST(no_oneshot_begins_while_it_drains)
 {
     const struct fipc_control hello = {
         .type = FIPC_CONTROL_HELLO,
@@ -314,10 +305,9 @@ START_TEST(no_oneshot_begins_while_it_drains)
     stop(SIGTERM);
     check_ended();
 }
-END_TEST
 
 /* The head tells what was delivered: who sent it sends it again, elsewhere. */
-START_TEST(request_sent_while_it_drains_is_not_taken)
+TEST(request_sent_while_it_drains_is_not_taken)
 {
     uint64_t id, head;
     uint32_t ping;
@@ -339,7 +329,6 @@ START_TEST(request_sent_while_it_drains_is_not_taken)
     ck_assert_uint_eq(atomic_load(&client.channel.out.shared->head), head);
     check_ended();
 }
-END_TEST
 
 /* ---- the socket ---- */
 
@@ -360,7 +349,9 @@ static int run_second(void)
     return WEXITSTATUS(status);
 }
 
-START_TEST(second_broker_gives_way)
+GROUP(socket, .timeout = 30, .fixtures = {{make_folder, remove_folder}});
+
+TEST(second_broker_gives_way)
 {
     struct stat before, after;
 
@@ -377,20 +368,18 @@ START_TEST(second_broker_gives_way)
     check_served();
     ck_assert(exists(in_folder("control.sock.lock")));
 }
-END_TEST
 
-START_TEST(second_broker_gives_way_even_when_the_lock_is_lost)
+TEST(second_broker_gives_way_even_when_the_lock_is_lost)
 {
     start();
     ck_assert_int_eq(unlink(in_folder("control.sock.lock")), 0);
     ck_assert_int_eq(run_second(), 1);
     check_served();
 }
-END_TEST
 
 /* Somebody cleaned up, and a second broker took the place: it is reachable when the first one ends.
  */
-START_TEST(successor_keeps_its_socket_and_lock)
+TEST(successor_keeps_its_socket_and_lock)
 {
     struct test_broker first;
 
@@ -407,9 +396,8 @@ START_TEST(successor_keeps_its_socket_and_lock)
     ck_assert(exists(in_folder("control.sock.lock")));
     ck_assert_int_eq(run_second(), 1);
 }
-END_TEST
 
-START_TEST(socket_of_a_killed_broker_is_taken_over)
+TEST(socket_of_a_killed_broker_is_taken_over)
 {
     start();
     open_session();
@@ -423,9 +411,8 @@ START_TEST(socket_of_a_killed_broker_is_taken_over)
     stop(SIGTERM);
     check_ended();
 }
-END_TEST
 
-START_TEST(stale_socket_without_a_lock_is_taken_over)
+TEST(stale_socket_without_a_lock_is_taken_over)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -438,15 +425,13 @@ START_TEST(stale_socket_without_a_lock_is_taken_over)
     start();
     check_served();
 }
-END_TEST
 
-START_TEST(lock_without_a_socket_is_no_obstacle)
+TEST(lock_without_a_socket_is_no_obstacle)
 {
     (void)write_file("control.sock.lock", "");
     start();
     check_served();
 }
-END_TEST
 
 static int run(const char *const *arguments)
 {
@@ -473,7 +458,7 @@ static void check_failed_on(const char *socket_path)
     ck_assert_int_eq(test_broker_log_lines(&broker, socket_path), 1);
 }
 
-START_TEST(file_in_the_way_is_left_alone)
+TEST(file_in_the_way_is_left_alone)
 {
     const char *path = write_file("precious", "data");
     struct stat status;
@@ -483,24 +468,21 @@ START_TEST(file_in_the_way_is_left_alone)
     ck_assert(S_ISREG(status.st_mode));
     ck_assert_int_eq(status.st_size, 4);
 }
-END_TEST
 
-START_TEST(folder_that_cannot_be_made_is_told)
+TEST(folder_that_cannot_be_made_is_told)
 {
     check_failed_on(in_folder("no/such/control.sock"));
     ck_assert(!exists(in_folder("no")));
 }
-END_TEST
 
-START_TEST(last_folder_is_made)
+TEST(last_folder_is_made)
 {
     (void)snprintf(broker.socket, sizeof(broker.socket), "%s", in_folder("fipc/control.sock"));
     start();
     check_served();
 }
-END_TEST
 
-START_TEST(path_that_is_too_long_is_refused_whole)
+TEST(path_that_is_too_long_is_refused_whole)
 {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1] = "";
 
@@ -514,7 +496,6 @@ START_TEST(path_that_is_too_long_is_refused_whole)
     path[sizeof(path) - 2] = '\0';
     ck_assert(!exists(path));
 }
-END_TEST
 
 static const struct {
     const char *config;
@@ -527,7 +508,7 @@ static const struct {
 };
 
 /* Whatever the umask says, which forbids much in odd turns. */
-START_TEST(socket_has_the_mode_of_the_config)
+LOOP_TEST(socket_has_the_mode_of_the_config, 2 * COUNT_OF(modes))
 {
     const char *const arguments[] = {"--config", write_file("fipcd.json", modes[_i / 2].config),
                                      NULL};
@@ -540,9 +521,8 @@ START_TEST(socket_has_the_mode_of_the_config)
     ck_assert_int_eq(stat(broker.socket, &status), 0);
     ck_assert_uint_eq(status.st_mode & 07777, modes[_i / 2].mode);
 }
-END_TEST
 
-START_TEST(socket_has_the_group_of_the_config)
+TEST(socket_has_the_group_of_the_config)
 {
     const struct group *group;
     char config[256];
@@ -562,9 +542,8 @@ START_TEST(socket_has_the_group_of_the_config)
     ck_assert_uint_eq(status.st_mode & 07777, 0660);
     check_served();
 }
-END_TEST
 
-START_TEST(group_that_does_not_exist_is_told)
+TEST(group_that_does_not_exist_is_told)
 {
     const char *const arguments[] = {
         "--config", write_file("fipcd.json", "{\"control\": {\"group\": \"no.such.group\"}}"),
@@ -576,9 +555,8 @@ START_TEST(group_that_does_not_exist_is_told)
     ck_assert(!exists(broker.socket));
     ck_assert(!exists(in_folder("control.sock.lock")));
 }
-END_TEST
 
-START_TEST(config_names_the_socket)
+TEST(config_names_the_socket)
 {
     char config[256];
 
@@ -591,13 +569,12 @@ START_TEST(config_names_the_socket)
     test_broker_wait_ready(&broker);
     check_served();
 }
-END_TEST
 
 /* ---- a user's own broker ---- */
 
 static const char *const user_arguments[] = {"--user", NULL};
 
-START_TEST(users_broker_listens_in_the_runtime_folder)
+TEST(users_broker_listens_in_the_runtime_folder)
 {
     ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", broker.folder, 1), 0);
     (void)snprintf(broker.socket, sizeof(broker.socket), "%s", in_folder("fipc/control.sock"));
@@ -611,9 +588,8 @@ START_TEST(users_broker_listens_in_the_runtime_folder)
     ck_assert(!exists(in_folder("fipc/control.sock")));
     ck_assert(!exists(in_folder("fipc/control.sock.lock")));
 }
-END_TEST
 
-START_TEST(socket_option_beats_user)
+TEST(socket_option_beats_user)
 {
     const char *const arguments[] = {"--user", "--socket", broker.socket, NULL};
 
@@ -622,11 +598,10 @@ START_TEST(socket_option_beats_user)
     test_broker_wait_ready(&broker);
     ck_assert(!exists(in_folder("run")));
 }
-END_TEST
 
 static const char *const bad_runtime_folders[] = {NULL, "", "relative/folder"};
 
-START_TEST(users_broker_needs_a_runtime_folder)
+LOOP_TEST(users_broker_needs_a_runtime_folder, COUNT_OF(bad_runtime_folders))
 {
     const char *folder = bad_runtime_folders[_i];
 
@@ -639,7 +614,6 @@ START_TEST(users_broker_needs_a_runtime_folder)
     ck_assert_int_eq(test_broker_log_lines(&broker, ""), 1);
     ck_assert_int_eq(test_broker_log_lines(&broker, "XDG_RUNTIME_DIR"), 1);
 }
-END_TEST
 
 /* ---- the command line ---- */
 
@@ -654,12 +628,13 @@ static const char *const bad_usages[][3] = {
     {"-x"},
 };
 
-START_TEST(wrong_usage_is_status_two)
+GROUP(command_line, .timeout = 30, .fixtures = {{make_folder, remove_folder}});
+
+LOOP_TEST(wrong_usage_is_status_two, COUNT_OF(bad_usages))
 {
     ck_assert_int_eq(run(bad_usages[_i]), EXIT_USAGE);
     ck_assert_int_ge(test_broker_log_lines(&broker, "fipcd"), 1);
 }
-END_TEST
 
 /* What a run writes to stdout, which must end with status 0. */
 static const char *output_of(const char *option)
@@ -684,27 +659,25 @@ static const char *output_of(const char *option)
     return output;
 }
 
-START_TEST(version_is_told)
+TEST(version_is_told)
 {
     unsigned major, minor, patch;
 
     ck_assert_int_eq(sscanf(output_of("--version"), "fipcd %u.%u.%u\n", &major, &minor, &patch), 3);
 }
-END_TEST
 
-START_TEST(help_names_every_option)
+TEST(help_names_every_option)
 {
     static const char *const options[] = {
         "--config", "--socket", "--user", "--check-config", "--log-level", "--version", "--help",
     };
     const char *help = output_of("--help");
 
-    for (int i = 0; i < COUNT(options); i++)
+    for (int i = 0; i < COUNT_OF(options); i++)
         ck_assert_msg(strstr(help, options[i]) != NULL, "%s", options[i]);
 }
-END_TEST
 
-START_TEST(bad_config_is_status_seventy_eight)
+TEST(bad_config_is_status_seventy_eight)
 {
     const char *const arguments[] = {"--config",
                                      write_file("fipcd.json", "{\"slots\": {\"count\": 0}}"),
@@ -715,9 +688,8 @@ START_TEST(bad_config_is_status_seventy_eight)
     ck_assert_int_eq(test_broker_log_lines(&broker, "slots.count"), 1);
     ck_assert(!exists(broker.socket));
 }
-END_TEST
 
-START_TEST(config_that_is_not_there_is_status_seventy_eight)
+TEST(config_that_is_not_there_is_status_seventy_eight)
 {
     const char *const arguments[] = {"--config", in_folder("missing.json"), "--socket",
                                      broker.socket, NULL};
@@ -725,11 +697,12 @@ START_TEST(config_that_is_not_there_is_status_seventy_eight)
     ck_assert_int_eq(run(arguments), EXIT_CONFIG);
     ck_assert_int_eq(test_broker_log_lines(&broker, "missing.json"), 1);
 }
-END_TEST
 
 /* ---- its log ---- */
 
-START_TEST(life_is_logged_in_few_lines)
+GROUP(log, .timeout = 30, .fixtures = {{make_folder, remove_folder}});
+
+TEST(life_is_logged_in_few_lines)
 {
     start();
     check_served();
@@ -742,9 +715,8 @@ START_TEST(life_is_logged_in_few_lines)
     ck_assert_int_eq(test_broker_log_lines(&broker, "stopped"), 1);
     ck_assert_int_le(test_broker_log_lines(&broker, ""), 4);
 }
-END_TEST
 
-START_TEST(level_of_the_command_line_beats_the_config)
+TEST(level_of_the_command_line_beats_the_config)
 {
     const char *const arguments[] = {"--config",
                                      write_file("fipcd.json", "{\"log\": {\"level\": \"debug\"}}"),
@@ -756,9 +728,8 @@ START_TEST(level_of_the_command_line_beats_the_config)
     check_ended();
     ck_assert_int_eq(test_broker_log_lines(&broker, ""), 0);
 }
-END_TEST
 
-START_TEST(debugging_shows_every_state_of_a_message)
+TEST(debugging_shows_every_state_of_a_message)
 {
     static const char *const moves[] = {
         "free -> taken",       "taken -> routed",  "routed -> running",
@@ -769,12 +740,11 @@ START_TEST(debugging_shows_every_state_of_a_message)
     check_served();
     stop(SIGTERM);
     check_ended();
-    for (int i = 0; i < COUNT(moves); i++)
+    for (int i = 0; i < COUNT_OF(moves); i++)
         ck_assert_int_eq(test_broker_log_lines(&broker, moves[i]), 1);
 }
-END_TEST
 
-START_TEST(log_that_nobody_reads_any_more_does_no_harm)
+TEST(log_that_nobody_reads_any_more_does_no_harm)
 {
     int reader;
 
@@ -791,90 +761,4 @@ START_TEST(log_that_nobody_reads_any_more_does_no_harm)
     check_served();
     stop(SIGTERM);
     check_ended();
-}
-END_TEST
-
-static void add_stopping(Suite *suite)
-{
-    TCase *stopping = tcase_create("stopping");
-
-    tcase_set_timeout(stopping, 30);
-    tcase_add_checked_fixture(stopping, make_folder, remove_folder);
-    tcase_add_loop_test(stopping, signal_ends_it_with_status_zero, 0, COUNT(stop_signals));
-    tcase_add_loop_test(stopping, sessions_are_told_goodbye, 0, COUNT(stop_signals));
-    tcase_add_loop_test(stopping, who_has_not_greeted_yet_is_refused, 0, COUNT(stop_signals));
-    tcase_add_loop_test(stopping, open_call_is_answered_before_goodbye, 0, COUNT(stop_signals));
-    tcase_add_loop_test(stopping, open_oneshot_is_answered, 0, COUNT(stop_signals));
-    tcase_add_test(stopping, call_that_takes_too_long_is_not_waited_for);
-    tcase_add_loop_test(stopping, second_signal_does_not_wait, 0, COUNT(stop_signals));
-    tcase_add_loop_test(stopping, storm_of_signals_does_no_harm, 0, COUNT(stop_signals));
-    tcase_add_test(stopping, nobody_gets_in_while_it_drains);
-    tcase_add_test(stopping, no_oneshot_begins_while_it_drains);
-    tcase_add_test(stopping, request_sent_while_it_drains_is_not_taken);
-    suite_add_tcase(suite, stopping);
-}
-
-static void add_socket(Suite *suite)
-{
-    TCase *sockets = tcase_create("socket");
-
-    tcase_set_timeout(sockets, 30);
-    tcase_add_checked_fixture(sockets, make_folder, remove_folder);
-    tcase_add_test(sockets, second_broker_gives_way);
-    tcase_add_test(sockets, second_broker_gives_way_even_when_the_lock_is_lost);
-    tcase_add_test(sockets, successor_keeps_its_socket_and_lock);
-    tcase_add_test(sockets, socket_of_a_killed_broker_is_taken_over);
-    tcase_add_test(sockets, stale_socket_without_a_lock_is_taken_over);
-    tcase_add_test(sockets, lock_without_a_socket_is_no_obstacle);
-    tcase_add_test(sockets, file_in_the_way_is_left_alone);
-    tcase_add_test(sockets, folder_that_cannot_be_made_is_told);
-    tcase_add_test(sockets, last_folder_is_made);
-    tcase_add_test(sockets, path_that_is_too_long_is_refused_whole);
-    tcase_add_loop_test(sockets, socket_has_the_mode_of_the_config, 0, 2 * COUNT(modes));
-    tcase_add_test(sockets, socket_has_the_group_of_the_config);
-    tcase_add_test(sockets, group_that_does_not_exist_is_told);
-    tcase_add_test(sockets, config_names_the_socket);
-    tcase_add_test(sockets, users_broker_listens_in_the_runtime_folder);
-    tcase_add_test(sockets, socket_option_beats_user);
-    tcase_add_loop_test(sockets, users_broker_needs_a_runtime_folder, 0,
-                        COUNT(bad_runtime_folders));
-    suite_add_tcase(suite, sockets);
-}
-
-static void add_command_line(Suite *suite)
-{
-    TCase *command_line = tcase_create("command line");
-
-    tcase_set_timeout(command_line, 30);
-    tcase_add_checked_fixture(command_line, make_folder, remove_folder);
-    tcase_add_loop_test(command_line, wrong_usage_is_status_two, 0, COUNT(bad_usages));
-    tcase_add_test(command_line, version_is_told);
-    tcase_add_test(command_line, help_names_every_option);
-    tcase_add_test(command_line, bad_config_is_status_seventy_eight);
-    tcase_add_test(command_line, config_that_is_not_there_is_status_seventy_eight);
-    suite_add_tcase(suite, command_line);
-}
-
-static void add_log(Suite *suite)
-{
-    TCase *logs = tcase_create("log");
-
-    tcase_set_timeout(logs, 30);
-    tcase_add_checked_fixture(logs, make_folder, remove_folder);
-    tcase_add_test(logs, life_is_logged_in_few_lines);
-    tcase_add_test(logs, level_of_the_command_line_beats_the_config);
-    tcase_add_test(logs, debugging_shows_every_state_of_a_message);
-    tcase_add_test(logs, log_that_nobody_reads_any_more_does_no_harm);
-    suite_add_tcase(suite, logs);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("broker life");
-
-    add_stopping(suite);
-    add_socket(suite);
-    add_command_line(suite);
-    add_log(suite);
-    return run_suite(suite);
 }

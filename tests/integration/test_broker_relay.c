@@ -18,7 +18,9 @@
 
 static const size_t sizes[] = {0, 1, 31, 4096, 30000};
 
-START_TEST(request_and_reply_are_carried_byte_for_byte)
+GROUP(broker_relay, .timeout = 60, .fixtures = {{relay_set_up, relay_tear_down}});
+
+LOOP_TEST(request_and_reply_are_carried_byte_for_byte, COUNT_OF(sizes))
 {
     static char data[30000];
     uint64_t id;
@@ -39,9 +41,8 @@ START_TEST(request_and_reply_are_carried_byte_for_byte)
     ck_assert_uint_eq(caller.payload_bytes, sizes[_i]);
     ck_assert_mem_eq(caller.payload, data, sizes[_i]);
 }
-END_TEST
 
-START_TEST(request_that_a_worker_cannot_take_is_too_large)
+TEST(request_that_a_worker_cannot_take_is_too_large)
 {
     /* it fits into the caller's ring, and with what is added into no other */
     static char data[32730];
@@ -50,9 +51,8 @@ START_TEST(request_that_a_worker_cannot_take_is_too_large)
     expect_answer(id, -EMSGSIZE, FIPC_REPLY_NOT_DELIVERED);
     expect_nothing(&worker);
 }
-END_TEST
 
-START_TEST(least_busy_worker_is_given_the_next_one)
+TEST(least_busy_worker_is_given_the_next_one)
 {
     serve_with(&other, NAME, 4);
     for (int i = 0; i < 5; i++)
@@ -64,9 +64,8 @@ START_TEST(least_busy_worker_is_given_the_next_one)
         take(&other);
     expect_nothing(&other);
 }
-END_TEST
 
-START_TEST(workers_that_are_equally_busy_take_turns)
+TEST(workers_that_are_equally_busy_take_turns)
 {
     serve_with(&other, NAME, 1);
     for (int i = 0; i < 4; i++) {
@@ -78,9 +77,8 @@ START_TEST(workers_that_are_equally_busy_take_turns)
         expect_answer(id, 0, 0);
     }
 }
-END_TEST
 
-START_TEST(worker_is_given_the_next_one_when_it_answers)
+TEST(worker_is_given_the_next_one_when_it_answers)
 {
     uint64_t ids[3];
 
@@ -94,9 +92,8 @@ START_TEST(worker_is_given_the_next_one_when_it_answers)
         expect_answer(ids[i], -ENOSPC, 0);
     }
 }
-END_TEST
 
-START_TEST(who_does_not_wait_for_room_waits_for_its_turn)
+TEST(who_does_not_wait_for_room_waits_for_its_turn)
 {
     uint64_t id = send_request(), second;
 
@@ -109,9 +106,8 @@ START_TEST(who_does_not_wait_for_room_waits_for_its_turn)
     reply(&worker, 0, "");
     expect_answer(second, 0, 0);
 }
-END_TEST
 
-START_TEST(one_uid_cannot_fill_all_queues)
+TEST(one_uid_cannot_fill_all_queues)
 {
     int n_sent = 0;
     uint64_t id = 0;
@@ -139,11 +135,10 @@ START_TEST(one_uid_cannot_fill_all_queues)
     ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
     ck_assert_uint_eq(caller.header.target, target);
 }
-END_TEST
 
 /* ---- answers that are none ---- */
 
-START_TEST(status_that_is_no_errno_is_a_breach)
+LOOP_TEST(status_that_is_no_errno_is_a_breach, 4)
 {
     const int32_t statuses[] = {1, INT32_MAX, -4096, INT32_MIN};
     uint64_t id = send_request();
@@ -152,9 +147,8 @@ START_TEST(status_that_is_no_errno_is_a_breach)
     reply(&worker, statuses[_i], "");
     expect_answer(id, -EPROTO, 0);
 }
-END_TEST
 
-START_TEST(late_reply_is_counted_and_dropped)
+TEST(late_reply_is_counted_and_dropped)
 {
     uint64_t id = send_flagged(0, "data", 4, 20 * FIPC_NS_PER_MS), next;
 
@@ -174,10 +168,9 @@ START_TEST(late_reply_is_counted_and_dropped)
     expect_answer(next, 0, 0);
     ck_assert_mem_eq(caller.payload, "in time", 7);
 }
-END_TEST
 
 /* Whatever a worker answers, no call gets it but the one that it was given. */
-START_TEST(reply_to_what_it_was_not_given_is_counted_and_dropped)
+TEST(reply_to_what_it_was_not_given_is_counted_and_dropped)
 {
     uint64_t id = send_request();
 
@@ -196,9 +189,8 @@ START_TEST(reply_to_what_it_was_not_given_is_counted_and_dropped)
     TEST_WAIT_FOR(number("deliveries.unknown_replies") == 5);
     expect_nothing(&caller);
 }
-END_TEST
 
-START_TEST(reply_of_who_serves_nothing_closes_it)
+TEST(reply_of_who_serves_nothing_closes_it)
 {
     enum fipc_reason reason;
 
@@ -206,7 +198,6 @@ START_TEST(reply_of_who_serves_nothing_closes_it)
     ck_assert_int_eq(raw_receive_goodbye(&caller, &reason), 0);
     ck_assert_int_eq((int)reason, FIPC_REASON_UNEXPECTED);
 }
-END_TEST
 
 /* ---- callers that give up ---- */
 
@@ -217,7 +208,7 @@ static void send_cancel(uint64_t id)
     ck_assert_int_eq(raw_send_record(&caller, &cancel, NULL, 0), 0);
 }
 
-START_TEST(cancelled_call_ends_without_a_word)
+TEST(cancelled_call_ends_without_a_word)
 {
     uint64_t id = send_request(), queued = send_request(), last = send_request();
 
@@ -234,9 +225,8 @@ START_TEST(cancelled_call_ends_without_a_word)
     reply(&worker, 0, "");
     expect_answer(last, 0, 0);
 }
-END_TEST
 
-START_TEST(worker_is_told_that_its_caller_died)
+TEST(worker_is_told_that_its_caller_died)
 {
     uint64_t id = send_request();
 
@@ -250,11 +240,10 @@ START_TEST(worker_is_told_that_its_caller_died)
     TEST_WAIT_FOR(number("deliveries.late_replies") == 1);
     expect_nothing(&worker);
 }
-END_TEST
 
 /* ---- workers that die ---- */
 
-START_TEST(what_a_dead_worker_took_has_an_unknown_outcome)
+TEST(what_a_dead_worker_took_has_an_unknown_outcome)
 {
     uint64_t id = send_request(), queued = send_request();
     uint64_t waits = send_flagged(FIPC_REQUEST_WAIT_SERVICE, "wait", 4, 0);
@@ -269,11 +258,10 @@ START_TEST(what_a_dead_worker_took_has_an_unknown_outcome)
     reply(&worker, 0, "");
     expect_answer(waits, 0, 0);
 }
-END_TEST
 
 /* Its head never passed the request: nobody has seen it. What lies in its ring is its to change:
  * the caller is asked for the bytes again. */
-START_TEST(what_a_dead_worker_had_not_taken_is_its_callers_again)
+TEST(what_a_dead_worker_had_not_taken_is_its_callers_again)
 {
     uint64_t id = send_request();
 
@@ -283,7 +271,6 @@ START_TEST(what_a_dead_worker_had_not_taken_is_its_callers_again)
     expect_answer(id, -ESTALE, FIPC_REPLY_NOT_DELIVERED);
     expect_nothing(&other);
 }
-END_TEST
 
 static void overwrite_ring(struct raw_client *client)
 {
@@ -292,7 +279,7 @@ static void overwrite_ring(struct raw_client *client)
     memset((void *)(uintptr_t)ring->memory, 'x', ring->capacity);
 }
 
-START_TEST(what_a_dead_worker_had_not_taken_goes_to_another_with_its_bytes)
+TEST(what_a_dead_worker_had_not_taken_goes_to_another_with_its_bytes)
 {
     uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
 
@@ -306,10 +293,9 @@ START_TEST(what_a_dead_worker_had_not_taken_goes_to_another_with_its_bytes)
     reply(&other, 0, "");
     expect_answer(id, 0, 0);
 }
-END_TEST
 
 /* It cannot send its request again. */
-START_TEST(one_shot_of_a_dead_worker_goes_to_another_with_its_bytes)
+TEST(one_shot_of_a_dead_worker_goes_to_another_with_its_bytes)
 {
     struct raw_client oneshot = RAW_CLIENT_EMPTY;
     const struct fipc_control hello = {
@@ -336,9 +322,8 @@ START_TEST(one_shot_of_a_dead_worker_goes_to_another_with_its_bytes)
     ck_assert_int_eq(oneshot.packet.oneshot_reply.status, 0);
     raw_close(&oneshot);
 }
-END_TEST
 
-START_TEST(idempotent_request_goes_to_another_with_its_bytes)
+TEST(idempotent_request_goes_to_another_with_its_bytes)
 {
     uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
 
@@ -353,9 +338,8 @@ START_TEST(idempotent_request_goes_to_another_with_its_bytes)
     reply(&other, 0, "");
     expect_answer(id, 0, 0);
 }
-END_TEST
 
-START_TEST(idempotent_request_without_another_worker_has_an_unknown_outcome)
+TEST(idempotent_request_without_another_worker_has_an_unknown_outcome)
 {
     uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
 
@@ -363,10 +347,9 @@ START_TEST(idempotent_request_without_another_worker_has_an_unknown_outcome)
     raw_close(&worker);
     expect_answer(id, -ECONNRESET, 0);
 }
-END_TEST
 
 /* The second one has not seen it, but the first one has. */
-START_TEST(idempotent_request_of_two_dead_workers_has_an_unknown_outcome)
+TEST(idempotent_request_of_two_dead_workers_has_an_unknown_outcome)
 {
     uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
 
@@ -377,10 +360,9 @@ START_TEST(idempotent_request_of_two_dead_workers_has_an_unknown_outcome)
     raw_close(&other);
     expect_answer(id, -ECONNRESET, 0);
 }
-END_TEST
 
 /* Three who took it; one that had not does not count. */
-START_TEST(idempotent_request_that_three_workers_died_of_is_given_to_no_other)
+TEST(idempotent_request_that_three_workers_died_of_is_given_to_no_other)
 {
     uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT, "data", 4, 0);
     struct raw_client workers[4];
@@ -403,9 +385,8 @@ START_TEST(idempotent_request_that_three_workers_died_of_is_given_to_no_other)
     expect_answer(id, 0, 0);
     raw_close(&workers[3]);
 }
-END_TEST
 
-START_TEST(last_replies_of_a_worker_count)
+TEST(last_replies_of_a_worker_count)
 {
     uint64_t id = send_request(), own;
     uint32_t echo;
@@ -421,9 +402,8 @@ START_TEST(last_replies_of_a_worker_count)
     expect_answer(id, 0, 0);
     ck_assert_mem_eq(caller.payload, "last", 4);
 }
-END_TEST
 
-START_TEST(worker_that_writes_nonsense_is_closed_alone)
+TEST(worker_that_writes_nonsense_is_closed_alone)
 {
     uint64_t id = send_request();
     enum fipc_reason reason;
@@ -436,9 +416,8 @@ START_TEST(worker_that_writes_nonsense_is_closed_alone)
     expect_answer(id, -ECONNRESET, 0);
     ck_assert_int_eq(raw_open_name(&caller, NAME, &target), -ENOENT);
 }
-END_TEST
 
-START_TEST(worker_whose_ring_is_full_is_given_the_rest_when_it_reads)
+TEST(worker_whose_ring_is_full_is_given_the_rest_when_it_reads)
 {
     static char data[8000];
     uint64_t ids[20];
@@ -461,11 +440,10 @@ START_TEST(worker_whose_ring_is_full_is_given_the_rest_when_it_reads)
     for (int i = 0; i < 20; i++)
         expect_answer(ids[i], 0, 0);
 }
-END_TEST
 
 /* ---- names ---- */
 
-START_TEST(target_of_a_name_that_is_gone_is_stale_for_ever)
+TEST(target_of_a_name_that_is_gone_is_stale_for_ever)
 {
     uint32_t next;
 
@@ -478,9 +456,8 @@ START_TEST(target_of_a_name_that_is_gone_is_stale_for_ever)
     expect_answer(send_request(), -ESTALE, FIPC_REPLY_NOT_DELIVERED);
     expect_nothing(&worker);
 }
-END_TEST
 
-START_TEST(a_session_serves_so_many_names)
+TEST(a_session_serves_so_many_names)
 {
     char name[64];
     uint32_t served;
@@ -494,9 +471,8 @@ START_TEST(a_session_serves_so_many_names)
     ck_assert_int_eq(raw_open_name(&caller, NAME ".more", &served), -ENOENT);
     ck_assert_int_eq(raw_open_name(&caller, NAME ".n63", &served), 0);
 }
-END_TEST
 
-START_TEST(longest_name_is_served)
+TEST(longest_name_is_served)
 {
     char name[FIPC_NAME_BYTES_MAX + 1] = "";
     uint32_t served;
@@ -506,9 +482,8 @@ START_TEST(longest_name_is_served)
     ck_assert_int_eq(raw_open_name(&caller, name, &target), 0);
     ck_assert_uint_eq(target, served);
 }
-END_TEST
 
-START_TEST(wait_is_answered_when_the_name_is_served_and_not_before)
+TEST(wait_is_answered_when_the_name_is_served_and_not_before)
 {
     uint64_t wait, at_once;
     uint32_t served;
@@ -526,9 +501,8 @@ START_TEST(wait_is_answered_when_the_name_is_served_and_not_before)
     ck_assert_int_eq(caller.header.status, 0);
     ck_assert_uint_eq(caller.header.target, served);
 }
-END_TEST
 
-START_TEST(wait_ends_in_time_or_with_its_client)
+TEST(wait_ends_in_time_or_with_its_client)
 {
     uint64_t id;
     uint32_t served;
@@ -545,11 +519,10 @@ START_TEST(wait_ends_in_time_or_with_its_client)
     TEST_WAIT_FOR(number("handlers.live") == 1);
     ck_assert_int_eq(raw_open_name(&worker, NAME ".never", &served), -ENOENT);
 }
-END_TEST
 
 /* ---- the end of the broker ---- */
 
-START_TEST(broker_that_stops_waits_for_the_answer)
+TEST(broker_that_stops_waits_for_the_answer)
 {
     uint64_t id = send_request();
     int status;
@@ -565,46 +538,4 @@ START_TEST(broker_that_stops_waits_for_the_answer)
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     while (raw_try_receive_record(&caller) == 0)
         ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL); /* GOODBYE */
-}
-END_TEST
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
-int main(void)
-{
-    Suite *suite = suite_create("broker relay");
-    TCase *way = relay_tcase(suite, "way"), *replies = relay_tcase(suite, "replies"),
-          *lives = relay_tcase(suite, "lives"), *names = relay_tcase(suite, "names");
-
-    tcase_add_loop_test(way, request_and_reply_are_carried_byte_for_byte, 0, COUNT(sizes));
-    tcase_add_test(way, request_that_a_worker_cannot_take_is_too_large);
-    tcase_add_test(way, least_busy_worker_is_given_the_next_one);
-    tcase_add_test(way, workers_that_are_equally_busy_take_turns);
-    tcase_add_test(way, worker_is_given_the_next_one_when_it_answers);
-    tcase_add_test(way, who_does_not_wait_for_room_waits_for_its_turn);
-    tcase_add_test(way, one_uid_cannot_fill_all_queues);
-    tcase_add_test(way, worker_whose_ring_is_full_is_given_the_rest_when_it_reads);
-    tcase_add_loop_test(replies, status_that_is_no_errno_is_a_breach, 0, 4);
-    tcase_add_test(replies, late_reply_is_counted_and_dropped);
-    tcase_add_test(replies, reply_to_what_it_was_not_given_is_counted_and_dropped);
-    tcase_add_test(replies, reply_of_who_serves_nothing_closes_it);
-    tcase_add_test(lives, cancelled_call_ends_without_a_word);
-    tcase_add_test(lives, worker_is_told_that_its_caller_died);
-    tcase_add_test(lives, what_a_dead_worker_took_has_an_unknown_outcome);
-    tcase_add_test(lives, what_a_dead_worker_had_not_taken_is_its_callers_again);
-    tcase_add_test(lives, what_a_dead_worker_had_not_taken_goes_to_another_with_its_bytes);
-    tcase_add_test(lives, one_shot_of_a_dead_worker_goes_to_another_with_its_bytes);
-    tcase_add_test(lives, idempotent_request_goes_to_another_with_its_bytes);
-    tcase_add_test(lives, idempotent_request_without_another_worker_has_an_unknown_outcome);
-    tcase_add_test(lives, idempotent_request_of_two_dead_workers_has_an_unknown_outcome);
-    tcase_add_test(lives, idempotent_request_that_three_workers_died_of_is_given_to_no_other);
-    tcase_add_test(lives, last_replies_of_a_worker_count);
-    tcase_add_test(lives, worker_that_writes_nonsense_is_closed_alone);
-    tcase_add_test(lives, broker_that_stops_waits_for_the_answer);
-    tcase_add_test(names, target_of_a_name_that_is_gone_is_stale_for_ever);
-    tcase_add_test(names, a_session_serves_so_many_names);
-    tcase_add_test(names, longest_name_is_served);
-    tcase_add_test(names, wait_is_answered_when_the_name_is_served_and_not_before);
-    tcase_add_test(names, wait_ends_in_time_or_with_its_client);
-    return run_suite(suite);
 }

@@ -35,13 +35,14 @@ static void send_waits(struct raw_client *client, const char *name, int count)
         (void)send_wait(client, name);
 }
 
-START_TEST(session_is_told_how_many_calls_it_may_have)
+GROUP(limits, .timeout = 60, .fixtures = {{relay_set_up, relay_tear_down}});
+
+TEST(session_is_told_how_many_calls_it_may_have)
 {
     ck_assert_uint_eq(caller.welcome.calls_max, CALLS_MAX);
 }
-END_TEST
 
-START_TEST(worker_with_too_many_calls_answers_all_the_same)
+TEST(worker_with_too_many_calls_answers_all_the_same)
 {
     uint64_t id = send_request();
 
@@ -51,9 +52,8 @@ START_TEST(worker_with_too_many_calls_answers_all_the_same)
     reply(&worker, 0, "answer");
     expect_answer(id, 0, 0);
 }
-END_TEST
 
-START_TEST(call_too_many_is_taken_when_another_one_ends)
+TEST(call_too_many_is_taken_when_another_one_ends)
 {
     uint64_t last;
 
@@ -67,7 +67,6 @@ START_TEST(call_too_many_is_taken_when_another_one_ends)
     ck_assert_uint_eq(caller.header.id, last);
     ck_assert_int_eq(caller.header.status, 0);
 }
-END_TEST
 
 /* ---- rings that are full ---- */
 
@@ -84,7 +83,7 @@ static long long turns_in_peace(void)
     return number("loop.turns") - before;
 }
 
-START_TEST(request_that_waits_for_room_costs_nothing)
+TEST(request_that_waits_for_room_costs_nothing)
 {
     static char data[30000];
     const size_t bytes[] = {sizeof(data), 10000, sizeof(data)};
@@ -110,9 +109,8 @@ START_TEST(request_that_waits_for_room_costs_nothing)
         expect_answer(ids[i], 0, 0);
     }
 }
-END_TEST
 
-START_TEST(request_goes_to_a_worker_whose_ring_can_carry_it)
+TEST(request_goes_to_a_worker_whose_ring_can_carry_it)
 {
     static char data[3000];
     uint64_t ids[2];
@@ -135,9 +133,8 @@ START_TEST(request_goes_to_a_worker_whose_ring_can_carry_it)
     take(&other);
     ck_assert_uint_eq(taken_id, ids[0]);
 }
-END_TEST
 
-START_TEST(request_that_no_free_worker_can_carry_is_in_nobodys_way)
+TEST(request_that_no_free_worker_can_carry_is_in_nobodys_way)
 {
     static char data[100000];
     struct raw_client large = RAW_CLIENT_EMPTY;
@@ -161,7 +158,6 @@ START_TEST(request_that_no_free_worker_can_carry_is_in_nobodys_way)
     }
     raw_close(&large);
 }
-END_TEST
 
 /* ---- queues that are full ---- */
 
@@ -200,7 +196,7 @@ static void fill_queue(void)
     TEST_WAIT_FOR(number("handlers.live") == QUEUE_MAX + 2);
 }
 
-START_TEST(who_found_a_queue_full_is_told_once_of_room)
+TEST(who_found_a_queue_full_is_told_once_of_room)
 {
     uint64_t refused[2];
 
@@ -231,7 +227,6 @@ START_TEST(who_found_a_queue_full_is_told_once_of_room)
     for (unsigned i = 0; i < QUEUE_MAX / CALLS_MAX; i++)
         raw_close(&crowd[i]);
 }
-END_TEST
 
 /* Uses up what a uid may have in queues, at a service that answers nothing: by two callers, and one
  * request of the caller. */
@@ -252,7 +247,7 @@ static void fill_share(struct raw_client callers[2])
     ck_assert_int_eq(raw_send_request(&caller, slow, NULL, 0, &id), 0);
 }
 
-START_TEST(service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share)
+LOOP_TEST(service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share, 2)
 {
     struct raw_client callers[2];
     uint64_t id, refused;
@@ -276,9 +271,8 @@ START_TEST(service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share)
     for (int i = 0; i < 2; i++)
         raw_close(&callers[i]);
 }
-END_TEST
 
-START_TEST(who_does_not_wait_for_room_is_told_of_none)
+TEST(who_does_not_wait_for_room_is_told_of_none)
 {
     struct raw_client callers[2];
     uint64_t id, refused;
@@ -294,7 +288,6 @@ START_TEST(who_does_not_wait_for_room_is_told_of_none)
     expect_answer(id, 0, 0);
     expect_nothing(&caller);
 }
-END_TEST
 
 /* Has workers serve so many names, and each of them be busy. */
 static void serve_busily(struct raw_client *server, uint32_t *targets, int count)
@@ -333,7 +326,7 @@ static void wish_for_room(const uint32_t *targets)
     TEST_WAIT_FOR(number("handlers.live") == WISHES_MAX + 2);
 }
 
-START_TEST(session_waits_for_room_of_so_many_services)
+TEST(session_waits_for_room_of_so_many_services)
 {
     struct raw_client servers[2];
     uint32_t targets[WISHES_MAX + 1];
@@ -348,7 +341,6 @@ START_TEST(session_waits_for_room_of_so_many_services)
     for (int i = 0; i < 2; i++)
         raw_close(&servers[i]);
 }
-END_TEST
 
 /* Answers what the worker has, and has it take what comes next. */
 static void go_on(uint64_t id, uint64_t next_id)
@@ -366,7 +358,7 @@ static void expect_room(struct raw_client *client, uint32_t of)
     ck_assert_uint_eq(client->header.target, of);
 }
 
-START_TEST(who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left)
+TEST(who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left)
 {
     struct raw_client callers[2], late;
     uint64_t id, first, refused;
@@ -390,9 +382,8 @@ START_TEST(who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_
     for (int i = 0; i < 2; i++)
         raw_close(&callers[i]);
 }
-END_TEST
 
-START_TEST(one_shot_finds_room_always)
+TEST(one_shot_finds_room_always)
 {
     struct raw_client callers[2], oneshot = RAW_CLIENT_EMPTY;
     const struct fipc_control hello = {
@@ -417,10 +408,9 @@ START_TEST(one_shot_finds_room_always)
     for (int i = 0; i < 2; i++)
         raw_close(&callers[i]);
 }
-END_TEST
 
 /* While somebody waits for room, what becomes free is not for those who never had to. */
-START_TEST(who_was_refused_is_not_overtaken)
+TEST(who_was_refused_is_not_overtaken)
 {
     struct raw_client callers[2];
     struct fipc_header cancel = {.kind = FIPC_KIND_CANCEL};
@@ -445,7 +435,6 @@ START_TEST(who_was_refused_is_not_overtaken)
     reply(&worker, 0, "");
     expect_answer(id, 0, 0);
 }
-END_TEST
 
 /* Has caller and worker send and take requests of several megabytes. */
 static void enlarge_rings(void)
@@ -461,7 +450,7 @@ static void enlarge_rings(void)
 }
 
 /* It is refused while less than half of its uid's share is used up. */
-START_TEST(large_request_has_room_once_its_share_can_hold_it)
+TEST(large_request_has_room_once_its_share_can_hold_it)
 {
     static char data[15 << 19]; /* 7.5 MiB */
     uint64_t ids[4];
@@ -485,9 +474,8 @@ START_TEST(large_request_has_room_once_its_share_can_hold_it)
     reply(&worker, 0, "");
     expect_answer(ids[1], 0, 0);
 }
-END_TEST
 
-START_TEST(request_larger_than_its_share_waits_alone)
+TEST(request_larger_than_its_share_waits_alone)
 {
     static char data[9 << 20];
     uint64_t id, large;
@@ -503,11 +491,10 @@ START_TEST(request_larger_than_its_share_waits_alone)
     reply(&worker, 0, "");
     expect_answer(large, 0, 0);
 }
-END_TEST
 
 /* ---- replies that nobody takes ---- */
 
-START_TEST(replies_that_wait_for_room_fill_a_uids_share_at_most)
+TEST(replies_that_wait_for_room_fill_a_uids_share_at_most)
 {
     static char data[500000];
     const uint32_t ring_bytes = UINT32_C(1) << 20;
@@ -541,11 +528,10 @@ START_TEST(replies_that_wait_for_room_fill_a_uids_share_at_most)
     ck_assert_int_ge(n_lost, 1);
     ck_assert_int_le(n_lost, 4); /* some are in the ring */
 }
-END_TEST
 
 /* ---- names ---- */
 
-START_TEST(name_that_was_only_waited_for_uses_up_no_number)
+TEST(name_that_was_only_waited_for_uses_up_no_number)
 {
     uint32_t first, second, none;
 
@@ -563,11 +549,10 @@ START_TEST(name_that_was_only_waited_for_uses_up_no_number)
     ck_assert_int_eq(raw_open_name(&caller, NAME ".second", &second), 0);
     ck_assert_uint_eq(second - first, UINT32_C(1) << 16); /* the next name in the same place */
 }
-END_TEST
 
 /* ---- a broker that stops ---- */
 
-START_TEST(broker_that_stops_takes_the_calls_that_an_answer_needs)
+TEST(broker_that_stops_takes_the_calls_that_an_answer_needs)
 {
     uint64_t ids[3], nested;
     uint32_t numbers[3], echo;
@@ -593,9 +578,8 @@ START_TEST(broker_that_stops_takes_the_calls_that_an_answer_needs)
     status = test_broker_wait(&broker);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
-END_TEST
 
-START_TEST(broker_that_stops_does_not_wait_for_who_waits_for_a_service)
+TEST(broker_that_stops_does_not_wait_for_who_waits_for_a_service)
 {
     uint64_t start_ns = fipc_now_ns();
     int status;
@@ -607,34 +591,4 @@ START_TEST(broker_that_stops_does_not_wait_for_who_waits_for_a_service)
     status = test_broker_wait(&broker);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     ck_assert_uint_lt(fipc_now_ns() - start_ns, FIPC_NS_PER_S); /* drain_ms is 2000 */
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker relay limits");
-    TCase *limits = relay_tcase(suite, "limits");
-
-    tcase_add_test(limits, session_is_told_how_many_calls_it_may_have);
-    tcase_add_test(limits, worker_with_too_many_calls_answers_all_the_same);
-    tcase_add_test(limits, call_too_many_is_taken_when_another_one_ends);
-    tcase_add_test(limits, request_that_waits_for_room_costs_nothing);
-    tcase_add_test(limits, request_goes_to_a_worker_whose_ring_can_carry_it);
-    tcase_add_test(limits, who_found_a_queue_full_is_told_once_of_room);
-    tcase_add_loop_test(limits, service_that_is_free_or_gone_has_room_for_who_has_used_up_its_share,
-                        0, 2);
-    tcase_add_test(limits, who_does_not_wait_for_room_is_told_of_none);
-    tcase_add_test(limits, session_waits_for_room_of_so_many_services);
-    tcase_add_test(limits,
-                   who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left);
-    tcase_add_test(limits, one_shot_finds_room_always);
-    tcase_add_test(limits, who_was_refused_is_not_overtaken);
-    tcase_add_test(limits, large_request_has_room_once_its_share_can_hold_it);
-    tcase_add_test(limits, request_larger_than_its_share_waits_alone);
-    tcase_add_test(limits, replies_that_wait_for_room_fill_a_uids_share_at_most);
-    tcase_add_test(limits, name_that_was_only_waited_for_uses_up_no_number);
-    tcase_add_test(limits, broker_that_stops_takes_the_calls_that_an_answer_needs);
-    tcase_add_test(limits, broker_that_stops_does_not_wait_for_who_waits_for_a_service);
-    tcase_add_test(limits, request_that_no_free_worker_can_carry_is_in_nobodys_way);
-    return run_suite(suite);
 }

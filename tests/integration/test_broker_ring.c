@@ -438,14 +438,13 @@ static const struct {
     {flood_on_the_lane, FIPC_REASON_UNEXPECTED},
 };
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+GROUP(thrown_out, .timeout = 30, .fixtures = {{start, stop}});
 
-START_TEST(who_breaks_the_rules_is_thrown_out_with_a_reason)
+LOOP_TEST(who_breaks_the_rules_is_thrown_out_with_a_reason, COUNT_OF(crimes))
 {
     crimes[_i].commit();
     ck_assert(check_thrown_out(crimes[_i].reason));
 }
-END_TEST
 
 /* ---- when the broker needs room ---- */
 
@@ -476,14 +475,13 @@ static void (*const head_crimes[])(void) = {
     head_moves_to_the_end_of_time,
 };
 
-START_TEST(who_corrupts_the_head_is_thrown_out)
+LOOP_TEST(who_corrupts_the_head_is_thrown_out, COUNT_OF(head_crimes))
 {
     head_crimes[_i]();
     (void)check_thrown_out(FIPC_REASON_CORRUPT_RING); /* there may be room for GOODBYE still */
 }
-END_TEST
 
-START_TEST(who_left_no_room_is_thrown_out_without_a_word)
+TEST(who_left_no_room_is_thrown_out_without_a_word)
 {
     uint32_t delay;
     uint64_t id;
@@ -503,9 +501,8 @@ START_TEST(who_left_no_room_is_thrown_out_without_a_word)
 
     ck_assert(!check_thrown_out(FIPC_REASON_UNEXPECTED));
 }
-END_TEST
 
-START_TEST(corrupt_slot_drops_what_it_had_asked_for)
+TEST(corrupt_slot_drops_what_it_had_asked_for)
 {
     uint32_t delay;
     uint64_t id;
@@ -521,7 +518,6 @@ START_TEST(corrupt_slot_drops_what_it_had_asked_for)
     ck_assert_int_eq(test_witness_number(&victim, "handlers.dropped"), 5);
     ck_assert_int_eq(test_witness_number(&victim, "handlers.live"), 1);
 }
-END_TEST
 
 static void (*const undelivered[])(void) = {
     record_of_kind_zero,
@@ -530,7 +526,7 @@ static void (*const undelivered[])(void) = {
     goodbye_from_the_client,
 };
 
-START_TEST(head_stays_before_the_record_that_was_not_delivered)
+LOOP_TEST(head_stays_before_the_record_that_was_not_delivered, COUNT_OF(undelivered))
 {
     _Atomic uint64_t *head = &villain.channel.out.shared->head;
     uint64_t before;
@@ -541,7 +537,6 @@ START_TEST(head_stays_before_the_record_that_was_not_delivered)
     ck_assert_int_eq(raw_wait_hang_up(&villain), 0);
     ck_assert_uint_eq(atomic_load(head), before);
 }
-END_TEST
 
 static void (*const unserved[])(void) = {
     tail_moves_beyond_a_ring_of_good_records,
@@ -551,14 +546,13 @@ static void (*const unserved[])(void) = {
     waiting_request_is_zeroed,
 };
 
-START_TEST(nothing_of_a_corrupt_ring_is_served)
+LOOP_TEST(nothing_of_a_corrupt_ring_is_served, COUNT_OF(unserved))
 {
     unserved[_i]();
     ck_assert_int_eq(raw_wait_hang_up(&villain), 0);
     ck_assert_int_eq(raw_try_receive_record(&villain), 0);
     ck_assert_int_eq(villain.header.kind, FIPC_KIND_CONTROL); /* GOODBYE, and no reply before it */
 }
-END_TEST
 
 /* ---- what is tolerated ---- */
 
@@ -570,7 +564,9 @@ static const struct {
     {"FIPC.ECHO", -ENOENT},    {"fipc.", -EINVAL},    {"", -EINVAL},
 };
 
-START_TEST(unknown_name_is_answered_and_nothing_else)
+GROUP(tolerated, .timeout = 30, .fixtures = {{start, stop}});
+
+LOOP_TEST(unknown_name_is_answered_and_nothing_else, COUNT_OF(unknown_names))
 {
     uint32_t target = 7;
 
@@ -579,9 +575,8 @@ START_TEST(unknown_name_is_answered_and_nothing_else)
     ck_assert_uint_eq(target, 0);
     check_tolerated();
 }
-END_TEST
 
-START_TEST(longest_name_is_looked_up)
+TEST(longest_name_is_looked_up)
 {
     char name[FIPC_NAME_BYTES_MAX + 1];
     uint32_t target;
@@ -591,20 +586,18 @@ START_TEST(longest_name_is_looked_up)
     ck_assert_int_eq(raw_open_name(&villain, name, &target), -ENOENT);
     check_tolerated();
 }
-END_TEST
 
 static const uint32_t unknown_targets[] = {0, 6, 1000, UINT32_MAX};
 
-START_TEST(unknown_target_is_answered_and_nothing_else)
+LOOP_TEST(unknown_target_is_answered_and_nothing_else, COUNT_OF(unknown_targets))
 {
     ck_assert_int_eq(raw_call(&villain, unknown_targets[_i], "data", 4), -ESTALE);
     ck_assert_uint_eq(villain.header.flags, FIPC_REPLY_NOT_DELIVERED);
     ck_assert_uint_eq(villain.payload_bytes, 0);
     check_tolerated();
 }
-END_TEST
 
-START_TEST(unknown_flag_of_a_request_is_answered_and_nothing_else)
+RANGE_TEST(unknown_flag_of_a_request_is_answered_and_nothing_else, 5, 16)
 {
     const struct fipc_header header = {
         .kind = FIPC_KIND_REQUEST,
@@ -621,13 +614,12 @@ START_TEST(unknown_flag_of_a_request_is_answered_and_nothing_else)
     ck_assert_uint_eq(villain.payload_bytes, 0);
     check_tolerated();
 }
-END_TEST
 
-START_TEST(ids_are_the_clients_business)
+TEST(ids_are_the_clients_business)
 {
     const uint64_t ids[] = {0, 0, UINT64_MAX};
 
-    for (int i = 0; i < COUNT(ids); i++) {
+    for (int i = 0; i < COUNT_OF(ids); i++) {
         const struct fipc_header header = {
             .kind = FIPC_KIND_REQUEST,
             .target = villains_echo,
@@ -641,9 +633,8 @@ START_TEST(ids_are_the_clients_business)
     }
     check_tolerated();
 }
-END_TEST
 
-START_TEST(skip_records_and_needless_bells_are_tolerated)
+TEST(skip_records_and_needless_bells_are_tolerated)
 {
     const struct fipc_header skip = {.kind = FIPC_KIND_SKIP};
 
@@ -656,11 +647,10 @@ START_TEST(skip_records_and_needless_bells_are_tolerated)
     TEST_WAIT_FOR(fipc_producer_has_room(&villain.channel.out, 100) == 1);
     check_tolerated();
 }
-END_TEST
 
 /* What the broker writes it never reads back. So few turns that our own producer does not look at
  * the head. */
-START_TEST(scribbling_over_what_is_the_brokers_harms_the_scribbler_alone)
+TEST(scribbling_over_what_is_the_brokers_harms_the_scribbler_alone)
 {
     struct fipc_control_block *control = fipc_region_control(&villain.channel.region);
     const struct fipc_header header = {
@@ -682,9 +672,8 @@ START_TEST(scribbling_over_what_is_the_brokers_harms_the_scribbler_alone)
     }
     ck_assert_int_eq(test_broker_log_lines(&broker, ": warning: "), 0);
 }
-END_TEST
 
-START_TEST(shutting_the_bell_up_harms_the_ringer_alone)
+TEST(shutting_the_bell_up_harms_the_ringer_alone)
 {
     uint64_t count;
 
@@ -701,7 +690,6 @@ START_TEST(shutting_the_bell_up_harms_the_ringer_alone)
     ck_assert_int_eq(fcntl(villain.bell_fd, F_SETFL, O_NONBLOCK), 0);
     check_tolerated();
 }
-END_TEST
 
 /* ---- crowds ---- */
 
@@ -722,7 +710,9 @@ static pid_t start_caller(void)
     return pid;
 }
 
-START_TEST(others_are_served_while_villains_come_and_go)
+GROUP(crowds, .timeout = 60, .fixtures = {{start, stop}});
+
+TEST(others_are_served_while_villains_come_and_go)
 {
     int fds, regions;
     pid_t callers[2];
@@ -732,11 +722,11 @@ START_TEST(others_are_served_while_villains_come_and_go)
     TEST_WAIT_FOR(test_witness_number(&victim, "slots.taken") == 1);
     fds = test_broker_count_fds(&broker);
     regions = test_broker_count_regions(&broker);
-    for (int i = 0; i < COUNT(callers); i++)
+    for (int i = 0; i < COUNT_OF(callers); i++)
         callers[i] = start_caller();
 
     for (int turn = 0; turn < test_scaled(10); turn++) {
-        for (int i = 0; i < COUNT(crimes); i++) {
+        for (int i = 0; i < COUNT_OF(crimes); i++) {
             enter();
             crimes[i].commit();
             ck_assert_int_eq(raw_wait_hang_up(&villain), 0);
@@ -744,7 +734,7 @@ START_TEST(others_are_served_while_villains_come_and_go)
         }
     }
 
-    for (int i = 0; i < COUNT(callers); i++) {
+    for (int i = 0; i < COUNT_OF(callers); i++) {
         ck_assert_int_eq(waitid(P_PID, (id_t)callers[i], &info, WEXITED | WNOHANG), 0);
         ck_assert_int_eq(info.si_pid, 0); /* it has not failed */
         ck_assert_int_eq(kill(callers[i], SIGKILL), 0);
@@ -754,7 +744,6 @@ START_TEST(others_are_served_while_villains_come_and_go)
     TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
     TEST_WAIT_FOR(test_broker_count_regions(&broker) == regions);
 }
-END_TEST
 
 /* Writes anything anywhere into the region, for ever. */
 static pid_t start_scribbler(unsigned seed)
@@ -779,7 +768,7 @@ static pid_t start_scribbler(unsigned seed)
     return pid;
 }
 
-START_TEST(memory_that_changes_all_the_time_harms_nobody)
+TEST(memory_that_changes_all_the_time_harms_nobody)
 {
     for (int turn = 0; turn < test_scaled(50); turn++) {
         pid_t scribbler = start_scribbler((unsigned)turn + 1);
@@ -800,47 +789,4 @@ START_TEST(memory_that_changes_all_the_time_harms_nobody)
     raw_close(&villain);
     TEST_WAIT_FOR(test_witness_number(&victim, "slots.taken") == 1);
     TEST_WAIT_FOR(test_broker_count_regions(&broker) == 1);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker ring");
-    TCase *thrown_out = tcase_create("thrown out");
-    TCase *tolerated = tcase_create("tolerated");
-    TCase *crowds = tcase_create("crowds");
-
-    tcase_set_timeout(thrown_out, 30);
-    tcase_add_checked_fixture(thrown_out, start, stop);
-    tcase_add_loop_test(thrown_out, who_breaks_the_rules_is_thrown_out_with_a_reason, 0,
-                        COUNT(crimes));
-    tcase_add_loop_test(thrown_out, who_corrupts_the_head_is_thrown_out, 0, COUNT(head_crimes));
-    tcase_add_test(thrown_out, who_left_no_room_is_thrown_out_without_a_word);
-    tcase_add_test(thrown_out, corrupt_slot_drops_what_it_had_asked_for);
-    tcase_add_loop_test(thrown_out, head_stays_before_the_record_that_was_not_delivered, 0,
-                        COUNT(undelivered));
-    tcase_add_loop_test(thrown_out, nothing_of_a_corrupt_ring_is_served, 0, COUNT(unserved));
-    suite_add_tcase(suite, thrown_out);
-
-    tcase_set_timeout(tolerated, 30);
-    tcase_add_checked_fixture(tolerated, start, stop);
-    tcase_add_loop_test(tolerated, unknown_name_is_answered_and_nothing_else, 0,
-                        COUNT(unknown_names));
-    tcase_add_test(tolerated, longest_name_is_looked_up);
-    tcase_add_loop_test(tolerated, unknown_target_is_answered_and_nothing_else, 0,
-                        COUNT(unknown_targets));
-    tcase_add_loop_test(tolerated, unknown_flag_of_a_request_is_answered_and_nothing_else, 5, 16);
-    tcase_add_test(tolerated, ids_are_the_clients_business);
-    tcase_add_test(tolerated, skip_records_and_needless_bells_are_tolerated);
-    tcase_add_test(tolerated, scribbling_over_what_is_the_brokers_harms_the_scribbler_alone);
-    tcase_add_test(tolerated, shutting_the_bell_up_harms_the_ringer_alone);
-    suite_add_tcase(suite, tolerated);
-
-    tcase_set_timeout(crowds, 60);
-    tcase_add_checked_fixture(crowds, start, stop);
-    tcase_add_test(crowds, others_are_served_while_villains_come_and_go);
-    tcase_add_test(crowds, memory_that_changes_all_the_time_harms_nobody);
-    suite_add_tcase(suite, crowds);
-
-    return run_suite(suite);
 }

@@ -95,14 +95,15 @@ static void check_refused(enum fipc_reason reason)
     test_witness_check(&witness);
 }
 
-START_TEST(bell_before_the_seals_is_refused)
+GROUP(patient, .fixtures = {{start, stop}});
+
+TEST(bell_before_the_seals_is_refused)
 {
     ring();
     check_refused(FIPC_REASON_NOT_SEALED);
 }
-END_TEST
 
-START_TEST(region_counts_from_the_first_bell_on)
+TEST(region_counts_from_the_first_bell_on)
 {
     struct fipc_region region;
 
@@ -116,10 +117,33 @@ START_TEST(region_counts_from_the_first_bell_on)
     ck_assert_int_eq(number("slots.closed.corrupt ring"), 1);
     fipc_region_deinit(&region);
 }
-END_TEST
+
+TEST(who_says_more_than_hello_is_refused)
+{
+    ck_assert_int_eq(raw_send_bytes(&client, "more", 4, NULL, 0), 0);
+    check_refused(FIPC_REASON_UNEXPECTED);
+}
+
+TEST(who_dies_without_a_bell_leaves_nothing)
+{
+    raw_close(&client);
+    TEST_WAIT_FOR(number("slots.taken") == 1);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
+    ck_assert_int_eq(test_broker_count_regions(&broker), regions);
+}
+
+TEST(stopping_broker_does_not_wait_for_the_bell)
+{
+    test_broker_stop(&broker);
+    ck_assert_int_eq(raw_receive_packet(&client), 0);
+    ck_assert_int_eq(client.packet.type, FIPC_CONTROL_REFUSED);
+    ck_assert_int_eq((int)client.packet.refused.reason, FIPC_REASON_STOPPING);
+}
+
+GROUP(hurried, .fixtures = {{start_in_a_hurry, stop}});
 
 /* What is not sealed is not looked into in the end either. */
-START_TEST(who_never_rings_is_refused_in_time)
+TEST(who_never_rings_is_refused_in_time)
 {
     void *memory = mmap(NULL, fipc_region_size(RING_BYTES, RING_BYTES), PROT_READ | PROT_WRITE,
                         MAP_SHARED, client.region_fd, 0);
@@ -133,32 +157,6 @@ START_TEST(who_never_rings_is_refused_in_time)
     }
     (void)munmap(memory, fipc_region_size(RING_BYTES, RING_BYTES));
 }
-END_TEST
-
-START_TEST(who_says_more_than_hello_is_refused)
-{
-    ck_assert_int_eq(raw_send_bytes(&client, "more", 4, NULL, 0), 0);
-    check_refused(FIPC_REASON_UNEXPECTED);
-}
-END_TEST
-
-START_TEST(who_dies_without_a_bell_leaves_nothing)
-{
-    raw_close(&client);
-    TEST_WAIT_FOR(number("slots.taken") == 1);
-    TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
-    ck_assert_int_eq(test_broker_count_regions(&broker), regions);
-}
-END_TEST
-
-START_TEST(stopping_broker_does_not_wait_for_the_bell)
-{
-    test_broker_stop(&broker);
-    ck_assert_int_eq(raw_receive_packet(&client), 0);
-    ck_assert_int_eq(client.packet.type, FIPC_CONTROL_REFUSED);
-    ck_assert_int_eq((int)client.packet.refused.reason, FIPC_REASON_STOPPING);
-}
-END_TEST
 
 /* ---- of a user whom the broker does not trust ---- */
 
@@ -170,16 +168,17 @@ static size_t resident_bytes(void)
     return (size_t)status.st_blocks * 512;
 }
 
-START_TEST(all_pages_of_a_stranger_are_there_from_the_start)
+GROUP(strange, .fixtures = {{start_for_a_stranger, stop}}, .needs_root = "be two users");
+
+TEST(all_pages_of_a_stranger_are_there_from_the_start)
 {
     ck_assert_uint_eq(resident_bytes(), fipc_region_size(RING_BYTES, RING_BYTES));
     raw_close(&client);
     connect_as(getuid());
     ck_assert_uint_eq(resident_bytes(), FIPC_REGION_PAGE);
 }
-END_TEST
 
-START_TEST(stranger_who_seals_is_served)
+TEST(stranger_who_seals_is_served)
 {
     raw_close(&client);
     ck_assert_int_eq(seteuid(STRANGER), 0);
@@ -188,10 +187,10 @@ START_TEST(stranger_who_seals_is_served)
     TEST_WAIT_FOR(number("slots.open") == 2);
     test_witness_check(&witness);
 }
-END_TEST
 
 /* Whoever has a page for itself alone can have it written out, and us wait for that. */
-START_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals)
+LOOP_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals,
+          2 * RING_BYTES / FIPC_REGION_PAGE + 1)
 {
     struct fipc_region region;
 
@@ -203,34 +202,4 @@ START_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals)
     ring();
     check_refused(FIPC_REASON_NOT_SEALED);
     fipc_region_deinit(&region);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker sealing");
-    TCase *patient = tcase_create("patient"), *hurried = tcase_create("hurried"),
-          *strange = tcase_create("strange");
-
-    tcase_add_checked_fixture(patient, start, stop);
-    tcase_add_test(patient, bell_before_the_seals_is_refused);
-    tcase_add_test(patient, region_counts_from_the_first_bell_on);
-    tcase_add_test(patient, who_says_more_than_hello_is_refused);
-    tcase_add_test(patient, who_dies_without_a_bell_leaves_nothing);
-    tcase_add_test(patient, stopping_broker_does_not_wait_for_the_bell);
-    suite_add_tcase(suite, patient);
-    tcase_add_checked_fixture(hurried, start_in_a_hurry, stop);
-    tcase_add_test(hurried, who_never_rings_is_refused_in_time);
-    suite_add_tcase(suite, hurried);
-    if (geteuid() != 0) {
-        (void)puts("SKIP: only root can be two users");
-        return run_suite(suite);
-    }
-    tcase_add_checked_fixture(strange, start_for_a_stranger, stop);
-    tcase_add_test(strange, all_pages_of_a_stranger_are_there_from_the_start);
-    tcase_add_test(strange, stranger_who_seals_is_served);
-    tcase_add_loop_test(strange, stranger_who_punched_a_hole_is_refused_although_he_seals, 0,
-                        2 * RING_BYTES / FIPC_REGION_PAGE + 1);
-    suite_add_tcase(suite, strange);
-    return run_suite(suite);
 }

@@ -122,7 +122,9 @@ static rlim_t soft_limit(void)
     return limit.rlim_cur;
 }
 
-START_TEST(broker_raises_its_limit_by_itself)
+GROUP(fds, .timeout = 60, .fixtures = {{setup, teardown}});
+
+TEST(broker_raises_its_limit_by_itself)
 {
     fail_limit_fds(&broker, 32, 500);
     start();
@@ -133,11 +135,10 @@ START_TEST(broker_raises_its_limit_by_itself)
     }
     ck_assert(!has_paused());
 }
-END_TEST
 
 /* Even turns: HELLO comes with the connection. Odd ones: only when no more are accepted, so that
  * all who are accepted still need their bells. */
-START_TEST(more_clients_than_fds_wait_and_are_all_served_4_3)
+LOOP_TEST(more_clients_than_fds_wait_and_are_all_served_4_3, 2)
 {
     int early;
 
@@ -164,9 +165,8 @@ START_TEST(more_clients_than_fds_wait_and_are_all_served_4_3)
     }
     check_said_once("few file descriptors are left");
 }
-END_TEST
 
-START_TEST(room_is_found_again_after_many_came_and_went_4_3)
+TEST(room_is_found_again_after_many_came_and_went_4_3)
 {
     int fds;
 
@@ -187,10 +187,9 @@ START_TEST(room_is_found_again_after_many_came_and_went_4_3)
     }
     ck_assert(!has_paused());
 }
-END_TEST
 
 /* Too few for anybody: whoever set the limit is told at once. */
-START_TEST(limit_that_serves_nobody_is_refused_at_start)
+TEST(limit_that_serves_nobody_is_refused_at_start)
 {
     const char *const arguments[] = {"--socket", broker.socket, NULL};
     int status;
@@ -203,9 +202,8 @@ START_TEST(limit_that_serves_nobody_is_refused_at_start)
     ck_assert_int_eq(test_broker_log_lines(&broker, ""), 1);
     ck_assert_int_eq(test_broker_log_lines(&broker, "LimitNOFILE="), 1);
 }
-END_TEST
 
-START_TEST(broker_without_an_fd_for_signals_does_not_start)
+TEST(broker_without_an_fd_for_signals_does_not_start)
 {
     const char *const arguments[] = {"--socket", broker.socket, NULL};
     int status;
@@ -218,10 +216,9 @@ START_TEST(broker_without_an_fd_for_signals_does_not_start)
     ck_assert_int_eq(WEXITSTATUS(status), 1);
     ck_assert_int_eq(test_broker_log_lines(&broker, ""), 1);
 }
-END_TEST
 
 /* The whole system has no more fds, or the kernel no memory for a socket: accept(2) alone tells. */
-START_TEST(accepting_that_fails_is_tried_again_4_3)
+TEST(accepting_that_fails_is_tried_again_4_3)
 {
     start();
     fail_always(calls, FAIL_ACCEPT4);
@@ -238,10 +235,9 @@ START_TEST(accepting_that_fails_is_tried_again_4_3)
         check_welcomed(&clients[i]);
     check_said_once("accepting pauses");
 }
-END_TEST
 
 /* The next shortage is another event. */
-START_TEST(second_shortage_is_said_too)
+TEST(second_shortage_is_said_too)
 {
     start();
     for (int turn = 1; turn <= 2; turn++) {
@@ -256,14 +252,13 @@ START_TEST(second_shortage_is_said_too)
         raw_close(&clients[1]);
     }
 }
-END_TEST
 
 static const enum fail_kind session_kinds[] = {
     FAIL_EVENTFD, FAIL_MEMFD_CREATE, FAIL_FTRUNCATE, FAIL_SEALS, FAIL_MMAP, FAIL_EPOLL_ADD,
 };
 
 /* No session can be made: each is told so, and who has one keeps it. */
-START_TEST(session_that_cannot_be_made_is_refused_with_a_reason)
+LOOP_TEST(session_that_cannot_be_made_is_refused_with_a_reason, COUNT_OF(session_kinds))
 {
     int fds, r;
 
@@ -287,10 +282,9 @@ START_TEST(session_that_cannot_be_made_is_refused_with_a_reason)
     fail_never(calls, session_kinds[_i]);
     ck_assert_int_eq(raw_open_session(&clients[0], broker.socket, 0, 0), 0);
 }
-END_TEST
 
 /* DESIGN 4.3: any other error of a bell is tried again next turn; the end word was claimed. */
-START_TEST(bell_that_cannot_be_rung_is_rung_later_4_3)
+TEST(bell_that_cannot_be_rung_is_rung_later_4_3)
 {
     struct raw_client *client = &clients[0];
     struct pollfd lane = {.events = POLLIN};
@@ -312,7 +306,6 @@ START_TEST(bell_that_cannot_be_rung_is_rung_later_4_3)
     ck_assert_int_eq(raw_receive_record(client), 0);
     ck_assert_uint_eq(client->header.id, id);
 }
-END_TEST
 
 /* ---- fds in flight: DESIGN 4.3 "ETOOMANYREFS pauses such sends and closes nobody" ---- */
 
@@ -343,7 +336,9 @@ static void check_order(void)
     }
 }
 
-START_TEST(welcomes_wait_until_fds_in_flight_have_landed_4_3)
+GROUP(flight, .timeout = 60, .fixtures = {{setup, teardown}});
+
+TEST(welcomes_wait_until_fds_in_flight_have_landed_4_3)
 {
     start_with("{\"timeouts\": {\"doorbell_ms\": 400}}");
     fail_always(calls, FAIL_SENDMSG_FDS);
@@ -359,9 +354,8 @@ START_TEST(welcomes_wait_until_fds_in_flight_have_landed_4_3)
         check_welcomed(&clients[i]);
     check_said_once("too many fds are in flight");
 }
-END_TEST
 
-START_TEST(oneshots_need_no_fds_and_do_not_wait_4_3)
+TEST(oneshots_need_no_fds_and_do_not_wait_4_3)
 {
     start();
     fail_always(calls, FAIL_SENDMSG_FDS);
@@ -372,9 +366,8 @@ START_TEST(oneshots_need_no_fds_and_do_not_wait_4_3)
     for (int i = 0; i < N_DUE; i++)
         check_welcomed(&clients[i]);
 }
-END_TEST
 
-START_TEST(client_that_stops_waiting_for_its_welcome_is_gone_4_3)
+TEST(client_that_stops_waiting_for_its_welcome_is_gone_4_3)
 {
     start();
     fail_always(calls, FAIL_SENDMSG_FDS);
@@ -389,9 +382,8 @@ START_TEST(client_that_stops_waiting_for_its_welcome_is_gone_4_3)
         check_welcomed(&clients[i]);
     check_said_once("too many fds are in flight");
 }
-END_TEST
 
-START_TEST(who_waits_for_a_welcome_is_told_of_the_end_4_3)
+TEST(who_waits_for_a_welcome_is_told_of_the_end_4_3)
 {
     start();
     fail_always(calls, FAIL_SENDMSG_FDS);
@@ -402,7 +394,6 @@ START_TEST(who_waits_for_a_welcome_is_told_of_the_end_4_3)
         ck_assert_uint_eq(clients[i].packet.refused.reason, FIPC_REASON_STOPPING);
     }
 }
-END_TEST
 
 /* The kernel counts by user: this one is nobody else's. */
 #define LONELY_UID 64917
@@ -460,7 +451,7 @@ static void check_real_flight(void)
     raw_close(&sender);
 }
 
-START_TEST(real_fds_in_flight_make_welcomes_wait_4_3)
+TEST(real_fds_in_flight_make_welcomes_wait_4_3)
 {
     int status;
     pid_t pid = fork();
@@ -480,43 +471,4 @@ START_TEST(real_fds_in_flight_make_welcomes_wait_4_3)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), 0);
-}
-END_TEST
-
-static TCase *add(Suite *suite, const char *name)
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    suite_add_tcase(suite, tcase);
-    return tcase;
-}
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
-int main(void)
-{
-    Suite *suite = suite_create("broker short");
-    TCase *fds = add(suite, "fds");
-    TCase *flight = add(suite, "flight");
-
-    tcase_add_test(fds, broker_raises_its_limit_by_itself);
-    tcase_add_loop_test(fds, more_clients_than_fds_wait_and_are_all_served_4_3, 0, 2);
-    tcase_add_test(fds, room_is_found_again_after_many_came_and_went_4_3);
-    tcase_add_test(fds, limit_that_serves_nobody_is_refused_at_start);
-    tcase_add_test(fds, broker_without_an_fd_for_signals_does_not_start);
-    tcase_add_test(fds, accepting_that_fails_is_tried_again_4_3);
-    tcase_add_test(fds, second_shortage_is_said_too);
-    tcase_add_loop_test(fds, session_that_cannot_be_made_is_refused_with_a_reason, 0,
-                        COUNT(session_kinds));
-    tcase_add_test(fds, bell_that_cannot_be_rung_is_rung_later_4_3);
-
-    tcase_add_test(flight, welcomes_wait_until_fds_in_flight_have_landed_4_3);
-    tcase_add_test(flight, oneshots_need_no_fds_and_do_not_wait_4_3);
-    tcase_add_test(flight, client_that_stops_waiting_for_its_welcome_is_gone_4_3);
-    tcase_add_test(flight, who_waits_for_a_welcome_is_told_of_the_end_4_3);
-    tcase_add_test(flight, real_fds_in_flight_make_welcomes_wait_4_3);
-
-    return run_suite(suite);
 }

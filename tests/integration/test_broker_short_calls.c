@@ -482,8 +482,10 @@ static void start_worker(int which, enum fail_kind kind, uint64_t first)
     _exit(0);
 }
 
+GROUP(calls, .timeout = 60);
+
 /* Every position of one kind in one life, shared out among the workers. */
-START_TEST(call_that_fails_is_survived)
+LOOP_TEST(call_that_fails_is_survived, 2 * FAIL_KIND_COUNT)
 {
     enum fail_kind kind = (enum fail_kind)(_i % FAIL_KIND_COUNT);
     int which = _i / FAIL_KIND_COUNT, status;
@@ -507,17 +509,4 @@ START_TEST(call_that_fails_is_survived)
     (void)printf("%s: %s: positions tried %llu of %llu existing, %llu were felt\n",
                  lives[which].name, kind_names[kind], (unsigned long long)results->tried,
                  (unsigned long long)results->existing, (unsigned long long)results->refused);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker short calls");
-    TCase *calls = tcase_create("calls");
-
-    tcase_set_timeout(calls, 60);
-    tcase_add_loop_test(calls, call_that_fails_is_survived, 0, 2 * FAIL_KIND_COUNT);
-    suite_add_tcase(suite, calls);
-
-    return run_suite(suite);
 }

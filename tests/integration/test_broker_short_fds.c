@@ -214,8 +214,7 @@ static void (*const states[])(void) = {
     before_accept, before_hello, in_a_session, in_a_oneshot, in_the_waiting_room,
 };
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-#define N_STATES COUNT(states)
+#define N_STATES COUNT_OF(states)
 
 /* ---- the kernel refuses ---- */
 
@@ -229,7 +228,9 @@ static bool kernel_refuses(void)
     return refuses;
 }
 
-START_TEST(kernel_refuses_fds_in_every_state_4_3)
+GROUP(refused, .timeout = 60, .fixtures = {{setup, teardown}});
+
+LOOP_TEST(kernel_refuses_fds_in_every_state_4_3, N_STATES)
 {
     if (!kernel_refuses()) {
         (void)printf("SKIP: this kernel has no SO_PASSRIGHTS\n");
@@ -244,12 +245,13 @@ START_TEST(kernel_refuses_fds_in_every_state_4_3)
     test_witness_check(&witness);
     ck_assert_uint_eq(calls->fds_came, 0);
 }
-END_TEST
 
 /* ---- the closer thread ---- */
 
+GROUP(closer, .timeout = 60, .fixtures = {{setup, teardown}});
+
 /* Turns below N_STATES: the lane hangs up with the fd unread. Others: as long as it is open. */
-START_TEST(slow_fd_of_a_client_never_holds_the_loop_4_3)
+LOOP_TEST(slow_fd_of_a_client_never_holds_the_loop_4_3, 2 * N_STATES)
 {
     bool hangs_up = _i < N_STATES;
     void (*state)(void) = states[_i % N_STATES];
@@ -279,9 +281,8 @@ START_TEST(slow_fd_of_a_client_never_holds_the_loop_4_3)
     TEST_WAIT_FOR(test_broker_count_fds(&broker) <= fds);
     ck_assert_uint_eq(calls->fds_came, 0);
 }
-END_TEST
 
-START_TEST(hello_with_a_slow_fd_is_refused_at_once_4_3)
+TEST(hello_with_a_slow_fd_is_refused_at_once_4_3)
 {
     start_on_old_kernel("{}");
     make_slow();
@@ -294,10 +295,9 @@ START_TEST(hello_with_a_slow_fd_is_refused_at_once_4_3)
     ck_assert_uint_eq(clients[0].packet.refused.reason, FIPC_REASON_FDS);
     ck_assert_uint_eq(calls->fds_came, 0);
 }
-END_TEST
 
 /* Whoever is refused while it waits may have sent an fd with its HELLO. */
-START_TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
+TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
 {
     start_on_old_kernel("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000},"
                         " \"control\": {\"backlog\": 1}}");
@@ -311,10 +311,9 @@ START_TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
     check_loop_never_waits();
     ck_assert_int_eq(raw_receive_welcome(&clients[1]), -ECONNREFUSED);
 }
-END_TEST
 
 /* Whoever connects to systemd's socket before the broker runs can send fds on any kernel. */
-START_TEST(slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3)
+TEST(slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -332,10 +331,9 @@ START_TEST(slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3)
     ck_assert_uint_eq(calls->fds_came, 0);
     (void)close(broker.given_fd);
 }
-END_TEST
 
 /* The broker ends although a close(2) does not. */
-START_TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
+TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
 {
     start_on_old_kernel("{}");
     make_slow();
@@ -345,10 +343,9 @@ START_TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
     ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
     test_broker_stop(&broker);
 }
-END_TEST
 
 /* Who closes such a file can be killed by nobody: the broker must not even take it. */
-START_TEST(stuck_file_of_a_client_holds_neither_the_loop_nor_the_end_4_3)
+TEST(stuck_file_of_a_client_holds_neither_the_loop_nor_the_end_4_3)
 {
     struct stuck_file file;
 
@@ -367,10 +364,9 @@ START_TEST(stuck_file_of_a_client_holds_neither_the_loop_nor_the_end_4_3)
     ck_assert_uint_eq(calls->fds_came, 0);
     stuck_file_close(&file);
 }
-END_TEST
 
 /* They are its own, as long as they are not closed: so it cannot have more than its share. */
-START_TEST(lanes_that_are_slow_to_close_count_as_their_uids_4_3)
+TEST(lanes_that_are_slow_to_close_count_as_their_uids_4_3)
 {
     start_on_old_kernel("{\"slots\": {\"count\": 8, \"per_uid\": 2}}");
     make_slow();
@@ -386,7 +382,6 @@ START_TEST(lanes_that_are_slow_to_close_count_as_their_uids_4_3)
     TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == 1);
     ck_assert_int_eq(raw_receive_welcome(&clients[1]), 0);
 }
-END_TEST
 
 /* ---- many fds ---- */
 
@@ -398,7 +393,9 @@ static void fill(int fds[FIPC_LANE_FDS_MAX])
         fds[i] = STDERR_FILENO;
 }
 
-START_TEST(fds_of_a_packet_are_never_taken_5)
+GROUP(many, .timeout = 60, .fixtures = {{setup, teardown}});
+
+LOOP_TEST(fds_of_a_packet_are_never_taken_5, COUNT_OF(fd_counts))
 {
     int fds[FIPC_LANE_FDS_MAX], before;
 
@@ -419,7 +416,6 @@ START_TEST(fds_of_a_packet_are_never_taken_5)
     ck_assert_uint_eq(calls->fds_came, 0);
     test_witness_check(&witness);
 }
-END_TEST
 
 #define LIMIT 100
 
@@ -452,7 +448,7 @@ static int crowd(bool at_once)
     return n_open;
 }
 
-START_TEST(full_packet_is_refused_when_fds_are_short_4_3)
+LOOP_TEST(full_packet_is_refused_when_fds_are_short_4_3, 2)
 {
     int fds[FIPC_LANE_FDS_MAX];
 
@@ -469,38 +465,4 @@ START_TEST(full_packet_is_refused_when_fds_are_short_4_3)
     ck_assert_uint_eq(calls->fds_came, 0);
     test_witness_check(&witness);
     ck_assert_int_eq(test_broker_log_lines(&broker, "accepting pauses"), 1);
-}
-END_TEST
-
-static TCase *add(Suite *suite, const char *name)
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    suite_add_tcase(suite, tcase);
-    return tcase;
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("broker short fds");
-    TCase *refused = add(suite, "refused");
-    TCase *closer = add(suite, "closer");
-    TCase *many = add(suite, "many");
-
-    tcase_add_loop_test(refused, kernel_refuses_fds_in_every_state_4_3, 0, N_STATES);
-
-    tcase_add_loop_test(closer, slow_fd_of_a_client_never_holds_the_loop_4_3, 0, 2 * N_STATES);
-    tcase_add_test(closer, hello_with_a_slow_fd_is_refused_at_once_4_3);
-    tcase_add_test(closer, slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3);
-    tcase_add_test(closer, slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3);
-    tcase_add_test(closer, slow_fd_does_not_keep_the_broker_from_ending_4_3);
-    tcase_add_test(closer, stuck_file_of_a_client_holds_neither_the_loop_nor_the_end_4_3);
-    tcase_add_test(closer, lanes_that_are_slow_to_close_count_as_their_uids_4_3);
-
-    tcase_add_loop_test(many, fds_of_a_packet_are_never_taken_5, 0, COUNT(fd_counts));
-    tcase_add_loop_test(many, full_packet_is_refused_when_fds_are_short_4_3, 0, 2);
-
-    return run_suite(suite);
 }

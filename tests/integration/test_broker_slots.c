@@ -89,23 +89,23 @@ static bool has_answer(const struct raw_client *client)
 
 /* ---- how long a slot lives ---- */
 
-START_TEST(connection_without_hello_is_refused_after_doorbell_ms)
+GROUP(life, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(connection_without_hello_is_refused_after_doorbell_ms)
 {
     start_with("{\"timeouts\": {\"doorbell_ms\": 200}}");
     ck_assert_int_eq(raw_connect(&clients[0], broker.socket), 0);
     ck_assert_refused(&clients[0], FIPC_REASON_NO_REQUEST);
 }
-END_TEST
 
-START_TEST(session_without_a_request_is_closed_after_doorbell_ms)
+TEST(session_without_a_request_is_closed_after_doorbell_ms)
 {
     start_with("{\"timeouts\": {\"doorbell_ms\": 200}}");
     open_session(&clients[0]);
     ck_assert_goodbye(&clients[0], FIPC_REASON_NO_REQUEST);
 }
-END_TEST
 
-START_TEST(idle_session_is_closed_after_idle_ms_without_a_warning)
+TEST(idle_session_is_closed_after_idle_ms_without_a_warning)
 {
     uint32_t target;
 
@@ -115,9 +115,8 @@ START_TEST(idle_session_is_closed_after_idle_ms_without_a_warning)
     ck_assert_goodbye(&clients[0], FIPC_REASON_IDLE);
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
 }
-END_TEST
 
-START_TEST(session_with_an_open_call_is_never_idle)
+TEST(session_with_an_open_call_is_never_idle)
 {
     uint32_t target;
     uint64_t id;
@@ -131,9 +130,8 @@ START_TEST(session_with_an_open_call_is_never_idle)
     ck_assert_uint_eq(clients[0].header.id, id);
     ck_assert_goodbye(&clients[0], FIPC_REASON_IDLE);
 }
-END_TEST
 
-START_TEST(idle_time_begins_when_the_last_call_ends)
+TEST(idle_time_begins_when_the_last_call_ends)
 {
     uint32_t target;
     uint64_t answered_ns;
@@ -146,9 +144,8 @@ START_TEST(idle_time_begins_when_the_last_call_ends)
     ck_assert_int_eq(raw_wait_hang_up(&clients[0]), 0);
     ck_assert_uint_ge(fipc_now_ns() - answered_ns, 250 * FIPC_NS_PER_MS);
 }
-END_TEST
 
-START_TEST(idle_ms_of_zero_closes_nobody)
+TEST(idle_ms_of_zero_closes_nobody)
 {
     uint32_t target;
 
@@ -160,7 +157,6 @@ START_TEST(idle_ms_of_zero_closes_nobody)
         ck_assert_int_eq(number("slots.closed.idle for too long"), 0);
     ck_assert_int_eq(raw_call(&clients[0], target, "x", 1), 0);
 }
-END_TEST
 
 /* Sends echoes until the reply ring and then the broker's patience with it are full. */
 static void stop_draining(struct raw_client *client, uint32_t target)
@@ -172,7 +168,7 @@ static void stop_draining(struct raw_client *client, uint32_t target)
         ck_assert_int_eq(raw_send_request(client, target, data, sizeof(data), &id), 0);
 }
 
-START_TEST(client_that_does_not_take_its_replies_is_closed_after_handler_ms)
+TEST(client_that_does_not_take_its_replies_is_closed_after_handler_ms)
 {
     uint32_t target;
 
@@ -184,9 +180,8 @@ START_TEST(client_that_does_not_take_its_replies_is_closed_after_handler_ms)
     ck_assert_int_eq(number("slots.closed.replies not taken in time"), 1);
     ck_assert_int_ge(number("handlers.dropped"), 1);
 }
-END_TEST
 
-START_TEST(client_that_drains_slowly_is_kept)
+TEST(client_that_drains_slowly_is_kept)
 {
     uint32_t target;
     int taken = 0;
@@ -205,9 +200,8 @@ START_TEST(client_that_drains_slowly_is_kept)
     }
     ck_assert_int_eq(raw_call(&clients[0], target, "x", 1), 0);
 }
-END_TEST
 
-START_TEST(death_of_a_client_frees_its_slot_at_once)
+TEST(death_of_a_client_frees_its_slot_at_once)
 {
     start_with("{\"slots\": {\"count\": 1}}");
     for (int i = 0; i < 50; i++) {
@@ -215,11 +209,12 @@ START_TEST(death_of_a_client_frees_its_slot_at_once)
         raw_close(&clients[0]);
     }
 }
-END_TEST
 
 /* ---- the waiting room ---- */
 
-START_TEST(who_finds_no_slot_waits_and_is_served_first_come_first_served)
+GROUP(waiting, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(who_finds_no_slot_waits_and_is_served_first_come_first_served)
 {
     start_with("{\"slots\": {\"count\": 3, \"per_uid\": 2}}");
     open_session(&clients[0]);
@@ -236,9 +231,8 @@ START_TEST(who_finds_no_slot_waits_and_is_served_first_come_first_served)
     raw_close(&clients[2]);
     ck_assert_int_eq(raw_receive_welcome(&clients[4]), 0);
 }
-END_TEST
 
-START_TEST(who_waits_is_refused_at_its_own_deadline)
+TEST(who_waits_is_refused_at_its_own_deadline)
 {
     uint64_t start_ns;
 
@@ -249,9 +243,8 @@ START_TEST(who_waits_is_refused_at_its_own_deadline)
     ck_assert_refused(&clients[1], FIPC_REASON_QUOTA);
     ck_assert_uint_ge(fipc_now_ns() - start_ns, 250 * FIPC_NS_PER_MS);
 }
-END_TEST
 
-START_TEST(who_says_hello_late_has_his_own_deadline_too)
+TEST(who_says_hello_late_has_his_own_deadline_too)
 {
     const struct fipc_hello hello = {.wait_ms = 300};
     struct test_witness witness;
@@ -266,9 +259,8 @@ START_TEST(who_says_hello_late_has_his_own_deadline_too)
     ck_assert_refused(&clients[1], FIPC_REASON_QUOTA);
     test_witness_close(&witness);
 }
-END_TEST
 
-START_TEST(place_of_a_waiting_client_that_hangs_up_is_free)
+TEST(place_of_a_waiting_client_that_hangs_up_is_free)
 {
     int n_fds;
 
@@ -289,9 +281,8 @@ START_TEST(place_of_a_waiting_client_that_hangs_up_is_free)
     raw_close(&clients[1]);
     TEST_WAIT_FOR(n_waiting() == 0);
 }
-END_TEST
 
-START_TEST(waiting_room_is_bounded)
+TEST(waiting_room_is_bounded)
 {
     start_with("{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"control\": {\"backlog\": 4},"
                " \"timeouts\": {\"doorbell_ms\": 60000}}");
@@ -305,7 +296,6 @@ START_TEST(waiting_room_is_bounded)
     raw_close(&clients[0]);
     ck_assert_int_eq(raw_receive_welcome(&clients[2]), 0);
 }
-END_TEST
 
 /* ---- what one user may have ---- */
 
@@ -335,7 +325,9 @@ static int open_one_session(void)
     return r == 0 ? 0 : 1;
 }
 
-START_TEST(user_at_its_quota_leaves_the_rest_to_others)
+GROUP(quota, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(user_at_its_quota_leaves_the_rest_to_others)
 {
     if (geteuid() != 0) {
         (void)printf("SKIP: only root can be two users\n");
@@ -350,7 +342,6 @@ START_TEST(user_at_its_quota_leaves_the_rest_to_others)
     ck_assert_int_eq(as_nobody(open_one_session), 0);
     ck_assert(!has_answer(&clients[2]));
 }
-END_TEST
 
 static void reload(const char *json, const char *log_line)
 {
@@ -400,7 +391,7 @@ static int open_large_session(void)
 }
 
 /* Whoever touches a region of which its client makes a huge page waits meanwhile. */
-START_TEST(stranger_has_no_room_for_a_huge_page)
+TEST(stranger_has_no_room_for_a_huge_page)
 {
     struct raw_client root = RAW_CLIENT_EMPTY;
 
@@ -421,7 +412,6 @@ START_TEST(stranger_has_no_room_for_a_huge_page)
            "config reloaded");
     ck_assert_int_eq(as_nobody(open_large_session), 0);
 }
-END_TEST
 
 #define BURST (CLIENTS_MAX - 1)
 
@@ -443,7 +433,7 @@ static int open_many_at_once(void)
     return failed;
 }
 
-START_TEST(who_waits_for_his_quota_is_in_nobodys_way)
+TEST(who_waits_for_his_quota_is_in_nobodys_way)
 {
     if (geteuid() != 0) {
         (void)printf("SKIP: only root can be two users\n");
@@ -461,9 +451,8 @@ START_TEST(who_waits_for_his_quota_is_in_nobodys_way)
         ck_assert_int_eq(as_nobody(open_many_at_once), 0);
     ck_assert(!has_answer(&clients[BURST]));
 }
-END_TEST
 
-START_TEST(user_has_a_share_of_the_waiting_room_too)
+TEST(user_has_a_share_of_the_waiting_room_too)
 {
     start_with("{\"slots\": {\"count\": 100, \"per_uid\": 14}, \"control\": {\"backlog\": 7}}");
     for (int i = 0; i < CLIENTS_MAX - 2; i++)
@@ -473,9 +462,8 @@ START_TEST(user_has_a_share_of_the_waiting_room_too)
     ck_assert_refused(&clients[CLIENTS_MAX - 1], FIPC_REASON_QUOTA);
     ck_assert(!has_answer(&clients[CLIENTS_MAX - 2]));
 }
-END_TEST
 
-START_TEST(rings_are_counted_against_the_user)
+TEST(rings_are_counted_against_the_user)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");
     /* 8 sessions of 132 KiB each are allowed: two of 516 KiB, not three */
@@ -487,11 +475,12 @@ START_TEST(rings_are_counted_against_the_user)
     TEST_WAIT_FOR(number("slots.open") == 1);
     ck_assert_int_eq(raw_open_session(&clients[3], broker.socket, 262144, 262144), 0);
 }
-END_TEST
 
 /* ---- a new config ---- */
 
-START_TEST(reload_below_the_slots_in_use_closes_nobody)
+GROUP(config, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(reload_below_the_slots_in_use_closes_nobody)
 {
     uint32_t target;
 
@@ -514,9 +503,8 @@ START_TEST(reload_below_the_slots_in_use_closes_nobody)
     open_session(&clients[5]);
     open_session(&clients[6]);
 }
-END_TEST
 
-START_TEST(reload_shortens_the_times_of_sessions_that_are_open)
+TEST(reload_shortens_the_times_of_sessions_that_are_open)
 {
     start_with("{\"timeouts\": {\"idle_ms\": 86400000, \"doorbell_ms\": 86400000,"
                " \"handler_ms\": 86400000}}");
@@ -524,9 +512,8 @@ START_TEST(reload_shortens_the_times_of_sessions_that_are_open)
     reload("{\"timeouts\": {\"doorbell_ms\": 50, \"handler_ms\": 86400000}}", "config reloaded");
     ck_assert_int_eq(raw_wait_hang_up(&clients[0]), 0);
 }
-END_TEST
 
-START_TEST(page_of_slots_fits_into_the_smallest_ring)
+TEST(page_of_slots_fits_into_the_smallest_ring)
 {
     uint32_t target;
 
@@ -540,9 +527,8 @@ START_TEST(page_of_slots_fits_into_the_smallest_ring)
     ck_assert_int_eq(raw_call(&clients[0], target, "slots 15", 8), 0);
     ck_assert_ptr_nonnull(memmem(clients[0].payload, clients[0].payload_bytes, "\"slot\":15", 9));
 }
-END_TEST
 
-START_TEST(reload_changes_the_time_to_drain)
+TEST(reload_changes_the_time_to_drain)
 {
     uint32_t target;
     uint64_t id, began_ns;
@@ -557,9 +543,8 @@ START_TEST(reload_changes_the_time_to_drain)
     ck_assert_uint_lt(fipc_now_ns() - began_ns, 10 * FIPC_NS_PER_S);
     start_with("{}"); /* for the fixture */
 }
-END_TEST
 
-START_TEST(bad_file_changes_nothing_on_reload)
+TEST(bad_file_changes_nothing_on_reload)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8}}");
     reload("{\"slots\": {\"count\": 0}, \"log\": {\"level\": \"debug\"}}", "was not reloaded");
@@ -567,54 +552,10 @@ START_TEST(bad_file_changes_nothing_on_reload)
     ck_assert_int_eq(number("slots.count"), 8);
     ck_assert_int_eq(test_broker_log_lines(&broker, "debug"), 0);
 }
-END_TEST
 
-START_TEST(change_of_a_key_that_needs_a_restart_is_warned_of)
+TEST(change_of_a_key_that_needs_a_restart_is_warned_of)
 {
     start_with("{}");
     reload("{\"control\": {\"backlog\": 7}}", "only at a restart");
     TEST_WAIT_FOR(test_broker_log_lines(&broker, "config reloaded") == 1);
 }
-END_TEST
-
-static Suite *make_suite(void)
-{
-    Suite *suite = suite_create("broker_slots");
-    TCase *life = tcase_create("life"), *waiting = tcase_create("waiting"),
-          *quota = tcase_create("quota"), *config = tcase_create("config");
-    TCase *all[] = {life, waiting, quota, config};
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        tcase_add_checked_fixture(all[i], setup, teardown);
-        tcase_set_timeout(all[i], 30);
-        suite_add_tcase(suite, all[i]);
-    }
-    tcase_add_test(life, connection_without_hello_is_refused_after_doorbell_ms);
-    tcase_add_test(life, session_without_a_request_is_closed_after_doorbell_ms);
-    tcase_add_test(life, idle_session_is_closed_after_idle_ms_without_a_warning);
-    tcase_add_test(life, session_with_an_open_call_is_never_idle);
-    tcase_add_test(life, idle_time_begins_when_the_last_call_ends);
-    tcase_add_test(life, idle_ms_of_zero_closes_nobody);
-    tcase_add_test(life, client_that_does_not_take_its_replies_is_closed_after_handler_ms);
-    tcase_add_test(life, client_that_drains_slowly_is_kept);
-    tcase_add_test(life, death_of_a_client_frees_its_slot_at_once);
-    tcase_add_test(waiting, who_finds_no_slot_waits_and_is_served_first_come_first_served);
-    tcase_add_test(waiting, who_says_hello_late_has_his_own_deadline_too);
-    tcase_add_test(waiting, who_waits_is_refused_at_its_own_deadline);
-    tcase_add_test(waiting, place_of_a_waiting_client_that_hangs_up_is_free);
-    tcase_add_test(waiting, waiting_room_is_bounded);
-    tcase_add_test(quota, stranger_has_no_room_for_a_huge_page);
-    tcase_add_test(quota, user_at_its_quota_leaves_the_rest_to_others);
-    tcase_add_test(quota, who_waits_for_his_quota_is_in_nobodys_way);
-    tcase_add_test(quota, user_has_a_share_of_the_waiting_room_too);
-    tcase_add_test(quota, rings_are_counted_against_the_user);
-    tcase_add_test(config, reload_below_the_slots_in_use_closes_nobody);
-    tcase_add_test(config, reload_shortens_the_times_of_sessions_that_are_open);
-    tcase_add_test(config, page_of_slots_fits_into_the_smallest_ring);
-    tcase_add_test(config, reload_changes_the_time_to_drain);
-    tcase_add_test(config, bad_file_changes_nothing_on_reload);
-    tcase_add_test(config, change_of_a_key_that_needs_a_restart_is_warned_of);
-    return suite;
-}
-
-int main(void) { return run_suite(make_suite()); }

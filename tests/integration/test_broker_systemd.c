@@ -99,14 +99,15 @@ static void wait_until_told(const char *text)
 
 /* ---- what it says ---- */
 
-START_TEST(says_when_it_is_ready)
+GROUP(systemd, .timeout = 60, .fixtures = {{setup, teardown}});
+
+TEST(says_when_it_is_ready)
 {
     start();
     ck_assert_str_eq(next_told(), "READY=1\nSTATUS=0 of 4096 slots in use; backlog 1024");
 }
-END_TEST
 
-START_TEST(says_how_many_slots_are_in_use)
+TEST(says_how_many_slots_are_in_use)
 {
     start();
     test_witness_open(&witness, &broker);
@@ -114,9 +115,8 @@ START_TEST(says_how_many_slots_are_in_use)
     test_witness_close(&witness);
     wait_until_told("STATUS=0 of 4096 slots in use; backlog 1024");
 }
-END_TEST
 
-START_TEST(says_that_it_reloads_and_is_ready_again)
+TEST(says_that_it_reloads_and_is_ready_again)
 {
     start();
     check_next_told_begins("READY=1\n");
@@ -130,9 +130,8 @@ START_TEST(says_that_it_reloads_and_is_ready_again)
     check_next_told_begins("RELOADING=1\nMONOTONIC_USEC=");
     check_next_told_begins("READY=1\nSTATUS=0 of 7 slots");
 }
-END_TEST
 
-START_TEST(says_that_it_stops_and_how_long_that_may_take)
+TEST(says_that_it_stops_and_how_long_that_may_take)
 {
     start();
     check_next_told_begins("READY=1\n");
@@ -140,9 +139,8 @@ START_TEST(says_that_it_stops_and_how_long_that_may_take)
     ck_assert_str_eq(next_told(), "STOPPING=1\nSTATUS=stopping, 0 calls are open\n"
                                   "EXTEND_TIMEOUT_USEC=10000000");
 }
-END_TEST
 
-START_TEST(feeds_the_watchdog_while_it_runs)
+TEST(feeds_the_watchdog_while_it_runs)
 {
     char told[64] = "";
 
@@ -155,7 +153,6 @@ START_TEST(feeds_the_watchdog_while_it_runs)
         told[size] = '\0';
     }
 }
-END_TEST
 
 static void fill_manager(void)
 {
@@ -168,7 +165,7 @@ static void fill_manager(void)
     (void)close(fd);
 }
 
-START_TEST(manager_that_does_not_read_keeps_nobody_waiting)
+TEST(manager_that_does_not_read_keeps_nobody_waiting)
 {
     uint64_t began_ns;
 
@@ -185,7 +182,6 @@ START_TEST(manager_that_does_not_read_keeps_nobody_waiting)
     test_broker_stop(&broker);
     ck_assert_uint_lt(fipc_now_ns() - began_ns, END_NS_MAX);
 }
-END_TEST
 
 /* ---- the socket that it is given ---- */
 
@@ -195,7 +191,7 @@ static void give_listening_socket(void)
     ck_assert_int_eq(listen(broker.given_fd, 77), 0);
 }
 
-START_TEST(given_socket_is_served_and_stays)
+TEST(given_socket_is_served_and_stays)
 {
     struct raw_client early = RAW_CLIENT_EMPTY;
 
@@ -214,9 +210,8 @@ START_TEST(given_socket_is_served_and_stays)
     ck_assert_int_eq(raw_receive_welcome(&early), 0);
     raw_close(&early);
 }
-END_TEST
 
-START_TEST(reload_while_it_stops_harms_no_open_call)
+TEST(reload_while_it_stops_harms_no_open_call)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
     uint32_t delay;
@@ -237,9 +232,8 @@ START_TEST(reload_while_it_stops_harms_no_open_call)
     ck_assert_int_eq(test_broker_wait(&broker), 0);
     raw_close(&client);
 }
-END_TEST
 
-START_TEST(given_socket_beats_option_and_config)
+TEST(given_socket_beats_option_and_config)
 {
     char other[128];
     const char *const arguments[] = {"--config", broker.config, "--socket", other, NULL};
@@ -255,9 +249,8 @@ START_TEST(given_socket_beats_option_and_config)
     ck_assert_int_eq(test_broker_log_lines(&broker, "control.backlog is not in force"), 1);
     ck_assert_int_eq(test_broker_log_lines(&broker, "control.group is not in force"), 0);
 }
-END_TEST
 
-START_TEST(given_what_is_no_such_socket_it_does_not_start)
+LOOP_TEST(given_what_is_no_such_socket_it_does_not_start, 2)
 {
     const char *const arguments[] = {"--socket", broker.socket, NULL};
     int status;
@@ -270,11 +263,10 @@ START_TEST(given_what_is_no_such_socket_it_does_not_start)
     ck_assert_int_eq(test_broker_log_lines(&broker, "cannot use what systemd handed over"), 1);
     ck_assert_int_eq(access(broker.socket, F_OK), 0);
 }
-END_TEST
 
 /* ---- users that look alike ---- */
 
-START_TEST(broker_of_the_host_does_not_start_where_users_look_alike)
+TEST(broker_of_the_host_does_not_start_where_users_look_alike)
 {
     const char *const arguments[] = {"--config", broker.config, NULL};
     int status;
@@ -292,27 +284,4 @@ START_TEST(broker_of_the_host_does_not_start_where_users_look_alike)
 
     test_broker_start(&broker, arguments); /* with --socket: of one's own */
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning: in this user namespace"), 1);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker systemd");
-    TCase *tests = tcase_create("systemd");
-
-    tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, says_when_it_is_ready);
-    tcase_add_test(tests, says_how_many_slots_are_in_use);
-    tcase_add_test(tests, says_that_it_reloads_and_is_ready_again);
-    tcase_add_test(tests, says_that_it_stops_and_how_long_that_may_take);
-    tcase_add_test(tests, feeds_the_watchdog_while_it_runs);
-    tcase_add_test(tests, manager_that_does_not_read_keeps_nobody_waiting);
-    tcase_add_test(tests, given_socket_is_served_and_stays);
-    tcase_add_test(tests, reload_while_it_stops_harms_no_open_call);
-    tcase_add_test(tests, given_socket_beats_option_and_config);
-    tcase_add_loop_test(tests, given_what_is_no_such_socket_it_does_not_start, 0, 2);
-    tcase_add_test(tests, broker_of_the_host_does_not_start_where_users_look_alike);
-    suite_add_tcase(suite, tests);
-    return run_suite(suite);
 }

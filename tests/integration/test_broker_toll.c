@@ -71,7 +71,9 @@ static bool is_thrown_out(void)
     return recv(client.lane_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || errno == ECONNRESET;
 }
 
-START_TEST(costly_client_is_closed_after_a_whole_handler_ms)
+GROUP(toll, .timeout = 60, .fixtures = {{setup, teardown}});
+
+TEST(costly_client_is_closed_after_a_whole_handler_ms)
 {
     uint32_t echo;
     uint64_t began_ns = fipc_now_ns();
@@ -86,11 +88,10 @@ START_TEST(costly_client_is_closed_after_a_whole_handler_ms)
     ck_assert_int_eq(test_witness_number(&witness, "slots.closed.too costly to serve"), 1);
     test_witness_check(&witness);
 }
-END_TEST
 
 /* How much of the time the broker works for it: a thirty-second part, where without a budget it
  * would be nearly all. */
-START_TEST(costly_client_is_served_rarely)
+TEST(costly_client_is_served_rarely)
 {
     uint64_t end_ns;
     long long served;
@@ -109,9 +110,8 @@ START_TEST(costly_client_is_served_rarely)
     served = test_witness_slot_number(&witness, client.welcome.slot, "calls") - served;
     ck_assert_int_lt(served, 180 * 64);
 }
-END_TEST
 
-START_TEST(rest_ends_by_itself)
+TEST(rest_ends_by_itself)
 {
     long long sent = 0;
     uint32_t echo;
@@ -122,7 +122,6 @@ START_TEST(rest_ends_by_itself)
         sent += call_asleep(echo) == 0;
     TEST_WAIT_FOR(test_witness_slot_number(&witness, client.welcome.slot, "calls") == sent);
 }
-END_TEST
 
 /* How long a first request of a new session waits, after the old one was too costly for a moment.
  */
@@ -145,7 +144,7 @@ static uint64_t come_back(void)
 }
 
 /* Now and then it comes just when the rest is over. */
-START_TEST(who_comes_back_rests_as_before)
+TEST(who_comes_back_rests_as_before)
 {
     uint64_t longest_ns = 0;
 
@@ -155,20 +154,4 @@ START_TEST(who_comes_back_rests_as_before)
         longest_ns = waited_ns > longest_ns ? waited_ns : longest_ns;
     }
     ck_assert_uint_ge(longest_ns, REST_NS);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("broker toll");
-    TCase *tests = tcase_create("toll");
-
-    tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, costly_client_is_closed_after_a_whole_handler_ms);
-    tcase_add_test(tests, costly_client_is_served_rarely);
-    tcase_add_test(tests, rest_ends_by_itself);
-    tcase_add_test(tests, who_comes_back_rests_as_before);
-    suite_add_tcase(suite, tests);
-    return run_suite(suite);
 }

@@ -50,7 +50,9 @@ static void answer_kept(int count)
 
 /* ---- order ---- */
 
-START_TEST(calls_that_came_back_keep_their_order)
+GROUP(backlog, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+TEST(calls_that_came_back_keep_their_order)
 {
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     ck_assert_int_eq(fipc_call(client, SERVICE, NULL, 0, 0, PATIENT_MS, NULL), 0);
@@ -62,9 +64,8 @@ START_TEST(calls_that_came_back_keep_their_order)
     answer_kept(50);
     dispatch_until(50);
 }
-END_TEST
 
-START_TEST(calls_that_a_broker_did_not_take_keep_their_order)
+TEST(calls_that_a_broker_did_not_take_keep_their_order)
 {
     server_start_with(&server, SERVICE, 100, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
@@ -76,11 +77,10 @@ START_TEST(calls_that_a_broker_did_not_take_keep_their_order)
     answer_kept(50);
     dispatch_until(50);
 }
-END_TEST
 
 /* ---- room ---- */
 
-START_TEST(largest_call_waits_without_a_look)
+TEST(largest_call_waits_without_a_look)
 {
     static const char data[32768];
     size_t largest = sizeof(data);
@@ -99,9 +99,8 @@ START_TEST(largest_call_waits_without_a_look)
     dispatch_until(n + 1);
     ck_assert_int_eq(errors[n], 0);
 }
-END_TEST
 
-START_TEST(wish_for_room_ends_with_its_call)
+TEST(wish_for_room_ends_with_its_call)
 {
     uint64_t id;
     int n;
@@ -120,9 +119,8 @@ START_TEST(wish_for_room_ends_with_its_call)
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
     ck_assert(!is_readable(20));
 }
-END_TEST
 
-START_TEST(question_goes_out_when_there_is_room)
+LOOP_TEST(question_goes_out_when_there_is_room, 2)
 {
     int n;
 
@@ -144,7 +142,6 @@ START_TEST(question_goes_out_when_there_is_room)
     ck_assert_int_eq(errors[n], 0);
     answer_kept(n);
 }
-END_TEST
 
 static void *serve_in_background(void *arg)
 {
@@ -152,7 +149,7 @@ static void *serve_in_background(void *arg)
     return arg;
 }
 
-START_TEST(name_to_be_served_goes_out_when_there_is_room)
+TEST(name_to_be_served_goes_out_when_there_is_room)
 {
     pthread_t thread;
     int n;
@@ -167,9 +164,8 @@ START_TEST(name_to_be_served_goes_out_when_there_is_room)
     thread_join(thread);
     answer_kept(n);
 }
-END_TEST
 
-START_TEST(cancels_go_out_when_there_is_room)
+TEST(cancels_go_out_when_there_is_room)
 {
     uint64_t ids[100];
     int n = 0, r;
@@ -190,7 +186,6 @@ START_TEST(cancels_go_out_when_there_is_room)
         ;
     wait_until_taken(0);
 }
-END_TEST
 
 /* ---- too many open calls ---- */
 
@@ -204,16 +199,15 @@ static void dispatch_until_taken(int count)
     test_witness_close(&witness);
 }
 
-START_TEST(client_calls_itself_as_often_as_it_likes)
+TEST(client_calls_itself_as_often_as_it_likes)
 {
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
     submit_numbered(0, CALLS, 0);
     dispatch_until(CALLS);
     expect_each_ended_once(CALLS, 0);
 }
-END_TEST
 
-START_TEST(too_many_calls_are_in_nobodys_way)
+TEST(too_many_calls_are_in_nobodys_way)
 {
     uint64_t id = 7, first;
     int i;
@@ -238,9 +232,8 @@ START_TEST(too_many_calls_are_in_nobodys_way)
     ck_assert_int_eq(fipc_cancel(client, first), 0);
     ck_assert_int_eq(fipc_dispatch(client, PATIENT_MS), 1);
 }
-END_TEST
 
-START_TEST(one_service_is_not_in_the_way_of_others)
+TEST(one_service_is_not_in_the_way_of_others)
 {
     int i, answered;
 
@@ -262,9 +255,8 @@ START_TEST(one_service_is_not_in_the_way_of_others)
         ck_assert_int_eq(fipc_reply(keeper.kept[k], NULL, 0), 0);
     }
 }
-END_TEST
 
-START_TEST(waits_for_services_are_not_in_the_way_of_others)
+TEST(waits_for_services_are_not_in_the_way_of_others)
 {
     char service[32];
     int i;
@@ -281,9 +273,8 @@ START_TEST(waits_for_services_are_not_in_the_way_of_others)
     dispatch_until(2);
     ck_assert(ends[0] == 1 && errors[0] == 0);
 }
-END_TEST
 
-START_TEST(open_calls_are_not_in_the_way_of_waits_for_services)
+TEST(open_calls_are_not_in_the_way_of_waits_for_services)
 {
     const int open = SUBMITTED_MAX - 100;
     uint64_t id;
@@ -305,9 +296,8 @@ START_TEST(open_calls_are_not_in_the_way_of_waits_for_services)
     ck_assert(order[0] == open && errors[open] == 0);
     dispatch_until_taken(open + 1);
 }
-END_TEST
 
-START_TEST(cancelled_wait_for_a_service_is_told)
+TEST(cancelled_wait_for_a_service_is_told)
 {
     uint64_t id;
 
@@ -320,9 +310,8 @@ START_TEST(cancelled_wait_for_a_service_is_told)
     dispatch_until(1);
     ck_assert_int_eq(errors[0], -ECANCELED);
 }
-END_TEST
 
-START_TEST(who_does_not_wait_for_a_service_is_told_at_once)
+TEST(who_does_not_wait_for_a_service_is_told_at_once)
 {
     ck_assert_int_eq(submit(0, SERVICE, NULL, 0, FIPC_WAIT_SERVICE, PATIENT_MS), 0);
     wait_until_taken(1);
@@ -334,7 +323,6 @@ START_TEST(who_does_not_wait_for_a_service_is_told_at_once)
     dispatch_until(3);
     ck_assert_int_eq(errors[0], 0);
 }
-END_TEST
 
 /* ---- the fd beside threads that read ---- */
 
@@ -351,7 +339,7 @@ static int readable_polls_in(int ms)
     return n;
 }
 
-START_TEST(fd_is_silent_while_another_thread_reads)
+TEST(fd_is_silent_while_another_thread_reads)
 {
     struct background_call call;
 
@@ -365,9 +353,8 @@ START_TEST(fd_is_silent_while_another_thread_reads)
     answer_kept(1);
     ck_assert_int_eq(background_join(&call), 0);
 }
-END_TEST
 
-START_TEST(fd_is_silent_while_another_thread_connects)
+TEST(fd_is_silent_while_another_thread_connects)
 {
     struct background_call call;
 
@@ -380,11 +367,10 @@ START_TEST(fd_is_silent_while_another_thread_connects)
     ck_assert_int_lt(readable_polls_in(200), 50);
     (void)background_join(&call);
 }
-END_TEST
 
 /* ---- time ---- */
 
-START_TEST(calls_that_are_over_are_not_worked_on)
+TEST(calls_that_are_over_are_not_worked_on)
 {
     server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
@@ -404,7 +390,6 @@ START_TEST(calls_that_are_over_are_not_worked_on)
     dispatch_until(200);
     ck_assert_int_eq(keeper_count(&keeper), 100);
 }
-END_TEST
 
 static _Atomic int n_told;
 
@@ -429,7 +414,7 @@ static void submit_counted(const char *ms, int timeout_ms, int *error)
         0);
 }
 
-START_TEST(call_ends_in_time_whoever_reads)
+LOOP_TEST(call_ends_in_time_whoever_reads, 2)
 {
     struct background_call call;
     uint64_t start_ns;
@@ -463,11 +448,10 @@ START_TEST(call_ends_in_time_whoever_reads)
     answer_kept(1);
     ck_assert_int_eq(background_join(&call), 0);
 }
-END_TEST
 
 /* ---- brokers that do not answer ---- */
 
-START_TEST(name_is_served_after_an_attempt_that_took_too_long)
+TEST(name_is_served_after_an_attempt_that_took_too_long)
 {
     fipc_options options = options_for_broker();
 
@@ -482,9 +466,8 @@ START_TEST(name_is_served_after_an_attempt_that_took_too_long)
     dispatch_until(1);
     expect_each_ended_once(1, 0);
 }
-END_TEST
 
-START_TEST(reply_that_no_broker_takes_ends_the_connection)
+TEST(reply_that_no_broker_takes_ends_the_connection)
 {
     static char large[30000];
 
@@ -508,7 +491,6 @@ START_TEST(reply_that_no_broker_takes_ends_the_connection)
         ck_assert_int_ge(fipc_dispatch(client, PATIENT_MS), 0);
     answer_kept(1);
 }
-END_TEST
 
 /* ---- a broker without manners ---- */
 
@@ -572,7 +554,9 @@ static void *refuse_once(void *arg)
     return arg;
 }
 
-START_TEST(room_that_comes_with_the_refusal_counts)
+GROUP(nonsense, .timeout = 60, .fixtures = {{set_up_fake, tear_down_fake}});
+
+TEST(room_that_comes_with_the_refusal_counts)
 {
     const fipc_options options = {
         .size = sizeof(options), .socket = fake.address.sun_path, .spin_us = UINT32_MAX};
@@ -583,9 +567,8 @@ START_TEST(room_that_comes_with_the_refusal_counts)
     close_client();
     (void)pthread_join(thread, NULL);
 }
-END_TEST
 
-START_TEST(name_is_asked_for_again_after_nonsense)
+TEST(name_is_asked_for_again_after_nonsense)
 {
     const fipc_options options = {.size = sizeof(options), .socket = fake.address.sun_path};
     pthread_t thread = thread_start(answer_second_serve, NULL);
@@ -594,7 +577,6 @@ START_TEST(name_is_asked_for_again_after_nonsense)
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
     thread_join(thread);
 }
-END_TEST
 
 static void *refuse_second_serve(void *arg)
 {
@@ -609,7 +591,7 @@ static void *refuse_second_serve(void *arg)
     return arg;
 }
 
-START_TEST(name_that_was_lost_can_be_served_again)
+TEST(name_that_was_lost_can_be_served_again)
 {
     const fipc_options options = {.size = sizeof(options), .socket = fake.address.sun_path};
     pthread_t thread = thread_start(refuse_second_serve, NULL);
@@ -625,7 +607,6 @@ START_TEST(name_that_was_lost_can_be_served_again)
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
     thread_join(thread);
 }
-END_TEST
 
 static void *answer_name(void *arg)
 {
@@ -636,7 +617,7 @@ static void *answer_name(void *arg)
     return arg;
 }
 
-START_TEST(corrupt_ring_and_hang_up_lose_the_connection_once)
+TEST(corrupt_ring_and_hang_up_lose_the_connection_once)
 {
     const fipc_options options = {.size = sizeof(options), .socket = fake.address.sun_path};
     pthread_t thread = thread_start(answer_name, NULL);
@@ -653,48 +634,4 @@ START_TEST(corrupt_ring_and_hang_up_lose_the_connection_once)
         test_pause();
     while (n_ended == 0)
         ck_assert_int_ge(fipc_dispatch(client, 100), 0);
-}
-END_TEST
-
-static TCase *add(Suite *suite, const char *name, void (*up)(void), void (*down)(void))
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, up, down);
-    suite_add_tcase(suite, tcase);
-    return tcase;
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("client backlog");
-    TCase *backlog = add(suite, "backlog", set_up_calls, tear_down_calls);
-    TCase *nonsense = add(suite, "nonsense", set_up_fake, tear_down_fake);
-
-    tcase_add_test(backlog, calls_that_came_back_keep_their_order);
-    tcase_add_test(backlog, calls_that_a_broker_did_not_take_keep_their_order);
-    tcase_add_test(backlog, largest_call_waits_without_a_look);
-    tcase_add_test(backlog, wish_for_room_ends_with_its_call);
-    tcase_add_loop_test(backlog, question_goes_out_when_there_is_room, 0, 2);
-    tcase_add_test(backlog, name_to_be_served_goes_out_when_there_is_room);
-    tcase_add_test(backlog, cancels_go_out_when_there_is_room);
-    tcase_add_test(backlog, client_calls_itself_as_often_as_it_likes);
-    tcase_add_test(backlog, too_many_calls_are_in_nobodys_way);
-    tcase_add_test(backlog, one_service_is_not_in_the_way_of_others);
-    tcase_add_test(backlog, waits_for_services_are_not_in_the_way_of_others);
-    tcase_add_test(backlog, open_calls_are_not_in_the_way_of_waits_for_services);
-    tcase_add_test(backlog, cancelled_wait_for_a_service_is_told);
-    tcase_add_test(backlog, who_does_not_wait_for_a_service_is_told_at_once);
-    tcase_add_test(backlog, fd_is_silent_while_another_thread_reads);
-    tcase_add_test(backlog, fd_is_silent_while_another_thread_connects);
-    tcase_add_test(backlog, calls_that_are_over_are_not_worked_on);
-    tcase_add_loop_test(backlog, call_ends_in_time_whoever_reads, 0, 2);
-    tcase_add_test(backlog, name_is_served_after_an_attempt_that_took_too_long);
-    tcase_add_test(backlog, reply_that_no_broker_takes_ends_the_connection);
-    tcase_add_test(nonsense, room_that_comes_with_the_refusal_counts);
-    tcase_add_test(nonsense, name_is_asked_for_again_after_nonsense);
-    tcase_add_test(nonsense, name_that_was_lost_can_be_served_again);
-    tcase_add_test(nonsense, corrupt_ring_and_hang_up_lose_the_connection_once);
-    return run_suite(suite);
 }

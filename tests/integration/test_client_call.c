@@ -17,15 +17,16 @@ static const size_t sizes[] = {0,   1,   31,   32,   33,   63,    64,    65,
 
 /* ---- sizes ---- */
 
-START_TEST(call_carries_every_size)
+GROUP(client_call, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+LOOP_TEST(call_carries_every_size, COUNT_OF(sizes))
 {
     ck_assert_uint_eq(fipc_ring_payload_max(65536), PAYLOAD_MAX);
     for (uint64_t i = 0; i < 4; i++)
         ck_assert_int_eq(echo(client, sizes[_i], i), 0);
 }
-END_TEST
 
-START_TEST(one_byte_more_is_too_large)
+TEST(one_byte_more_is_too_large)
 {
     static unsigned char data[PAYLOAD_MAX + 1];
     fipc_message *message = NULL;
@@ -36,9 +37,8 @@ START_TEST(one_byte_more_is_too_large)
     ck_assert_ptr_null(message);
     ck_assert_int_eq(echo(client, PAYLOAD_MAX, 1), 0);
 }
-END_TEST
 
-START_TEST(ring_sizes_are_the_clients_choice)
+TEST(ring_sizes_are_the_clients_choice)
 {
     fipc_options options = options_for_broker();
     uint32_t payload_max = fipc_ring_payload_max(SMALL_RING);
@@ -52,9 +52,8 @@ START_TEST(ring_sizes_are_the_clients_choice)
     ck_assert_int_eq(echo(small, payload_max + 1, 1), -EMSGSIZE);
     fipc_unref(small);
 }
-END_TEST
 
-START_TEST(reply_that_does_not_fit_is_too_large)
+TEST(reply_that_does_not_fit_is_too_large)
 {
     fipc_options options = options_for_broker();
     fipc_client *small;
@@ -66,27 +65,24 @@ START_TEST(reply_that_does_not_fit_is_too_large)
     ck_assert_int_eq(echo(small, SMALL_RING / 4, 1), 0);
     fipc_unref(small);
 }
-END_TEST
 
-START_TEST(ring_is_used_round_and_round)
+TEST(ring_is_used_round_and_round)
 {
     for (int i = 0; i < test_scaled(2000); i++)
         ck_assert_int_eq(echo(client, sizes[i % COUNT_OF(sizes)], (uint64_t)i), 0);
 }
-END_TEST
 
 /* ---- names ---- */
 
-START_TEST(unknown_service_is_told_each_time)
+TEST(unknown_service_is_told_each_time)
 {
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(fipc_call(client, "com.example.nobody", NULL, 0, 0, PATIENT_MS, NULL),
                          -ENOENT);
     ck_assert_int_eq(echo(client, 10, 1), 0);
 }
-END_TEST
 
-START_TEST(names_have_1_to_255_bytes)
+TEST(names_have_1_to_255_bytes)
 {
     char name[FIPC_NAME_MAX + 2];
 
@@ -97,9 +93,8 @@ START_TEST(names_have_1_to_255_bytes)
     ck_assert_int_eq(fipc_call(client, name, NULL, 0, 0, PATIENT_MS, NULL), -ENOENT);
     ck_assert_int_eq(fipc_call(client, "", NULL, 0, 0, PATIENT_MS, NULL), -EINVAL);
 }
-END_TEST
 
-START_TEST(every_built_in_service_answers)
+TEST(every_built_in_service_answers)
 {
     static const char *const names[] = {"fipc.ping", "fipc.echo", "fipc.list", "fipc.stats"};
 
@@ -107,7 +102,6 @@ START_TEST(every_built_in_service_answers)
         ck_assert_int_eq(
             fipc_call(client, names[i % COUNT_OF(names)], NULL, 0, 0, PATIENT_MS, NULL), 0);
 }
-END_TEST
 
 /* ---- arguments ---- */
 
@@ -188,7 +182,7 @@ static int (*const bad_calls[])(fipc_message **reply) = {
     call_once_without_data,
 };
 
-START_TEST(bad_argument_changes_nothing)
+LOOP_TEST(bad_argument_changes_nothing, COUNT_OF(bad_calls))
 {
     fipc_message *untouched = (fipc_message *)&broker;
 
@@ -196,9 +190,8 @@ START_TEST(bad_argument_changes_nothing)
     ck_assert_ptr_eq(untouched, &broker);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
-START_TEST(null_is_nothing_to_free)
+TEST(null_is_nothing_to_free)
 {
     fipc_free(NULL);
     fipc_unref(NULL);
@@ -207,11 +200,10 @@ START_TEST(null_is_nothing_to_free)
     ck_assert_ptr_null(fipc_loan_data(NULL));
     ck_assert_uint_eq(fipc_size(NULL), 0);
 }
-END_TEST
 
 /* ---- replies ---- */
 
-START_TEST(error_of_a_service_is_the_calls)
+TEST(error_of_a_service_is_the_calls)
 {
     fipc_message *untouched = (fipc_message *)&broker;
 
@@ -219,20 +211,18 @@ START_TEST(error_of_a_service_is_the_calls)
                      -EINVAL);
     ck_assert_ptr_eq(untouched, &broker);
 }
-END_TEST
 
-START_TEST(reply_that_is_not_wanted_is_dropped)
+TEST(reply_that_is_not_wanted_is_dropped)
 {
     for (int i = 0; i < 100; i++)
         ck_assert_int_eq(fipc_call(client, "fipc.echo", broker.folder, sizeof(broker.folder), 0,
                                    PATIENT_MS, NULL),
                          0);
 }
-END_TEST
 
 #define KEPT 100
 
-START_TEST(kept_replies_stop_nothing_and_outlive_the_session)
+TEST(kept_replies_stop_nothing_and_outlive_the_session)
 {
     unsigned char data[4000];
     fipc_message *replies[KEPT];
@@ -251,19 +241,17 @@ START_TEST(kept_replies_stop_nothing_and_outlive_the_session)
         fipc_free(replies[i]);
     }
 }
-END_TEST
 
-START_TEST(session_lives_until_its_last_reference_goes)
+TEST(session_lives_until_its_last_reference_goes)
 {
     ck_assert_ptr_eq(fipc_ref(client), client);
     fipc_unref(client);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
 /* ---- time ---- */
 
-START_TEST(call_times_out)
+TEST(call_times_out)
 {
     uint64_t start_ns = fipc_now_ns();
 
@@ -271,28 +259,27 @@ START_TEST(call_times_out)
     ck_assert_uint_ge(ms_since(start_ns), 50);
     ck_assert_uint_lt(ms_since(start_ns), 1500);
 }
-END_TEST
 
-START_TEST(late_reply_is_dropped)
+TEST(late_reply_is_dropped)
 {
     ck_assert_int_eq(delay(client, 100, 20), -ETIMEDOUT);
     ck_assert_int_eq(delay(client, 200, PATIENT_MS), 0);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
-START_TEST(timeout_of_0_does_not_wait)
+TEST(timeout_of_0_does_not_wait)
 {
     uint64_t start_ns = fipc_now_ns();
 
     ck_assert_int_eq(delay(client, 1500, 0), -ETIMEDOUT);
     ck_assert_uint_lt(ms_since(start_ns), 1500);
 }
-END_TEST
 
 static const int long_timeouts[] = {-1, PATIENT_MS, INT_MAX};
 
-START_TEST(broker_limits_how_long_a_call_takes)
+GROUP(limits, .timeout = 60, .fixtures = {{set_up_folder, tear_down_client}});
+
+LOOP_TEST(broker_limits_how_long_a_call_takes, COUNT_OF(long_timeouts))
 {
     uint64_t start_ns;
 
@@ -304,9 +291,8 @@ START_TEST(broker_limits_how_long_a_call_takes)
     ck_assert_uint_ge(ms_since(start_ns), 100);
     ck_assert_uint_lt(ms_since(start_ns), 5000);
 }
-END_TEST
 
-START_TEST(broker_that_hangs_is_not_waited_for_longer)
+LOOP_TEST(broker_that_hangs_is_not_waited_for_longer, COUNT_OF(long_timeouts))
 {
     uint64_t start_ns;
 
@@ -323,7 +309,6 @@ START_TEST(broker_that_hangs_is_not_waited_for_longer)
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
     ck_assert_int_eq(echo(client, 1, 1), 0);
 }
-END_TEST
 
 /* ---- room ---- */
 
@@ -341,7 +326,9 @@ static void fill_ring(void)
     ck_assert_int_eq(r, -EAGAIN);
 }
 
-START_TEST(full_ring_is_told_by_flag)
+GROUP(client_call_2, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+TEST(full_ring_is_told_by_flag)
 {
     static const char data[5000];
     uint64_t start_ns = fipc_now_ns();
@@ -354,9 +341,8 @@ START_TEST(full_ring_is_told_by_flag)
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
     ck_assert_int_eq(echo(client, 5000, 1), 0);
 }
-END_TEST
 
-START_TEST(full_ring_is_waited_for_until_the_deadline)
+TEST(full_ring_is_waited_for_until_the_deadline)
 {
     static const char data[5000];
     uint64_t start_ns;
@@ -367,7 +353,6 @@ START_TEST(full_ring_is_waited_for_until_the_deadline)
     ck_assert_uint_ge(ms_since(start_ns), 80);
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
 }
-END_TEST
 
 static void *wake_broker(void *arg)
 {
@@ -377,7 +362,7 @@ static void *wake_broker(void *arg)
     return arg;
 }
 
-START_TEST(room_is_used_as_soon_as_it_is_there)
+TEST(room_is_used_as_soon_as_it_is_there)
 {
     pthread_t thread;
 
@@ -386,11 +371,10 @@ START_TEST(room_is_used_as_soon_as_it_is_there)
     ck_assert_int_eq(echo(client, PAYLOAD_MAX, 1), 0);
     thread_join(thread);
 }
-END_TEST
 
 /* ---- errors in words ---- */
 
-START_TEST(every_error_has_words)
+TEST(every_error_has_words)
 {
     for (int error = -200; error <= 200; error++) {
         ck_assert_ptr_nonnull(fipc_strerror(error));
@@ -402,14 +386,15 @@ START_TEST(every_error_has_words)
     ck_assert_str_eq(fipc_strerror(ENOENT), fipc_strerror(-ENOENT));
     ck_assert_str_eq(fipc_strerror(-EMFILE), strerrordesc_np(EMFILE));
 }
-END_TEST
 
 /* ---- calls without a session ---- */
 
 static const size_t once_sizes[] = {0, 1, FIPC_ONESHOT_DATA_BYTES_MAX,
                                     FIPC_ONESHOT_DATA_BYTES_MAX + 1, PAYLOAD_MAX};
 
-START_TEST(call_once_carries_every_size)
+GROUP(once, .timeout = 60, .fixtures = {{set_up_broker, tear_down_folder}});
+
+LOOP_TEST(call_once_carries_every_size, COUNT_OF(once_sizes))
 {
     const fipc_options options = options_for_broker();
     static unsigned char data[PAYLOAD_MAX];
@@ -423,9 +408,8 @@ START_TEST(call_once_carries_every_size)
     fipc_free(reply);
     ck_assert_int_eq(fipc_call_once(&options, "fipc.echo", data, size, PATIENT_MS, NULL), 0);
 }
-END_TEST
 
-START_TEST(call_once_tells_errors)
+TEST(call_once_tells_errors)
 {
     const fipc_options options = options_for_broker();
     static unsigned char data[PAYLOAD_MAX + 1];
@@ -438,9 +422,8 @@ START_TEST(call_once_tells_errors)
         -EMSGSIZE);
     ck_assert_ptr_eq(untouched, &broker);
 }
-END_TEST
 
-START_TEST(call_once_times_out)
+TEST(call_once_times_out)
 {
     const fipc_options options = options_for_broker();
     uint64_t start_ns = fipc_now_ns();
@@ -448,74 +431,4 @@ START_TEST(call_once_times_out)
     ck_assert_int_eq(fipc_call_once(&options, "fipc.delay", "1500", 4, 50, NULL), -ETIMEDOUT);
     ck_assert_uint_ge(ms_since(start_ns), 50);
     ck_assert_uint_lt(ms_since(start_ns), 1500);
-}
-END_TEST
-
-static void add_calls(Suite *suite)
-{
-    TCase *calls = tcase_create("calls");
-
-    tcase_set_timeout(calls, 60);
-    tcase_add_checked_fixture(calls, set_up_client, tear_down_client);
-    tcase_add_loop_test(calls, call_carries_every_size, 0, COUNT_OF(sizes));
-    tcase_add_test(calls, one_byte_more_is_too_large);
-    tcase_add_test(calls, ring_sizes_are_the_clients_choice);
-    tcase_add_test(calls, reply_that_does_not_fit_is_too_large);
-    tcase_add_test(calls, ring_is_used_round_and_round);
-    tcase_add_test(calls, unknown_service_is_told_each_time);
-    tcase_add_test(calls, names_have_1_to_255_bytes);
-    tcase_add_test(calls, every_built_in_service_answers);
-    tcase_add_loop_test(calls, bad_argument_changes_nothing, 0, COUNT_OF(bad_calls));
-    tcase_add_test(calls, null_is_nothing_to_free);
-    tcase_add_test(calls, error_of_a_service_is_the_calls);
-    tcase_add_test(calls, reply_that_is_not_wanted_is_dropped);
-    tcase_add_test(calls, kept_replies_stop_nothing_and_outlive_the_session);
-    tcase_add_test(calls, session_lives_until_its_last_reference_goes);
-    tcase_add_test(calls, every_error_has_words);
-    suite_add_tcase(suite, calls);
-}
-
-static void add_time_and_room(Suite *suite)
-{
-    TCase *time = tcase_create("time and room");
-    TCase *limits = tcase_create("limits");
-
-    tcase_set_timeout(time, 60);
-    tcase_add_checked_fixture(time, set_up_client, tear_down_client);
-    tcase_add_test(time, call_times_out);
-    tcase_add_test(time, late_reply_is_dropped);
-    tcase_add_test(time, timeout_of_0_does_not_wait);
-    tcase_add_test(time, full_ring_is_told_by_flag);
-    tcase_add_test(time, full_ring_is_waited_for_until_the_deadline);
-    tcase_add_test(time, room_is_used_as_soon_as_it_is_there);
-    suite_add_tcase(suite, time);
-
-    tcase_set_timeout(limits, 60);
-    tcase_add_checked_fixture(limits, set_up_folder, tear_down_client);
-    tcase_add_loop_test(limits, broker_limits_how_long_a_call_takes, 0, COUNT_OF(long_timeouts));
-    tcase_add_loop_test(limits, broker_that_hangs_is_not_waited_for_longer, 0,
-                        COUNT_OF(long_timeouts));
-    suite_add_tcase(suite, limits);
-}
-
-static void add_once(Suite *suite)
-{
-    TCase *once = tcase_create("once");
-
-    tcase_set_timeout(once, 60);
-    tcase_add_checked_fixture(once, set_up_broker, tear_down_folder);
-    tcase_add_loop_test(once, call_once_carries_every_size, 0, COUNT_OF(once_sizes));
-    tcase_add_test(once, call_once_tells_errors);
-    tcase_add_test(once, call_once_times_out);
-    suite_add_tcase(suite, once);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("client call");
-
-    add_calls(suite);
-    add_time_and_room(suite);
-    add_once(suite);
-    return run_suite(suite);
 }

@@ -51,7 +51,9 @@ static const struct {
     {set_small_ring, -EINVAL}, {set_empty_path, -EINVAL}, {set_long_path, -ENAMETOOLONG},
 };
 
-START_TEST(options_are_checked)
+GROUP(options, .timeout = 60, .fixtures = {{set_up_broker, tear_down_client}});
+
+LOOP_TEST(options_are_checked, COUNT_OF(options_table))
 {
     fipc_options options = options_for_broker();
 
@@ -59,9 +61,8 @@ START_TEST(options_are_checked)
     ck_assert_int_eq(fipc_connect(&client, &options), options_table[_i].error);
     ck_assert_int_eq(client != NULL, options_table[_i].error == 0);
 }
-END_TEST
 
-START_TEST(options_of_another_age_are_understood)
+TEST(options_of_another_age_are_understood)
 {
     struct {
         fipc_options options;
@@ -81,12 +82,10 @@ START_TEST(options_of_another_age_are_understood)
     future.newer = 1;
     ck_assert_int_eq(fipc_connect(&client, &future.options), -EINVAL);
 }
-END_TEST
 
-START_TEST(nothing_to_return_to_is_invalid) { ck_assert_int_eq(fipc_connect(NULL, NULL), -EINVAL); }
-END_TEST
+TEST(nothing_to_return_to_is_invalid) { ck_assert_int_eq(fipc_connect(NULL, NULL), -EINVAL); }
 
-START_TEST(environment_names_the_socket)
+TEST(environment_names_the_socket)
 {
     fipc_options options = options_for_broker();
 
@@ -99,22 +98,22 @@ START_TEST(environment_names_the_socket)
     ck_assert_int_eq(setenv("FIPC_SOCKET", "/nowhere/control.sock", 1), 0);
     ck_assert_int_eq(fipc_connect(&client, &options), 0); /* options beat it */
 }
-END_TEST
 
-START_TEST(ring_that_the_broker_does_not_allow_is_invalid)
+TEST(ring_that_the_broker_does_not_allow_is_invalid)
 {
     fipc_options options = options_for_broker();
 
     options.request_ring_bytes = UINT32_C(1) << 30;
     ck_assert_int_eq(fipc_connect(&client, &options), -EINVAL);
 }
-END_TEST
 
 /* ---- no broker ---- */
 
 static const int timeouts_ms[] = {1, 30, 200};
 
-START_TEST(nobody_there_is_told_at_the_deadline)
+GROUP(nobody, .timeout = 60, .fixtures = {{set_up_folder, tear_down_client}});
+
+LOOP_TEST(nobody_there_is_told_at_the_deadline, COUNT_OF(timeouts_ms))
 {
     uint64_t start_ns = fipc_now_ns();
 
@@ -123,9 +122,8 @@ START_TEST(nobody_there_is_told_at_the_deadline)
     ck_assert_uint_lt(ms_since(start_ns), 5000);
     ck_assert_ptr_null(client);
 }
-END_TEST
 
-START_TEST(call_once_without_a_broker_is_told_at_the_deadline)
+TEST(call_once_without_a_broker_is_told_at_the_deadline)
 {
     static unsigned char large[10000];
     fipc_options options = options_for_broker();
@@ -140,15 +138,13 @@ START_TEST(call_once_without_a_broker_is_told_at_the_deadline)
                      -ECONNREFUSED);
     ck_assert_uint_lt(ms_since(start_ns), 5000);
 }
-END_TEST
 
-START_TEST(socket_that_a_dead_broker_left_is_nobody)
+TEST(socket_that_a_dead_broker_left_is_nobody)
 {
     test_broker_start(&broker, NULL);
     test_broker_kill(&broker);
     ck_assert_int_eq(connect_within(30), -ECONNREFUSED);
 }
-END_TEST
 
 static const int patient_timeouts_ms[] = {PATIENT_MS, -1};
 
@@ -159,7 +155,7 @@ static void *connect_patiently(void *arg)
     return NULL;
 }
 
-START_TEST(broker_that_starts_later_is_waited_for)
+LOOP_TEST(broker_that_starts_later_is_waited_for, COUNT_OF(patient_timeouts_ms))
 {
     pthread_t thread = thread_start(connect_patiently, &_i);
 
@@ -168,7 +164,6 @@ START_TEST(broker_that_starts_later_is_waited_for)
     test_broker_start(&broker, NULL);
     thread_join(thread);
 }
-END_TEST
 
 static void *call_once_patiently(void *arg)
 {
@@ -178,7 +173,7 @@ static void *call_once_patiently(void *arg)
     return arg;
 }
 
-START_TEST(call_once_waits_for_a_broker_that_starts_later)
+TEST(call_once_waits_for_a_broker_that_starts_later)
 {
     pthread_t thread = thread_start(call_once_patiently, NULL);
 
@@ -187,22 +182,15 @@ START_TEST(call_once_waits_for_a_broker_that_starts_later)
     test_broker_start(&broker, NULL);
     thread_join(thread);
 }
-END_TEST
 
-START_TEST(socket_of_others_is_not_allowed_at_once)
+TEST(file_that_is_no_socket_is_nobody)
 {
-    uint64_t start_ns = fipc_now_ns();
-    pid_t pid = fork();
+    int fd = open(broker.socket, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-    if (pid == 0) {
-        if (geteuid() == 0 && seteuid(65534) < 0)
-            _exit(1);
-        _exit(connect_within(PATIENT_MS) == -EACCES ? 0 : 2);
-    }
-    ck_assert_int_eq(wait_for_exit(pid), 0);
-    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(close(fd), 0);
+    ck_assert_int_eq(connect_within(30), -ECONNREFUSED);
 }
-END_TEST
 
 /* Root may do everything, and anybody else owns the folder: take the way to it away. */
 static void close_folder(void)
@@ -217,21 +205,29 @@ static void reopen_folder(void)
     tear_down_client();
 }
 
-START_TEST(file_that_is_no_socket_is_nobody)
-{
-    int fd = open(broker.socket, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+GROUP(access, .timeout = 60, .fixtures = {{close_folder, reopen_folder}});
 
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(close(fd), 0);
-    ck_assert_int_eq(connect_within(30), -ECONNREFUSED);
+TEST(socket_of_others_is_not_allowed_at_once)
+{
+    uint64_t start_ns = fipc_now_ns();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (geteuid() == 0 && seteuid(65534) < 0)
+            _exit(1);
+        _exit(connect_within(PATIENT_MS) == -EACCES ? 0 : 2);
+    }
+    ck_assert_int_eq(wait_for_exit(pid), 0);
+    ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
 }
-END_TEST
 
 /* ---- many, and few fds ---- */
 
 #define MANY 100
 
-START_TEST(many_sessions_live_side_by_side)
+GROUP(options_2, .timeout = 60, .fixtures = {{set_up_broker, tear_down_client}});
+
+TEST(many_sessions_live_side_by_side)
 {
     fipc_client *clients[MANY];
     const fipc_options options = options_for_broker();
@@ -243,7 +239,6 @@ START_TEST(many_sessions_live_side_by_side)
     for (int i = 0; i < MANY; i++)
         fipc_unref(clients[i]);
 }
-END_TEST
 
 /* Takes every fd below 1024, which is more than select(2) can name. */
 static void raise_fds(void)
@@ -290,7 +285,9 @@ static void expect_no_answer_in_time(void)
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
 }
 
-START_TEST(fds_above_1024_are_fds)
+GROUP(many_fds, .timeout = 60, .fixtures = {{set_up_broker, drop_fds}});
+
+TEST(fds_above_1024_are_fds)
 {
     const fipc_options options = options_for_broker();
 
@@ -312,7 +309,6 @@ START_TEST(fds_above_1024_are_fds)
     close_client();
     ck_assert_int_eq(n_high_fds(), 0);
 }
-END_TEST
 
 /* The lowest limit under which @n_free more fds can be opened. */
 static rlim_t limit_for(int n_free)
@@ -337,7 +333,9 @@ static int connect_with_fds(int n_free)
     return r;
 }
 
-START_TEST(want_of_fds_is_told_and_leaks_none)
+GROUP(options_3, .timeout = 60, .fixtures = {{set_up_broker, tear_down_client}});
+
+TEST(want_of_fds_is_told_and_leaks_none)
 {
     char before[16384], after[16384];
 
@@ -350,9 +348,8 @@ START_TEST(want_of_fds_is_told_and_leaks_none)
     ck_assert_int_eq(connect_with_fds(3), 0);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
-START_TEST(nothing_is_left_behind)
+TEST(nothing_is_left_behind)
 {
     char before[16384], after[16384];
 
@@ -364,53 +361,4 @@ START_TEST(nothing_is_left_behind)
         list_holdings(after, sizeof(after));
         ck_assert_str_eq(before, after);
     }
-}
-END_TEST
-
-static void add_cases(Suite *suite)
-{
-    TCase *options = tcase_create("options");
-    TCase *nobody = tcase_create("nobody");
-    TCase *access = tcase_create("access");
-
-    tcase_set_timeout(options, 60);
-    tcase_add_checked_fixture(options, set_up_broker, tear_down_client);
-    tcase_add_loop_test(options, options_are_checked, 0, COUNT_OF(options_table));
-    tcase_add_test(options, options_of_another_age_are_understood);
-    tcase_add_test(options, nothing_to_return_to_is_invalid);
-    tcase_add_test(options, environment_names_the_socket);
-    tcase_add_test(options, ring_that_the_broker_does_not_allow_is_invalid);
-    tcase_add_test(options, many_sessions_live_side_by_side);
-    tcase_add_test(options, want_of_fds_is_told_and_leaks_none);
-    tcase_add_test(options, nothing_is_left_behind);
-    suite_add_tcase(suite, options);
-
-    tcase_set_timeout(nobody, 60);
-    tcase_add_checked_fixture(nobody, set_up_folder, tear_down_client);
-    tcase_add_loop_test(nobody, nobody_there_is_told_at_the_deadline, 0, COUNT_OF(timeouts_ms));
-    tcase_add_test(nobody, call_once_without_a_broker_is_told_at_the_deadline);
-    tcase_add_test(nobody, socket_that_a_dead_broker_left_is_nobody);
-    tcase_add_test(nobody, file_that_is_no_socket_is_nobody);
-    tcase_add_loop_test(nobody, broker_that_starts_later_is_waited_for, 0,
-                        COUNT_OF(patient_timeouts_ms));
-    tcase_add_test(nobody, call_once_waits_for_a_broker_that_starts_later);
-    suite_add_tcase(suite, nobody);
-
-    tcase_set_timeout(access, 60);
-    tcase_add_checked_fixture(access, close_folder, reopen_folder);
-    tcase_add_test(access, socket_of_others_is_not_allowed_at_once);
-    suite_add_tcase(suite, access);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("client connect");
-    TCase *many_fds = tcase_create("many fds");
-
-    add_cases(suite);
-    tcase_set_timeout(many_fds, 60);
-    tcase_add_checked_fixture(many_fds, set_up_broker, drop_fds);
-    tcase_add_test(many_fds, fds_above_1024_are_fds);
-    suite_add_tcase(suite, many_fds);
-    return run_suite(suite);
 }

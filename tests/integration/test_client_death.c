@@ -9,7 +9,9 @@
 #define TOLD_MS 100
 #define ROUNDS 5
 
-START_TEST(death_is_told_within_100_ms)
+GROUP(death, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+TEST(death_is_told_within_100_ms)
 {
     uint64_t fastest_ns = UINT64_MAX;
 
@@ -30,9 +32,8 @@ START_TEST(death_is_told_within_100_ms)
     }
     ck_assert_uint_lt(fastest_ns / FIPC_NS_PER_MS, TOLD_MS);
 }
-END_TEST
 
-START_TEST(replies_that_a_dead_broker_had_written_still_count)
+TEST(replies_that_a_dead_broker_had_written_still_count)
 {
     struct in_flight call;
     pthread_t thread;
@@ -46,7 +47,6 @@ START_TEST(replies_that_a_dead_broker_had_written_still_count)
     thread_join(thread);
     ck_assert_int_eq(call.error, -ECONNRESET);
 }
-END_TEST
 
 /* Echoes a loan. */
 static int echo_loan(size_t size, uint64_t id)
@@ -72,7 +72,7 @@ static void *call_a_deaf_broker(void *arg)
     return NULL;
 }
 
-START_TEST(request_that_a_dead_broker_never_took_goes_to_the_next)
+LOOP_TEST(request_that_a_dead_broker_never_took_goes_to_the_next, 2)
 {
     pthread_t threads[4];
 
@@ -87,10 +87,9 @@ START_TEST(request_that_a_dead_broker_never_took_goes_to_the_next)
     for (int i = 0; i < 4; i++)
         thread_join(threads[i]);
 }
-END_TEST
 
 /* Nobody says how long the broker's longest is, to who was never heard. */
-START_TEST(oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs)
+TEST(oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs)
 {
     const fipc_options options = {
         .size = sizeof(options), .socket = broker.socket, .connect_timeout_ms = 200};
@@ -104,7 +103,6 @@ START_TEST(oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs)
     /* one that is heard is waited for */
     ck_assert_int_eq(fipc_call_once(&options, "fipc.delay", "600", 3, -1, NULL), 0);
 }
-END_TEST
 
 static void kill_broker(void) { test_broker_kill(&broker); }
 
@@ -112,7 +110,7 @@ static void stop_broker(void) { test_broker_stop(&broker); }
 
 static void (*const ends[])(void) = {kill_broker, stop_broker};
 
-START_TEST(next_call_finds_the_next_broker)
+LOOP_TEST(next_call_finds_the_next_broker, COUNT_OF(ends))
 {
     for (int i = 0; i < ROUNDS; i++) {
         ck_assert_int_eq(echo(client, 100, 1), 0);
@@ -121,9 +119,8 @@ START_TEST(next_call_finds_the_next_broker)
         ck_assert_int_eq(echo(client, 100, 2), 0);
     }
 }
-END_TEST
 
-START_TEST(call_without_a_broker_is_refused_at_its_deadline)
+LOOP_TEST(call_without_a_broker_is_refused_at_its_deadline, COUNT_OF(ends))
 {
     uint64_t start_ns;
 
@@ -137,7 +134,6 @@ START_TEST(call_without_a_broker_is_refused_at_its_deadline)
     test_broker_start(&broker, NULL);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
 static void *start_later(void *arg)
 {
@@ -147,7 +143,7 @@ static void *start_later(void *arg)
     return arg;
 }
 
-START_TEST(call_waits_for_the_next_broker)
+TEST(call_waits_for_the_next_broker)
 {
     pthread_t thread;
 
@@ -158,9 +154,8 @@ START_TEST(call_waits_for_the_next_broker)
     test_broker_start(&broker, NULL);
     thread_join(thread);
 }
-END_TEST
 
-START_TEST(nothing_of_a_dead_broker_is_kept)
+TEST(nothing_of_a_dead_broker_is_kept)
 {
     char before[16384], after[16384];
 
@@ -173,30 +168,4 @@ START_TEST(nothing_of_a_dead_broker_is_kept)
     }
     list_holdings(after, sizeof(after));
     ck_assert_uint_eq(strlen(before), strlen(after)); /* addresses may differ */
-}
-END_TEST
-
-static void add_cases(Suite *suite)
-{
-    TCase *death = tcase_create("death");
-
-    tcase_set_timeout(death, 60);
-    tcase_add_checked_fixture(death, set_up_client, tear_down_client);
-    tcase_add_test(death, death_is_told_within_100_ms);
-    tcase_add_test(death, replies_that_a_dead_broker_had_written_still_count);
-    tcase_add_loop_test(death, request_that_a_dead_broker_never_took_goes_to_the_next, 0, 2);
-    tcase_add_test(death, oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs);
-    tcase_add_loop_test(death, next_call_finds_the_next_broker, 0, COUNT_OF(ends));
-    tcase_add_loop_test(death, call_without_a_broker_is_refused_at_its_deadline, 0, COUNT_OF(ends));
-    tcase_add_test(death, call_waits_for_the_next_broker);
-    tcase_add_test(death, nothing_of_a_dead_broker_is_kept);
-    suite_add_tcase(suite, death);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("client death");
-
-    add_cases(suite);
-    return run_suite(suite);
 }

@@ -160,9 +160,11 @@ static void connect_anew(void)
     EXPECT(fipc_call_once(&options, "fipc.ping", NULL, 0, PATIENT_MS, NULL) == 0);
 }
 
+GROUP(forks, .timeout = 60, .fixtures = {{set_up, tear_down}});
+
 /* A child inherits a request in hand, submitted calls and the fd: it may let go of all of them, and
  * the parent goes on as if nothing had been. */
-START_TEST(child_lets_go_of_requests_and_submitted_calls)
+LOOP_TEST(child_lets_go_of_requests_and_submitted_calls, 2)
 {
     const fipc_options options = options_for_broker();
     fipc_client *own;
@@ -194,9 +196,8 @@ START_TEST(child_lets_go_of_requests_and_submitted_calls)
         ck_assert_int_ge(fipc_dispatch(own, PATIENT_MS), 0);
     fipc_unref(own);
 }
-END_TEST
 
-START_TEST(child_cannot_use_what_it_inherits)
+TEST(child_cannot_use_what_it_inherits)
 {
     pid_t pid = fork_child();
 
@@ -219,7 +220,6 @@ START_TEST(child_cannot_use_what_it_inherits)
     }
     ck_assert_int_eq(wait_for_exit(pid), 0);
 }
-END_TEST
 
 static bool holds_nothing_once_released(void)
 {
@@ -240,11 +240,10 @@ static int release_in_child(void)
     return wait_for_exit(pid);
 }
 
-START_TEST(child_releases_all_that_it_inherits) { ck_assert_int_eq(release_in_child(), 0); }
-END_TEST
+TEST(child_releases_all_that_it_inherits) { ck_assert_int_eq(release_in_child(), 0); }
 
 /* The child does not inherit the region: something of its own can be there by then. */
-START_TEST(child_keeps_what_it_maps_where_its_parent_has_the_region)
+TEST(child_keeps_what_it_maps_where_its_parent_has_the_region)
 {
     uintptr_t page = (uintptr_t)fipc_loan_data(loan_in_ring) / GUARD_BYTES * GUARD_BYTES;
     pid_t pid = fork_child();
@@ -261,9 +260,8 @@ START_TEST(child_keeps_what_it_maps_where_its_parent_has_the_region)
     }
     ck_assert_int_eq(wait_for_exit(pid), 0);
 }
-END_TEST
 
-START_TEST(child_connects_by_itself)
+TEST(child_connects_by_itself)
 {
     pid_t pid = fork_child();
 
@@ -283,7 +281,6 @@ START_TEST(child_connects_by_itself)
     expect_parent_undisturbed();
     ck_assert_int_eq(wait_for_exit(pid), 0);
 }
-END_TEST
 
 /* ---- how a child ends ---- */
 
@@ -336,7 +333,7 @@ static void wait_for_end_of(const int *pipe_fds)
     EXPECT(read(pipe_fds[0], &byte, 1) == 0);
 }
 
-START_TEST(end_of_a_child_harms_nobody)
+LOOP_TEST(end_of_a_child_harms_nobody, COUNT_OF(ends))
 {
     int pipe_fds[2];
     pid_t pid;
@@ -352,7 +349,6 @@ START_TEST(end_of_a_child_harms_nobody)
     ck_assert_int_eq(close(pipe_fds[1]), 0);
     ck_assert_int_eq(wait_for_exit(pid), ends[_i].status);
 }
-END_TEST
 
 /* ---- other threads of the parent are inside ---- */
 
@@ -383,7 +379,7 @@ static void *call_until_it_rings(void *arg)
     return arg;
 }
 
-START_TEST(child_does_not_wait_for_a_lock_that_is_held)
+TEST(child_does_not_wait_for_a_lock_that_is_held)
 {
     pthread_t thread;
     pid_t pid;
@@ -406,7 +402,6 @@ START_TEST(child_does_not_wait_for_a_lock_that_is_held)
     ck_assert_int_eq(sem_post(&bell_may_ring), 0);
     thread_join(thread);
 }
-END_TEST
 
 static atomic_int sleeper_tid;
 
@@ -434,7 +429,7 @@ static bool sleeps(int tid)
 }
 
 /* Who reads for all in the parent, and waits for room too, is not there in the child. */
-START_TEST(child_releases_all_while_others_wait)
+TEST(child_releases_all_while_others_wait)
 {
     pthread_t thread;
     int r, tries = 1;
@@ -451,7 +446,6 @@ START_TEST(child_releases_all_while_others_wait)
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
     thread_join(thread);
 }
-END_TEST
 
 static atomic_bool forking;
 
@@ -470,7 +464,7 @@ static void *call_and_lend(void *arg)
 }
 
 /* The locks that are held for a moment only: some of the children find them held. */
-START_TEST(fork_in_the_middle_of_calls_harms_nobody)
+TEST(fork_in_the_middle_of_calls_harms_nobody)
 {
     pthread_t threads[3];
 
@@ -491,7 +485,6 @@ START_TEST(fork_in_the_middle_of_calls_harms_nobody)
     for (int i = 0; i < 3; i++)
         thread_join(threads[i]);
 }
-END_TEST
 
 /* ---- exec ---- */
 
@@ -555,7 +548,9 @@ static bool holds_more_than(const char *before)
     return strlen(now) > strlen(before);
 }
 
-START_TEST(program_that_is_executed_inherits_no_fd)
+GROUP(fds, .timeout = 60, .fixtures = {{set_up_broker, tear_down_client}});
+
+LOOP_TEST(program_that_is_executed_inherits_no_fd, COUNT_OF(lists) * COUNT_OF(greets))
 {
     void (*list)(char *text, size_t size) = lists[_i / COUNT_OF(greets)];
     char before[4096], with_session[4096], while_greeting[4096];
@@ -575,7 +570,6 @@ START_TEST(program_that_is_executed_inherits_no_fd)
     thread_join(thread);
     ck_assert_str_eq(while_greeting, before);
 }
-END_TEST
 
 /* ---- the parent ends its session ---- */
 
@@ -584,7 +578,7 @@ static long long slots_taken(struct test_witness *witness)
     return test_witness_number(witness, "slots.taken");
 }
 
-START_TEST(child_does_not_keep_its_parents_session_open)
+TEST(child_does_not_keep_its_parents_session_open)
 {
     struct test_witness witness;
     int pipe_fds[2];
@@ -607,7 +601,6 @@ START_TEST(child_does_not_keep_its_parents_session_open)
     ck_assert_int_eq(close(pipe_fds[1]), 0);
     ck_assert_int_eq(wait_for_exit(pid), 0);
 }
-END_TEST
 
 static bool becomes_quiet(int fd)
 {
@@ -617,7 +610,7 @@ static bool becomes_quiet(int fd)
     return poll(&dispatchable, 1, 0) == 0;
 }
 
-START_TEST(child_does_not_keep_a_lost_lane_in_its_parents_fd)
+TEST(child_does_not_keep_a_lost_lane_in_its_parents_fd)
 {
     int pipe_fds[2], fd;
     pid_t pid;
@@ -639,34 +632,4 @@ START_TEST(child_does_not_keep_a_lost_lane_in_its_parents_fd)
     ck_assert_int_eq(close(pipe_fds[0]), 0);
     ck_assert_int_eq(close(pipe_fds[1]), 0);
     ck_assert_int_eq(wait_for_exit(pid), 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client fork");
-    TCase *forks = tcase_create("forks");
-    TCase *fds = tcase_create("fds");
-
-    tcase_set_timeout(forks, 60);
-    tcase_add_checked_fixture(forks, set_up, tear_down);
-    tcase_add_loop_test(forks, child_lets_go_of_requests_and_submitted_calls, 0, 2);
-    tcase_add_test(forks, child_cannot_use_what_it_inherits);
-    tcase_add_test(forks, child_releases_all_that_it_inherits);
-    tcase_add_test(forks, child_keeps_what_it_maps_where_its_parent_has_the_region);
-    tcase_add_test(forks, child_connects_by_itself);
-    tcase_add_loop_test(forks, end_of_a_child_harms_nobody, 0, COUNT_OF(ends));
-    tcase_add_test(forks, child_does_not_wait_for_a_lock_that_is_held);
-    tcase_add_test(forks, child_releases_all_while_others_wait);
-    tcase_add_test(forks, fork_in_the_middle_of_calls_harms_nobody);
-    suite_add_tcase(suite, forks);
-
-    tcase_set_timeout(fds, 60);
-    tcase_add_checked_fixture(fds, set_up_broker, tear_down_client);
-    tcase_add_loop_test(fds, program_that_is_executed_inherits_no_fd, 0,
-                        COUNT_OF(lists) * COUNT_OF(greets));
-    tcase_add_test(fds, child_does_not_keep_its_parents_session_open);
-    tcase_add_test(fds, child_does_not_keep_a_lost_lane_in_its_parents_fd);
-    suite_add_tcase(suite, fds);
-    return run_suite(suite);
 }

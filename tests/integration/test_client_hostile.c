@@ -63,7 +63,9 @@ static void *refuse_once(void *arg)
     return NULL;
 }
 
-START_TEST(refusal_is_an_error_at_once)
+GROUP(client_hostile, .timeout = 60, .fixtures = {{set_up, tear_down}});
+
+LOOP_TEST(refusal_is_an_error_at_once, COUNT_OF(refusals))
 {
     pthread_t thread = thread_start(refuse_once, &_i);
     uint64_t start_ns = fipc_now_ns();
@@ -73,7 +75,6 @@ START_TEST(refusal_is_an_error_at_once)
     ck_assert_ptr_null(client);
     thread_join(thread);
 }
-END_TEST
 
 static const enum fipc_reason passing_reasons[] = {FIPC_REASON_NO_SLOT, FIPC_REASON_SHORT,
                                                    FIPC_REASON_QUOTA, FIPC_REASON_STOPPING,
@@ -101,7 +102,7 @@ static void *refuse_with_patience(void *arg)
     return arg;
 }
 
-START_TEST(patience_ends_at_the_deadline_with_the_reason)
+TEST(patience_ends_at_the_deadline_with_the_reason)
 {
     pthread_t thread = thread_start(refuse_with_patience, NULL);
 
@@ -110,9 +111,8 @@ START_TEST(patience_ends_at_the_deadline_with_the_reason)
     ck_assert_ptr_null(client);
     thread_join(thread);
 }
-END_TEST
 
-START_TEST(broker_that_asks_for_patience_is_asked_again)
+LOOP_TEST(broker_that_asks_for_patience_is_asked_again, COUNT_OF(passing_reasons))
 {
     pthread_t thread = thread_start(refuse_then_serve, &_i);
 
@@ -121,7 +121,6 @@ START_TEST(broker_that_asks_for_patience_is_asked_again)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
 static void *drop_then_serve(void *arg)
 {
@@ -135,7 +134,7 @@ static void *drop_then_serve(void *arg)
     return arg;
 }
 
-START_TEST(broker_that_hangs_up_before_welcome_is_asked_again)
+TEST(broker_that_hangs_up_before_welcome_is_asked_again)
 {
     pthread_t thread = thread_start(drop_then_serve, NULL);
 
@@ -144,9 +143,8 @@ START_TEST(broker_that_hangs_up_before_welcome_is_asked_again)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
-START_TEST(broker_that_says_nothing_is_no_broker)
+TEST(broker_that_says_nothing_is_no_broker)
 {
     uint64_t start_ns = fipc_now_ns();
 
@@ -154,7 +152,6 @@ START_TEST(broker_that_says_nothing_is_no_broker)
     ck_assert_uint_ge(ms_since(start_ns), 60);
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS);
 }
-END_TEST
 
 static void say_garbage(void)
 {
@@ -268,14 +265,13 @@ static void *greet_badly(void *arg)
     return NULL;
 }
 
-START_TEST(bad_greeting_is_a_violation)
+LOOP_TEST(bad_greeting_is_a_violation, COUNT_OF(bad_greetings))
 {
     pthread_t thread = thread_start(greet_badly, &_i);
 
     ck_assert_int_eq(connect_to_fake(PATIENT_MS), -EPROTO);
     thread_join(thread);
 }
-END_TEST
 
 static const struct fipc_control bad_replies[] = {
     {.type = FIPC_CONTROL_ONESHOT_REPLY, .oneshot_reply = {.id = 5}},
@@ -301,14 +297,13 @@ static int call_fake_once(int timeout_ms)
     return fipc_call_once(&options, "fipc.echo", "x", 1, timeout_ms, NULL);
 }
 
-START_TEST(bad_reply_to_a_oneshot_is_a_violation)
+LOOP_TEST(bad_reply_to_a_oneshot_is_a_violation, COUNT_OF(bad_replies))
 {
     pthread_t thread = thread_start(answer_oneshot_badly, &_i);
 
     ck_assert_int_eq(call_fake_once(PATIENT_MS), -EPROTO);
     thread_join(thread);
 }
-END_TEST
 
 static void *accept_and_drop(void *arg)
 {
@@ -317,7 +312,7 @@ static void *accept_and_drop(void *arg)
     return arg;
 }
 
-START_TEST(oneshot_is_not_sent_twice)
+TEST(oneshot_is_not_sent_twice)
 {
     pthread_t thread = thread_start(accept_and_drop, NULL);
 
@@ -325,7 +320,6 @@ START_TEST(oneshot_is_not_sent_twice)
     thread_join(thread);
     ck_assert_int_eq(call_fake_once(30), -ECONNREFUSED);
 }
-END_TEST
 
 /* As a broker that dies with connections in its backlog, or greetings that it has not read. */
 static void *answer_the_second(void *arg)
@@ -341,23 +335,21 @@ static void *answer_the_second(void *arg)
     return arg;
 }
 
-START_TEST(oneshot_that_nobody_read_is_sent_again)
+TEST(oneshot_that_nobody_read_is_sent_again)
 {
     pthread_t thread = thread_start(answer_the_second, NULL);
 
     ck_assert_int_eq(call_fake_once(PATIENT_MS), 0);
     thread_join(thread);
 }
-END_TEST
 
-START_TEST(oneshot_that_was_refused_tells_why_in_the_end)
+TEST(oneshot_that_was_refused_tells_why_in_the_end)
 {
     pthread_t thread = thread_start(refuse_with_patience, NULL);
 
     ck_assert_int_eq(call_fake_once(300), -EDQUOT);
     thread_join(thread);
 }
-END_TEST
 
 /* ---- rings ---- */
 
@@ -429,7 +421,7 @@ static void *answer_badly(void *arg)
     return NULL;
 }
 
-START_TEST(bad_ring_is_a_violation)
+LOOP_TEST(bad_ring_is_a_violation, COUNT_OF(bad_rings))
 {
     pthread_t thread = thread_start(answer_badly, &_i);
 
@@ -438,7 +430,6 @@ START_TEST(bad_ring_is_a_violation)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
 static void *answer_badly_then_serve(void *arg)
 {
@@ -454,7 +445,7 @@ static void *answer_badly_then_serve(void *arg)
     return arg;
 }
 
-START_TEST(next_call_after_a_violation_connects_anew)
+TEST(next_call_after_a_violation_connects_anew)
 {
     pthread_t thread = thread_start(answer_badly_then_serve, NULL);
 
@@ -464,7 +455,6 @@ START_TEST(next_call_after_a_violation_connects_anew)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
 static void *answer_once(void *arg)
 {
@@ -485,7 +475,7 @@ static void corrupt_end(struct fipc_control_block *control) { fipc_end_set(&cont
 
 static void (*const bad_looks[])(struct fipc_control_block *control) = {corrupt_head, corrupt_end};
 
-START_TEST(corruption_that_the_sender_meets_is_a_violation)
+LOOP_TEST(corruption_that_the_sender_meets_is_a_violation, COUNT_OF(bad_looks))
 {
     static const unsigned char data[2000];
     pthread_t thread = thread_start(answer_once, NULL);
@@ -500,7 +490,6 @@ START_TEST(corruption_that_the_sender_meets_is_a_violation)
     ck_assert_int_eq(r, -EPROTO);
     thread_join(thread);
 }
-END_TEST
 
 static void *answer_strangely(void *arg)
 {
@@ -519,7 +508,7 @@ static void *answer_strangely(void *arg)
     return arg;
 }
 
-START_TEST(answers_to_nobody_and_second_answers_are_dropped)
+TEST(answers_to_nobody_and_second_answers_are_dropped)
 {
     pthread_t thread = thread_start(answer_strangely, NULL);
 
@@ -529,7 +518,6 @@ START_TEST(answers_to_nobody_and_second_answers_are_dropped)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
 static void *say_goodbye_then_serve(void *arg)
 {
@@ -550,7 +538,7 @@ static void *say_goodbye_then_serve(void *arg)
     return arg;
 }
 
-START_TEST(goodbye_between_calls_goes_unnoticed)
+TEST(goodbye_between_calls_goes_unnoticed)
 {
     pthread_t thread = thread_start(say_goodbye_then_serve, NULL);
 
@@ -563,7 +551,6 @@ START_TEST(goodbye_between_calls_goes_unnoticed)
     close_client();
     thread_join(thread);
 }
-END_TEST
 
 /* ---- a full backlog ---- */
 
@@ -587,7 +574,7 @@ static void *connect_and_call(void *arg)
     return arg;
 }
 
-START_TEST(full_backlog_is_waited_out)
+LOOP_TEST(full_backlog_is_waited_out, COUNT_OF(storms_us))
 {
     pthread_t threads[CONNECTORS];
 
@@ -605,9 +592,8 @@ START_TEST(full_backlog_is_waited_out)
         thread_join(threads[i]);
     set_storm(0);
 }
-END_TEST
 
-START_TEST(full_backlog_is_no_broker_at_the_deadline)
+LOOP_TEST(full_backlog_is_no_broker_at_the_deadline, COUNT_OF(storms_us))
 {
     uint64_t start_ns;
 
@@ -619,41 +605,4 @@ START_TEST(full_backlog_is_no_broker_at_the_deadline)
     ck_assert_uint_ge(ms_since(start_ns), 100);
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
     set_storm(0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client hostile");
-    TCase *greetings = tcase_create("greetings");
-    TCase *rings = tcase_create("rings");
-
-    tcase_set_timeout(greetings, 60);
-    tcase_add_checked_fixture(greetings, set_up, tear_down);
-    tcase_add_loop_test(greetings, refusal_is_an_error_at_once, 0, COUNT_OF(refusals));
-    tcase_add_test(greetings, patience_ends_at_the_deadline_with_the_reason);
-    tcase_add_loop_test(greetings, broker_that_asks_for_patience_is_asked_again, 0,
-                        COUNT_OF(passing_reasons));
-    tcase_add_test(greetings, broker_that_hangs_up_before_welcome_is_asked_again);
-    tcase_add_test(greetings, broker_that_says_nothing_is_no_broker);
-    tcase_add_loop_test(greetings, bad_greeting_is_a_violation, 0, COUNT_OF(bad_greetings));
-    tcase_add_loop_test(greetings, bad_reply_to_a_oneshot_is_a_violation, 0, COUNT_OF(bad_replies));
-    tcase_add_test(greetings, oneshot_is_not_sent_twice);
-    tcase_add_test(greetings, oneshot_that_nobody_read_is_sent_again);
-    tcase_add_test(greetings, oneshot_that_was_refused_tells_why_in_the_end);
-    tcase_add_loop_test(greetings, full_backlog_is_waited_out, 0, COUNT_OF(storms_us));
-    tcase_add_loop_test(greetings, full_backlog_is_no_broker_at_the_deadline, 0,
-                        COUNT_OF(storms_us));
-    suite_add_tcase(suite, greetings);
-
-    tcase_set_timeout(rings, 60);
-    tcase_add_checked_fixture(rings, set_up, tear_down);
-    tcase_add_loop_test(rings, bad_ring_is_a_violation, 0, COUNT_OF(bad_rings));
-    tcase_add_test(rings, next_call_after_a_violation_connects_anew);
-    tcase_add_loop_test(rings, corruption_that_the_sender_meets_is_a_violation, 0,
-                        COUNT_OF(bad_looks));
-    tcase_add_test(rings, answers_to_nobody_and_second_answers_are_dropped);
-    tcase_add_test(rings, goodbye_between_calls_goes_unnoticed);
-    suite_add_tcase(suite, rings);
-    return run_suite(suite);
 }

@@ -30,24 +30,24 @@ static void send_and_check(fipc_message *loan, size_t size, uint64_t id)
 
 static const size_t sizes[] = {0, 1, 32, 100, 4096, 20000, PAYLOAD_MAX};
 
-START_TEST(loan_carries_every_size)
+GROUP(loans, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+LOOP_TEST(loan_carries_every_size, COUNT_OF(sizes))
 {
     for (uint64_t i = 0; i < 5; i++)
         send_and_check(borrow(sizes[_i], i), sizes[_i], i);
 }
-END_TEST
 
-START_TEST(loan_that_is_freed_leaves_its_room)
+TEST(loan_that_is_freed_leaves_its_room)
 {
     for (uint64_t i = 0; i < 20; i++)
         fipc_free(borrow(PAYLOAD_MAX, i));
     send_and_check(borrow(PAYLOAD_MAX, 1), PAYLOAD_MAX, 1);
 }
-END_TEST
 
 #define OPEN 30
 
-START_TEST(loans_are_sent_in_any_order)
+TEST(loans_are_sent_in_any_order)
 {
     fipc_message *loans[OPEN];
 
@@ -59,9 +59,8 @@ START_TEST(loans_are_sent_in_any_order)
         send_and_check(loans[at], 3000, at);
     }
 }
-END_TEST
 
-START_TEST(loan_that_others_overtake_is_sent_whole)
+LOOP_TEST(loan_that_others_overtake_is_sent_whole, COUNT_OF(sizes))
 {
     fipc_message *loan = borrow(sizes[_i], 5);
 
@@ -70,9 +69,8 @@ START_TEST(loan_that_others_overtake_is_sent_whole)
     send_and_check(loan, sizes[_i], 5);
     ck_assert_int_eq(echo(client, PAYLOAD_MAX, 3), 0);
 }
-END_TEST
 
-START_TEST(open_loan_stops_nobody)
+TEST(open_loan_stops_nobody)
 {
     fipc_message *loan = borrow(100, 5);
 
@@ -80,9 +78,8 @@ START_TEST(open_loan_stops_nobody)
         ck_assert_int_eq(echo(client, 1000, i), 0);
     send_and_check(loan, 100, 5);
 }
-END_TEST
 
-START_TEST(open_loan_keeps_the_session)
+TEST(open_loan_keeps_the_session)
 {
     fipc_message *loan = borrow(100, 1), *other = borrow(100, 2);
 
@@ -90,9 +87,8 @@ START_TEST(open_loan_keeps_the_session)
     send_and_check(loan, 100, 1);
     fipc_free(other);
 }
-END_TEST
 
-START_TEST(loan_to_nobody_is_told_when_it_is_sent)
+TEST(loan_to_nobody_is_told_when_it_is_sent)
 {
     fipc_message *loan, *untouched = (fipc_message *)&broker;
 
@@ -101,9 +97,8 @@ START_TEST(loan_to_nobody_is_told_when_it_is_sent)
     ck_assert_ptr_eq(untouched, &broker);
     ck_assert_int_eq(echo(client, PAYLOAD_MAX, 1), 0);
 }
-END_TEST
 
-START_TEST(loan_without_room_is_lent_from_the_heap)
+TEST(loan_without_room_is_lent_from_the_heap)
 {
     fipc_message *loan;
     int r;
@@ -120,9 +115,8 @@ START_TEST(loan_without_room_is_lent_from_the_heap)
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
     send_and_check(loan, PAYLOAD_MAX, 9);
 }
-END_TEST
 
-START_TEST(loan_outlives_its_broker)
+TEST(loan_outlives_its_broker)
 {
     fipc_message *sent = borrow(PAYLOAD_MAX, 1), *freed = borrow(100, 2);
 
@@ -135,9 +129,8 @@ START_TEST(loan_outlives_its_broker)
     send_and_check(sent, PAYLOAD_MAX, 1);
     fipc_free(freed);
 }
-END_TEST
 
-START_TEST(loan_of_a_dead_broker_can_be_freed_last)
+TEST(loan_of_a_dead_broker_can_be_freed_last)
 {
     fipc_message *loan = borrow(100, 1);
 
@@ -145,26 +138,4 @@ START_TEST(loan_of_a_dead_broker_can_be_freed_last)
     (void)delay(client, 1, 100); /* the library takes notice */
     close_client();
     fipc_free(loan);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client loan");
-    TCase *loans = tcase_create("loans");
-
-    tcase_set_timeout(loans, 60);
-    tcase_add_checked_fixture(loans, set_up_client, tear_down_client);
-    tcase_add_loop_test(loans, loan_carries_every_size, 0, COUNT_OF(sizes));
-    tcase_add_test(loans, loan_that_is_freed_leaves_its_room);
-    tcase_add_test(loans, loans_are_sent_in_any_order);
-    tcase_add_loop_test(loans, loan_that_others_overtake_is_sent_whole, 0, COUNT_OF(sizes));
-    tcase_add_test(loans, open_loan_stops_nobody);
-    tcase_add_test(loans, open_loan_keeps_the_session);
-    tcase_add_test(loans, loan_to_nobody_is_told_when_it_is_sent);
-    tcase_add_test(loans, loan_without_room_is_lent_from_the_heap);
-    tcase_add_test(loans, loan_outlives_its_broker);
-    tcase_add_test(loans, loan_of_a_dead_broker_can_be_freed_last);
-    suite_add_tcase(suite, loans);
-    return run_suite(suite);
 }

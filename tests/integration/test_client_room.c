@@ -115,14 +115,15 @@ static bool most_rounds_are_fast(void)
     return n_fast > ROUNDS / 2;
 }
 
-START_TEST(who_waits_for_room_is_woken)
+GROUP(room, .timeout = 60, .fixtures = {{set_up, tear_down}});
+
+TEST(who_waits_for_room_is_woken)
 {
     int tries = 1;
 
     while (!most_rounds_are_fast())
         ck_assert_int_lt(tries++, TRIES);
 }
-END_TEST
 
 static void *read_for_all(void *arg)
 {
@@ -130,7 +131,7 @@ static void *read_for_all(void *arg)
     return arg;
 }
 
-START_TEST(who_waits_for_room_is_woken_by_who_reads)
+TEST(who_waits_for_room_is_woken_by_who_reads)
 {
     pthread_t reader = thread_start(read_for_all, NULL);
     struct fipc_header question;
@@ -145,9 +146,8 @@ START_TEST(who_waits_for_room_is_woken_by_who_reads)
     fake_answer(&fake);
     thread_join(reader);
 }
-END_TEST
 
-START_TEST(reply_that_nobody_rang_for_counts_after_death)
+TEST(reply_that_nobody_rang_for_counts_after_death)
 {
     pthread_t thread = thread_start(call_without_room, NULL);
     struct fipc_header reply = {.kind = FIPC_KIND_REPLY};
@@ -158,19 +158,4 @@ START_TEST(reply_that_nobody_rang_for_counts_after_death)
     ck_assert_int_eq(fipc_producer_send(&fake.channel.out, &reply, NULL, 0), 0);
     ck_assert_int_eq(shutdown(fake.lane_fd, SHUT_RDWR), 0);
     thread_join(thread);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client room");
-    TCase *room = tcase_create("room");
-
-    tcase_set_timeout(room, 60);
-    tcase_add_checked_fixture(room, set_up, tear_down);
-    tcase_add_test(room, who_waits_for_room_is_woken);
-    tcase_add_test(room, who_waits_for_room_is_woken_by_who_reads);
-    tcase_add_test(room, reply_that_nobody_rang_for_counts_after_death);
-    suite_add_tcase(suite, room);
-    return run_suite(suite);
 }

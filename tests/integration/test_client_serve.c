@@ -36,7 +36,9 @@ static int call(unsigned flags, int timeout_ms)
 
 static const size_t sizes[] = {0, 1, 15, 4000, 30000};
 
-START_TEST(request_and_reply_arrive_byte_for_byte)
+GROUP(answers, .timeout = 60, .fixtures = {{set_up_services, tear_down_services}});
+
+LOOP_TEST(request_and_reply_arrive_byte_for_byte, COUNT_OF(sizes))
 {
     unsigned char data[32768];
     fipc_message *reply;
@@ -48,7 +50,6 @@ START_TEST(request_and_reply_arrive_byte_for_byte)
     ck_assert(pattern_matches(fipc_data(reply), sizes[_i], 7));
     fipc_free(reply);
 }
-END_TEST
 
 static void handle_who(fipc_request *request, void *userdata)
 {
@@ -92,7 +93,9 @@ static void start_for_everybody(void)
     open_client();
 }
 
-START_TEST(handler_knows_who_called)
+GROUP(everybody, .timeout = 60, .fixtures = {{start_for_everybody, tear_down_services}});
+
+TEST(handler_knows_who_called)
 {
     pid_t child;
 
@@ -106,9 +109,8 @@ START_TEST(handler_knows_who_called)
         ask_who();
     ck_assert_int_eq(wait_for_exit(child), 0);
 }
-END_TEST
 
-START_TEST(stranger_may_not_serve)
+TEST(stranger_may_not_serve)
 {
     pid_t child;
 
@@ -128,9 +130,10 @@ START_TEST(stranger_may_not_serve)
     }
     ck_assert_int_eq(wait_for_exit(child), 0);
 }
-END_TEST
 
-START_TEST(answer_may_come_later_from_another_thread)
+GROUP(answers_2, .timeout = 60, .fixtures = {{set_up_services, tear_down_services}});
+
+TEST(answer_may_come_later_from_another_thread)
 {
     struct background_call calls[3];
 
@@ -145,9 +148,8 @@ START_TEST(answer_may_come_later_from_another_thread)
                          background_join(&calls[2]),
                      -2 * ENOSPC);
 }
-END_TEST
 
-START_TEST(client_that_is_let_go_serves_no_more)
+TEST(client_that_is_let_go_serves_no_more)
 {
     struct background_call call;
 
@@ -161,16 +163,14 @@ START_TEST(client_that_is_let_go_serves_no_more)
     ck_assert_mem_eq(fipc_request_data(keeper.kept[0]), "data", 4);
     ck_assert_int_eq(fipc_reply(keeper.kept[0], "late", 4), -ECONNRESET);
 }
-END_TEST
 
 /* ---- what is not allowed ---- */
 
-START_TEST(no_worker_takes_more_than_so_many_at_once)
+TEST(no_worker_takes_more_than_so_many_at_once)
 {
     ck_assert_int_eq(fipc_serve(client, SERVICE, 4097, handle_echo, NULL), -EINVAL);
     ck_assert_int_eq(fipc_serve(client, SERVICE, 4096, handle_echo, NULL), 0);
 }
-END_TEST
 
 static const struct {
     const char *name;
@@ -181,7 +181,7 @@ static const struct {
     {"a\n", -EINVAL},  {"*", -EINVAL},   {"fipc.x", -EACCES}, {"fipc.echo", -EACCES},
 };
 
-START_TEST(bad_name_is_not_served)
+LOOP_TEST(bad_name_is_not_served, COUNT_OF(bad_names))
 {
     ck_assert_int_eq(fipc_serve(client, bad_names[_i].name, 1, handle_echo, NULL),
                      bad_names[_i].error);
@@ -191,18 +191,16 @@ START_TEST(bad_name_is_not_served)
     }
     ck_assert_int_eq(echo(client, 3, 1), 0);
 }
-END_TEST
 
-START_TEST(name_is_served_once_by_each_client)
+TEST(name_is_served_once_by_each_client)
 {
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     ck_assert_int_eq(fipc_serve(server.client, SERVICE, 1, handle_echo, NULL), -EEXIST);
     server_start_with(&other, SERVICE, 1, handle_echo, NULL);
     ck_assert_int_eq(call(0, PATIENT_MS), 0);
 }
-END_TEST
 
-START_TEST(arguments_are_checked)
+TEST(arguments_are_checked)
 {
     ck_assert_int_eq(fipc_serve(NULL, SERVICE, 1, handle_echo, NULL), -EINVAL);
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, NULL, NULL), -EINVAL);
@@ -217,11 +215,10 @@ START_TEST(arguments_are_checked)
     ck_assert_ptr_null(fipc_peer_of(NULL));
     ck_assert_uint_eq(fipc_request_size(NULL), 0);
 }
-END_TEST
 
 /* ---- limits ---- */
 
-START_TEST(reply_may_not_be_larger_than_the_workers_ring)
+TEST(reply_may_not_be_larger_than_the_workers_ring)
 {
     static const char large[40000];
     struct background_call call;
@@ -235,7 +232,6 @@ START_TEST(reply_may_not_be_larger_than_the_workers_ring)
     ck_assert_int_eq(fipc_reply_error(keeper.kept[0], E2BIG), 0);
     ck_assert_int_eq(background_join(&call), -E2BIG);
 }
-END_TEST
 
 static void handle_with_much(fipc_request *request, void *userdata)
 {
@@ -245,7 +241,7 @@ static void handle_with_much(fipc_request *request, void *userdata)
     EXPECT(fipc_reply(request, much, sizeof(much)) == 0);
 }
 
-START_TEST(reply_larger_than_the_callers_ring_is_an_error_of_the_call)
+TEST(reply_larger_than_the_callers_ring_is_an_error_of_the_call)
 {
     fipc_options options = options_for_broker();
 
@@ -256,11 +252,10 @@ START_TEST(reply_larger_than_the_callers_ring_is_an_error_of_the_call)
     ck_assert_int_eq(call(0, PATIENT_MS), -EMSGSIZE);
     ck_assert_int_eq(call(0, PATIENT_MS), -EMSGSIZE);
 }
-END_TEST
 
 /* ---- calls in circles ---- */
 
-START_TEST(calling_oneself_works_where_another_thread_dispatches)
+TEST(calling_oneself_works_where_another_thread_dispatches)
 {
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
     ck_assert_int_eq(call(0, 50), -ETIMEDOUT); /* nobody does */
@@ -269,7 +264,6 @@ START_TEST(calling_oneself_works_where_another_thread_dispatches)
     ck_assert_int_eq(fipc_serve(server.client, SERVICE ".own", 1, handle_echo, NULL), 0);
     ck_assert_int_eq(fipc_call(server.client, SERVICE ".own", "x", 1, 0, PATIENT_MS, NULL), 0);
 }
-END_TEST
 
 /* Calls the other service with a number one less, until none is left. */
 struct circle {
@@ -291,7 +285,7 @@ static void handle_in_circle(fipc_request *request, void *userdata)
 }
 
 /* A handler that calls keeps its thread: two that call each other once need a thread each. */
-START_TEST(two_services_call_each_other)
+TEST(two_services_call_each_other)
 {
     struct circle circles[] = {{&server, SERVICE ".b"}, {&other, SERVICE ".a"}};
     unsigned char left = 1;
@@ -304,11 +298,10 @@ START_TEST(two_services_call_each_other)
     left = 1;
     ck_assert_int_eq(fipc_call(client, SERVICE ".a", &left, 1, 0, PATIENT_MS, NULL), 0);
 }
-END_TEST
 
 /* ---- handlers that do not answer ---- */
 
-START_TEST(call_that_is_never_answered_ends_in_time)
+TEST(call_that_is_never_answered_ends_in_time)
 {
     server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
     ck_assert_int_eq(call(0, 50), -ETIMEDOUT);
@@ -320,9 +313,8 @@ START_TEST(call_that_is_never_answered_ends_in_time)
     TEST_WAIT_FOR(reported("deliveries.late_replies") == 1);
     ck_assert_int_eq(keeper_count(&keeper), 1);
 }
-END_TEST
 
-START_TEST(worker_sees_that_its_caller_is_gone)
+TEST(worker_sees_that_its_caller_is_gone)
 {
     struct background_call call;
     fipc_client *caller = client;
@@ -339,9 +331,8 @@ START_TEST(worker_sees_that_its_caller_is_gone)
     ck_assert_int_eq(fipc_peer_pidfd(keeper.kept[0]), -ESRCH);
     ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
 }
-END_TEST
 
-START_TEST(pidfd_is_that_of_the_caller)
+TEST(pidfd_is_that_of_the_caller)
 {
     struct background_call call;
     struct pollfd alive = {.events = POLLIN};
@@ -370,7 +361,6 @@ START_TEST(pidfd_is_that_of_the_caller)
     ck_assert_int_eq(fipc_reply(keeper.kept[1], NULL, 0), 0);
     ck_assert_int_eq(background_join(&call), 0);
 }
-END_TEST
 
 static void *look_again_and_again(void *arg)
 {
@@ -382,7 +372,7 @@ static void *look_again_and_again(void *arg)
 }
 
 /* Its packet lies in the lane, which the others look into. */
-START_TEST(pidfd_comes_while_others_dispatch)
+TEST(pidfd_comes_while_others_dispatch)
 {
     struct background_call call;
     struct server looking = {.client = NULL};
@@ -404,7 +394,6 @@ START_TEST(pidfd_comes_while_others_dispatch)
     ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), 0);
     ck_assert_int_eq(background_join(&call), 0);
 }
-END_TEST
 
 static struct background_call calls[2];
 
@@ -431,7 +420,7 @@ static void handle_with_pidfds(fipc_request *request, void *userdata)
     ++*(int *)userdata;
 }
 
-START_TEST(pidfd_comes_whatever_lies_in_the_lane)
+TEST(pidfd_comes_whatever_lies_in_the_lane)
 {
     const fipc_options options = options_for_broker();
     int n_handled = 0;
@@ -447,7 +436,6 @@ START_TEST(pidfd_comes_whatever_lies_in_the_lane)
     fipc_unref(server.client);
     server.client = NULL;
 }
-END_TEST
 
 /* ---- death ---- */
 
@@ -477,7 +465,7 @@ static void lose_worker(void)
     ck_assert_int_gt(child, 0);
 }
 
-START_TEST(request_of_a_worker_that_died_has_an_unknown_outcome)
+TEST(request_of_a_worker_that_died_has_an_unknown_outcome)
 {
     ck_assert_int_eq(fipc_wait(client, SERVICE, 0), -ETIMEDOUT);
     lose_worker();
@@ -486,9 +474,8 @@ START_TEST(request_of_a_worker_that_died_has_an_unknown_outcome)
     ck_assert_int_eq(call(0, PATIENT_MS), -ENOENT);
     (void)wait(NULL);
 }
-END_TEST
 
-START_TEST(idempotent_request_of_a_worker_that_died_goes_to_another)
+TEST(idempotent_request_of_a_worker_that_died_goes_to_another)
 {
     lose_worker();
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
@@ -498,7 +485,6 @@ START_TEST(idempotent_request_of_a_worker_that_died_goes_to_another)
     ck_assert_int_eq(atomic_load(&server.requests), 4);
     (void)wait(NULL);
 }
-END_TEST
 
 /* ---- waiting ---- */
 
@@ -508,7 +494,7 @@ static void *wait_for_it(void *arg)
     return NULL;
 }
 
-START_TEST(wait_ends_when_somebody_serves)
+TEST(wait_ends_when_somebody_serves)
 {
     pthread_t threads[4];
     int results[4];
@@ -524,9 +510,8 @@ START_TEST(wait_ends_when_somebody_serves)
         ck_assert_int_eq(results[i], 0);
     }
 }
-END_TEST
 
-START_TEST(call_waits_for_its_service_if_it_likes)
+TEST(call_waits_for_its_service_if_it_likes)
 {
     struct background_call call;
 
@@ -536,10 +521,9 @@ START_TEST(call_waits_for_its_service_if_it_likes)
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     ck_assert_int_eq(background_join(&call), 0);
 }
-END_TEST
 
 /* Each time it is another worker, and another target. */
-START_TEST(worker_that_leaves_and_comes_back_is_not_noticed)
+TEST(worker_that_leaves_and_comes_back_is_not_noticed)
 {
     for (int i = 0; i < 20; i++) {
         struct background_call call;
@@ -553,7 +537,6 @@ START_TEST(worker_that_leaves_and_comes_back_is_not_noticed)
         server_stop(&server);
     }
 }
-END_TEST
 
 /* ---- lists ---- */
 
@@ -571,7 +554,7 @@ static int count_in(const char *text, size_t size, const char *part)
 }
 
 /* More than one reply can hold. */
-START_TEST(list_has_as_many_pages_as_it_takes)
+TEST(list_has_as_many_pages_as_it_takes)
 {
     const fipc_options options = options_for_broker();
     fipc_client *servers[SERVERS];
@@ -604,11 +587,10 @@ START_TEST(list_has_as_many_pages_as_it_takes)
     for (int i = 0; i < SERVERS; i++)
         fipc_unref(servers[i]);
 }
-END_TEST
 
 /* ---- the broker's death ---- */
 
-START_TEST(names_are_served_again_by_the_next_broker)
+TEST(names_are_served_again_by_the_next_broker)
 {
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     ck_assert_int_eq(fipc_serve(server.client, SERVICE ".two", 1, handle_echo, NULL), 0);
@@ -620,9 +602,8 @@ START_TEST(names_are_served_again_by_the_next_broker)
             fipc_call(client, SERVICE ".two", "x", 1, FIPC_WAIT_SERVICE, PATIENT_MS, NULL), 0);
     }
 }
-END_TEST
 
-START_TEST(answer_over_a_connection_that_was_lost_reaches_nobody)
+TEST(answer_over_a_connection_that_was_lost_reaches_nobody)
 {
     struct background_call call;
 
@@ -634,46 +615,4 @@ START_TEST(answer_over_a_connection_that_was_lost_reaches_nobody)
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
     ck_assert_int_eq(fipc_reply(keeper.kept[0], "late", 4), -ECONNRESET);
     ck_assert_int_eq(reported("deliveries.unknown_replies"), 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client serve");
-    TCase *answers = tcase_create("answers"), *everybody = tcase_create("everybody");
-
-    tcase_add_checked_fixture(answers, set_up_services, tear_down_services);
-    tcase_set_timeout(answers, 60);
-    tcase_add_loop_test(answers, request_and_reply_arrive_byte_for_byte, 0, COUNT_OF(sizes));
-    tcase_add_test(answers, answer_may_come_later_from_another_thread);
-    tcase_add_test(answers, client_that_is_let_go_serves_no_more);
-    tcase_add_loop_test(answers, bad_name_is_not_served, 0, COUNT_OF(bad_names));
-    tcase_add_test(answers, no_worker_takes_more_than_so_many_at_once);
-    tcase_add_test(answers, name_is_served_once_by_each_client);
-    tcase_add_test(answers, arguments_are_checked);
-    tcase_add_test(answers, reply_may_not_be_larger_than_the_workers_ring);
-    tcase_add_test(answers, reply_larger_than_the_callers_ring_is_an_error_of_the_call);
-    tcase_add_test(answers, calling_oneself_works_where_another_thread_dispatches);
-    tcase_add_test(answers, two_services_call_each_other);
-    tcase_add_test(answers, call_that_is_never_answered_ends_in_time);
-    tcase_add_test(answers, worker_sees_that_its_caller_is_gone);
-    tcase_add_test(answers, pidfd_is_that_of_the_caller);
-    tcase_add_test(answers, pidfd_comes_while_others_dispatch);
-    tcase_add_test(answers, pidfd_comes_whatever_lies_in_the_lane);
-    tcase_add_test(answers, request_of_a_worker_that_died_has_an_unknown_outcome);
-    tcase_add_test(answers, idempotent_request_of_a_worker_that_died_goes_to_another);
-    tcase_add_test(answers, wait_ends_when_somebody_serves);
-    tcase_add_test(answers, call_waits_for_its_service_if_it_likes);
-    tcase_add_test(answers, worker_that_leaves_and_comes_back_is_not_noticed);
-    tcase_add_test(answers, list_has_as_many_pages_as_it_takes);
-    tcase_add_test(answers, names_are_served_again_by_the_next_broker);
-    tcase_add_test(answers, answer_over_a_connection_that_was_lost_reaches_nobody);
-    suite_add_tcase(suite, answers);
-
-    tcase_add_checked_fixture(everybody, start_for_everybody, tear_down_services);
-    tcase_set_timeout(everybody, 60);
-    tcase_add_test(everybody, handler_knows_who_called);
-    tcase_add_test(everybody, stranger_may_not_serve);
-    suite_add_tcase(suite, everybody);
-    return run_suite(suite);
 }

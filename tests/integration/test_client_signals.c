@@ -222,13 +222,14 @@ static void (*const deeds[])(void) = {
     call_in_vain,      send_loans,        call_once,
 };
 
-START_TEST(interrupted_system_calls_are_made_again)
+GROUP(signals, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+LOOP_TEST(interrupted_system_calls_are_made_again, COUNT_OF(deeds))
 {
     interrupting = true;
     deeds[_i]();
     interrupting = false;
 }
-END_TEST
 
 #define THREADS 4
 
@@ -241,7 +242,7 @@ static void *do_in_storm(void *arg)
     return NULL;
 }
 
-START_TEST(storm_of_signals_is_not_noticed)
+LOOP_TEST(storm_of_signals_is_not_noticed, COUNT_OF(deeds))
 {
     pthread_t threads[THREADS];
 
@@ -252,7 +253,6 @@ START_TEST(storm_of_signals_is_not_noticed)
         thread_join(threads[i]);
     ck_assert_int_gt(atomic_load(&n_signals), 0);
 }
-END_TEST
 
 static void *do_everything_in_storm(void *arg)
 {
@@ -265,7 +265,7 @@ static void *do_everything_in_storm(void *arg)
     return NULL;
 }
 
-START_TEST(storm_over_different_calls_is_not_noticed)
+TEST(storm_over_different_calls_is_not_noticed)
 {
     pthread_t threads[THREADS];
     int firsts[THREADS];
@@ -278,7 +278,6 @@ START_TEST(storm_over_different_calls_is_not_noticed)
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
 }
-END_TEST
 
 static void call_for_an_answer(void)
 {
@@ -324,7 +323,7 @@ static void (*const vain_deeds[])(void) = {
 };
 
 /* A broker that lives ends what takes too long by itself. */
-START_TEST(deadline_is_kept_in_a_storm_of_signals_while_the_broker_hangs)
+LOOP_TEST(deadline_is_kept_in_a_storm_of_signals_while_the_broker_hangs, COUNT_OF(vain_deeds))
 {
     uint64_t start_ns;
     timer_t storm;
@@ -339,7 +338,6 @@ START_TEST(deadline_is_kept_in_a_storm_of_signals_while_the_broker_hangs)
     expect_at_deadline(start_ns);
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
 }
-END_TEST
 
 /* ---- death ---- */
 
@@ -374,7 +372,7 @@ static uint64_t kill_in_storm(void)
     return call.told_ns - killed_ns;
 }
 
-START_TEST(death_is_told_within_100_ms_in_a_storm_of_signals)
+TEST(death_is_told_within_100_ms_in_a_storm_of_signals)
 {
     int tries = 1;
 
@@ -382,7 +380,6 @@ START_TEST(death_is_told_within_100_ms_in_a_storm_of_signals)
     while (kill_in_storm() >= TOLD_MS * FIPC_NS_PER_MS)
         ck_assert_int_lt(tries++, TRIES); /* of a machine that is busy */
 }
-END_TEST
 
 /* ---- no SIGPIPE ---- */
 
@@ -393,7 +390,7 @@ static void stop_broker(void) { test_broker_stop(&broker); }
 static void (*const ends[])(void) = {kill_broker, stop_broker};
 
 /* SIGPIPE would end the test. */
-START_TEST(broker_that_ends_raises_no_sigpipe)
+LOOP_TEST(broker_that_ends_raises_no_sigpipe, COUNT_OF(ends))
 {
     const fipc_options options = options_for_broker();
 
@@ -405,7 +402,6 @@ START_TEST(broker_that_ends_raises_no_sigpipe)
     test_broker_start(&broker, NULL);
     ck_assert_int_eq(echo(client, 100, 1), 0);
 }
-END_TEST
 
 static struct fake_broker fake;
 
@@ -499,7 +495,9 @@ static void tear_down_fake(void)
     expect_same_holdings();
 }
 
-START_TEST(broker_that_is_gone_while_it_is_used_raises_no_sigpipe)
+GROUP(pipes, .timeout = 60, .fixtures = {{set_up_fake, tear_down_fake}});
+
+LOOP_TEST(broker_that_is_gone_while_it_is_used_raises_no_sigpipe, COUNT_OF(steps))
 {
     const fipc_options options = options_for_fake(timeout_for(steps[_i].connected));
     pthread_t thread = thread_start(run_until_gone, &_i);
@@ -511,9 +509,8 @@ START_TEST(broker_that_is_gone_while_it_is_used_raises_no_sigpipe)
     if (client != NULL)
         ck_assert_int_eq(call_fake(SHORT_MS), -ECONNREFUSED);
 }
-END_TEST
 
-START_TEST(broker_that_is_gone_before_it_hears_anything_raises_no_sigpipe)
+TEST(broker_that_is_gone_before_it_hears_anything_raises_no_sigpipe)
 {
     const fipc_options options = options_for_fake(SHORT_MS);
 
@@ -521,41 +518,12 @@ START_TEST(broker_that_is_gone_before_it_hears_anything_raises_no_sigpipe)
     ck_assert_int_eq(fipc_connect(&client, &options), -ECONNREFUSED);
     ck_assert_ptr_null(before_send);
 }
-END_TEST
 
-START_TEST(broker_that_is_gone_before_a_oneshot_raises_no_sigpipe)
+TEST(broker_that_is_gone_before_a_oneshot_raises_no_sigpipe)
 {
     const fipc_options options = options_for_fake(PATIENT_MS);
 
     before_send = be_gone_once;
     ck_assert_int_eq(fipc_call_once(&options, "fipc.ping", NULL, 0, 200, NULL), -ECONNREFUSED);
     ck_assert_ptr_null(before_send);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client signals");
-    TCase *signals = tcase_create("signals");
-    TCase *pipes = tcase_create("pipes");
-
-    tcase_set_timeout(signals, 60);
-    tcase_add_checked_fixture(signals, set_up_client, tear_down_client);
-    tcase_add_loop_test(signals, interrupted_system_calls_are_made_again, 0, COUNT_OF(deeds));
-    tcase_add_loop_test(signals, storm_of_signals_is_not_noticed, 0, COUNT_OF(deeds));
-    tcase_add_test(signals, storm_over_different_calls_is_not_noticed);
-    tcase_add_loop_test(signals, deadline_is_kept_in_a_storm_of_signals_while_the_broker_hangs, 0,
-                        COUNT_OF(vain_deeds));
-    tcase_add_test(signals, death_is_told_within_100_ms_in_a_storm_of_signals);
-    tcase_add_loop_test(signals, broker_that_ends_raises_no_sigpipe, 0, COUNT_OF(ends));
-    suite_add_tcase(suite, signals);
-
-    tcase_set_timeout(pipes, 60);
-    tcase_add_checked_fixture(pipes, set_up_fake, tear_down_fake);
-    tcase_add_loop_test(pipes, broker_that_is_gone_while_it_is_used_raises_no_sigpipe, 0,
-                        COUNT_OF(steps));
-    tcase_add_test(pipes, broker_that_is_gone_before_it_hears_anything_raises_no_sigpipe);
-    tcase_add_test(pipes, broker_that_is_gone_before_a_oneshot_raises_no_sigpipe);
-    suite_add_tcase(suite, pipes);
-    return run_suite(suite);
 }

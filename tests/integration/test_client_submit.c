@@ -7,7 +7,9 @@
 
 /* ---- ends ---- */
 
-START_TEST(thousands_end_once_each)
+GROUP(calls, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+TEST(thousands_end_once_each)
 {
     static const char data[1000];
 
@@ -19,9 +21,8 @@ START_TEST(thousands_end_once_each)
     expect_each_ended_once(CALLS, 0);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
 }
-END_TEST
 
-START_TEST(replies_come_in_any_order)
+TEST(replies_come_in_any_order)
 {
     ck_assert_int_eq(submit(0, "fipc.delay", "60", 2, 0, PATIENT_MS), 0);
     ck_assert_int_eq(submit(1, "fipc.delay", "30", 2, 0, PATIENT_MS), 0);
@@ -30,9 +31,8 @@ START_TEST(replies_come_in_any_order)
     expect_each_ended_once(3, 0);
     ck_assert(order[0] == 2 && order[1] == 1 && order[2] == 0);
 }
-END_TEST
 
-START_TEST(errors_are_told_to_the_callback)
+TEST(errors_are_told_to_the_callback)
 {
     ck_assert_int_eq(submit(0, "com.example.nobody", NULL, 0, 0, PATIENT_MS), 0);
     ck_assert_int_eq(submit(1, "fipc.delay", "x", 1, 0, PATIENT_MS), 0);
@@ -42,9 +42,8 @@ START_TEST(errors_are_told_to_the_callback)
     ck_assert_int_eq(errors[1], -EINVAL);
     ck_assert_int_eq(errors[2], -ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(arguments_are_checked)
+TEST(arguments_are_checked)
 {
     static const char large[40000];
 
@@ -59,9 +58,8 @@ START_TEST(arguments_are_checked)
     ck_assert_int_eq(fipc_cancel(NULL, 1), -EINVAL);
     ck_assert_int_eq(n_ended, 0);
 }
-END_TEST
 
-START_TEST(requests_of_one_service_keep_their_order)
+TEST(requests_of_one_service_keep_their_order)
 {
     static unsigned char data[800];
 
@@ -82,11 +80,10 @@ START_TEST(requests_of_one_service_keep_their_order)
     dispatch_until(500);
     expect_each_ended_once(500, 0);
 }
-END_TEST
 
 /* ---- cancelling ---- */
 
-START_TEST(cancelled_call_ends_as_such)
+TEST(cancelled_call_ends_as_such)
 {
     uint64_t id, queued;
 
@@ -110,7 +107,6 @@ START_TEST(cancelled_call_ends_as_such)
     ck_assert_int_eq(echo(client, 10, 1), 0);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
 }
-END_TEST
 
 #define MANY 40000
 
@@ -131,7 +127,7 @@ static uint64_t cpu_ns(void)
 }
 
 /* Looked for one after the other, they would take several seconds. */
-START_TEST(each_of_many_queued_calls_is_cancelled_at_once)
+TEST(each_of_many_queued_calls_is_cancelled_at_once)
 {
     static uint64_t ids[MANY];
     unsigned n_cancelled = 0;
@@ -149,11 +145,12 @@ START_TEST(each_of_many_queued_calls_is_cancelled_at_once)
     while (n_cancelled < MANY)
         ck_assert_int_gt(fipc_dispatch(client, PATIENT_MS), 0);
 }
-END_TEST
 
 /* ---- the fd ---- */
 
-START_TEST(fd_is_readable_while_there_is_something_to_dispatch)
+GROUP(fd, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+TEST(fd_is_readable_while_there_is_something_to_dispatch)
 {
     ck_assert(!is_readable(0));
     ck_assert_int_eq(submit(0, "fipc.delay", "5", 1, 0, PATIENT_MS), 0);
@@ -165,7 +162,6 @@ START_TEST(fd_is_readable_while_there_is_something_to_dispatch)
     ck_assert_int_eq(errors[0], 0);
     ck_assert(!is_readable(20));
 }
-END_TEST
 
 static void *call_slowly(void *arg)
 {
@@ -175,7 +171,7 @@ static void *call_slowly(void *arg)
 }
 
 /* A thread in a blocking call reads for all: it wakes the poll loop. */
-START_TEST(fd_becomes_readable_by_what_another_thread_reads)
+TEST(fd_becomes_readable_by_what_another_thread_reads)
 {
     pthread_t thread;
 
@@ -189,9 +185,8 @@ START_TEST(fd_becomes_readable_by_what_another_thread_reads)
     thread_join(thread);
     ck_assert(!is_readable(20));
 }
-END_TEST
 
-START_TEST(poll_loop_sleeps_while_nothing_comes)
+TEST(poll_loop_sleeps_while_nothing_comes)
 {
     int turns = 0;
 
@@ -202,9 +197,8 @@ START_TEST(poll_loop_sleeps_while_nothing_comes)
     }
     ck_assert_int_lt(turns, 20);
 }
-END_TEST
 
-START_TEST(poll_loop_sends_what_found_no_room)
+TEST(poll_loop_sends_what_found_no_room)
 {
     static const char data[1000];
 
@@ -220,9 +214,8 @@ START_TEST(poll_loop_sends_what_found_no_room)
     dispatch_until(900);
     expect_each_ended_once(900, 0);
 }
-END_TEST
 
-START_TEST(poll_loop_connects_again)
+TEST(poll_loop_connects_again)
 {
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     ck_assert(!is_readable(0));
@@ -235,10 +228,9 @@ START_TEST(poll_loop_connects_again)
     }
     expect_each_ended_once(1, 0);
 }
-END_TEST
 
 /* Whoever notices the loss closes the lane, by which the poll loop would have noticed it. */
-START_TEST(poll_loop_connects_again_when_another_noticed_the_loss)
+TEST(poll_loop_connects_again_when_another_noticed_the_loss)
 {
     struct pollfd fd = {.fd = fipc_fd(client), .events = POLLIN};
 
@@ -258,7 +250,6 @@ START_TEST(poll_loop_connects_again_when_another_noticed_the_loss)
             ck_assert_int_ge(fipc_dispatch(client, 0), 0);
     }
 }
-END_TEST
 
 /* ---- callbacks ---- */
 
@@ -274,7 +265,9 @@ static void submit_next(int error, const fipc_message *reply, void *userdata)
                0);
 }
 
-START_TEST(callback_may_submit_the_next_call)
+GROUP(callbacks, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+TEST(callback_may_submit_the_next_call)
 {
     int left = 100;
 
@@ -284,7 +277,6 @@ START_TEST(callback_may_submit_the_next_call)
         ck_assert_int_eq(fipc_dispatch(client, PATIENT_MS),
                          1); /* the next one has its turn later */
 }
-END_TEST
 
 static void call_and_drop(int error, const fipc_message *reply, void *userdata)
 {
@@ -296,7 +288,7 @@ static void call_and_drop(int error, const fipc_message *reply, void *userdata)
         close_client();
 }
 
-START_TEST(callback_may_call_and_drop_its_own_client)
+TEST(callback_may_call_and_drop_its_own_client)
 {
     fipc_client *dropped = client;
 
@@ -306,7 +298,6 @@ START_TEST(callback_may_call_and_drop_its_own_client)
     while (n_ended < 2)
         ck_assert_int_gt(fipc_dispatch(dropped, PATIENT_MS), 0);
 }
-END_TEST
 
 /* ---- a handler's own calls ---- */
 
@@ -347,7 +338,8 @@ static void submit_and_dispatch(fipc_request *request, void *userdata)
 
 static fipc_handler_fn *const submitting_handlers[] = {submit_and_return, submit_and_dispatch};
 
-START_TEST(one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client)
+LOOP_TEST(one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client,
+          COUNT_OF(submitting_handlers))
 {
     ck_assert_int_eq(fipc_serve(client, SERVICE ".inner", 1, handle_echo, NULL), 0);
     ck_assert_int_eq(fipc_serve(client, SERVICE ".outer", 1, submitting_handlers[_i], NULL), 0);
@@ -355,9 +347,8 @@ START_TEST(one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_clie
     dispatch_until(1);
     expect_each_ended_once(1, 0);
 }
-END_TEST
 
-START_TEST(client_that_ends_forgets_its_calls)
+TEST(client_that_ends_forgets_its_calls)
 {
     for (int i = 0; i < 100; i++)
         ck_assert_int_eq(submit(i, i % 2 == 0 ? "fipc.delay" : SERVICE, "1000", 4,
@@ -366,11 +357,12 @@ START_TEST(client_that_ends_forgets_its_calls)
     close_client();
     ck_assert_int_eq(n_ended, 0);
 }
-END_TEST
 
 /* ---- the broker's death, and worse ---- */
 
-START_TEST(calls_end_once_when_the_broker_dies)
+GROUP(death, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+TEST(calls_end_once_when_the_broker_dies)
 {
     for (int i = 0; i < 50; i++)
         ck_assert_int_eq(
@@ -385,18 +377,16 @@ START_TEST(calls_end_once_when_the_broker_dies)
     ck_assert_int_eq(fipc_dispatch(client, 100), 0);
     ck_assert_int_eq(n_ended, 25);
 }
-END_TEST
 
-START_TEST(call_that_finds_no_broker_tells_so)
+TEST(call_that_finds_no_broker_tells_so)
 {
     test_broker_kill(&broker);
     ck_assert_int_eq(submit(0, "fipc.echo", NULL, 0, 0, 200), 0);
     dispatch_until(1);
     ck_assert_int_eq(errors[0], -ECONNREFUSED);
 }
-END_TEST
 
-START_TEST(calls_end_in_time_when_the_broker_hangs)
+LOOP_TEST(calls_end_in_time_when_the_broker_hangs, 2)
 {
     ck_assert_int_eq(echo(client, 10, 1), 0);
     ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
@@ -414,9 +404,8 @@ START_TEST(calls_end_in_time_when_the_broker_hangs)
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
     ck_assert_int_eq(echo(client, 10, 1), 0); /* what comes late is nobody's */
 }
-END_TEST
 
-START_TEST(who_does_not_want_to_wait_for_room_is_told)
+TEST(who_does_not_want_to_wait_for_room_is_told)
 {
     static const char data[4000];
     int i = 0, r;
@@ -431,7 +420,6 @@ START_TEST(who_does_not_want_to_wait_for_room_is_told)
     dispatch_until(i);
     expect_each_ended_once(i, 0);
 }
-END_TEST
 
 /* ---- threads ---- */
 
@@ -464,7 +452,9 @@ static void *submit_and_call(void *arg)
     return NULL;
 }
 
-START_TEST(threads_submit_call_cancel_and_dispatch_at_once)
+GROUP(threads, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+
+LOOP_TEST(threads_submit_call_cancel_and_dispatch_at_once, 2)
 {
     pthread_t threads[8];
     int count = test_scaled(2000);
@@ -481,45 +471,4 @@ START_TEST(threads_submit_call_cancel_and_dispatch_at_once)
         ck_assert_int_gt(fipc_dispatch(client, PATIENT_MS), 0);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
     ck_assert_int_eq(atomic_load(&n_done), 8 * count);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client submit");
-    TCase *calls = tcase_create("calls"), *fd = tcase_create("fd"),
-          *callbacks = tcase_create("callbacks"), *death = tcase_create("death"),
-          *threads = tcase_create("threads");
-    TCase *const all[] = {calls, fd, callbacks, death, threads};
-
-    for (int i = 0; i < COUNT_OF(all); i++) {
-        tcase_add_checked_fixture(all[i], set_up_calls, tear_down_calls);
-        tcase_set_timeout(all[i], 60);
-        suite_add_tcase(suite, all[i]);
-    }
-    tcase_add_test(calls, thousands_end_once_each);
-    tcase_add_test(calls, replies_come_in_any_order);
-    tcase_add_test(calls, errors_are_told_to_the_callback);
-    tcase_add_test(calls, arguments_are_checked);
-    tcase_add_test(calls, requests_of_one_service_keep_their_order);
-    tcase_add_test(calls, cancelled_call_ends_as_such);
-    tcase_add_test(calls, each_of_many_queued_calls_is_cancelled_at_once);
-    tcase_add_test(fd, fd_is_readable_while_there_is_something_to_dispatch);
-    tcase_add_test(fd, fd_becomes_readable_by_what_another_thread_reads);
-    tcase_add_test(fd, poll_loop_sleeps_while_nothing_comes);
-    tcase_add_test(fd, poll_loop_sends_what_found_no_room);
-    tcase_add_test(fd, poll_loop_connects_again);
-    tcase_add_test(fd, poll_loop_connects_again_when_another_noticed_the_loss);
-    tcase_add_test(callbacks, callback_may_submit_the_next_call);
-    tcase_add_test(callbacks, callback_may_call_and_drop_its_own_client);
-    tcase_add_loop_test(callbacks,
-                        one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client, 0,
-                        COUNT_OF(submitting_handlers));
-    tcase_add_test(callbacks, client_that_ends_forgets_its_calls);
-    tcase_add_test(death, calls_end_once_when_the_broker_dies);
-    tcase_add_test(death, call_that_finds_no_broker_tells_so);
-    tcase_add_loop_test(death, calls_end_in_time_when_the_broker_hangs, 0, 2);
-    tcase_add_test(death, who_does_not_want_to_wait_for_room_is_told);
-    tcase_add_loop_test(threads, threads_submit_call_cancel_and_dispatch_at_once, 0, 2);
-    return run_suite(suite);
 }

@@ -34,8 +34,9 @@ static void *echo_often(void *arg)
     return NULL;
 }
 
-START_TEST(everybody_gets_his_own_reply) { run_threads(echo_often); }
-END_TEST
+GROUP(threads, .timeout = 60, .fixtures = {{set_up_client, tear_down_client}});
+
+TEST(everybody_gets_his_own_reply) { run_threads(echo_often); }
 
 static void *delay_and_echo(void *arg)
 {
@@ -49,8 +50,7 @@ static void *delay_and_echo(void *arg)
     return NULL;
 }
 
-START_TEST(slow_and_fast_calls_mix) { run_threads(delay_and_echo); }
-END_TEST
+TEST(slow_and_fast_calls_mix) { run_threads(delay_and_echo); }
 
 static void *fill_rings(void *arg)
 {
@@ -61,7 +61,7 @@ static void *fill_rings(void *arg)
     return NULL;
 }
 
-START_TEST(rings_that_are_too_small_for_all_are_shared)
+TEST(rings_that_are_too_small_for_all_are_shared)
 {
     fipc_options options = options_for_broker();
 
@@ -70,7 +70,6 @@ START_TEST(rings_that_are_too_small_for_all_are_shared)
     ck_assert_int_eq(fipc_connect(&client, &options), 0);
     run_threads(fill_rings);
 }
-END_TEST
 
 static void *lend_often(void *arg)
 {
@@ -94,8 +93,7 @@ static void *lend_often(void *arg)
     return NULL;
 }
 
-START_TEST(loans_of_many_threads_do_not_mix) { run_threads(lend_often); }
-END_TEST
+TEST(loans_of_many_threads_do_not_mix) { run_threads(lend_often); }
 
 static void *be_impatient(void *arg)
 {
@@ -110,8 +108,7 @@ static void *be_impatient(void *arg)
     return NULL;
 }
 
-START_TEST(those_who_give_up_do_not_disturb_the_others) { run_threads(be_impatient); }
-END_TEST
+TEST(those_who_give_up_do_not_disturb_the_others) { run_threads(be_impatient); }
 
 static void *take_and_give_references(void *arg)
 {
@@ -125,8 +122,7 @@ static void *take_and_give_references(void *arg)
     return arg;
 }
 
-START_TEST(references_are_counted_right) { run_threads(take_and_give_references); }
-END_TEST
+TEST(references_are_counted_right) { run_threads(take_and_give_references); }
 
 static void *ask_for_new_names(void *arg)
 {
@@ -141,8 +137,7 @@ static void *ask_for_new_names(void *arg)
     return NULL;
 }
 
-START_TEST(names_are_resolved_by_all_at_once) { run_threads(ask_for_new_names); }
-END_TEST
+TEST(names_are_resolved_by_all_at_once) { run_threads(ask_for_new_names); }
 
 /* ---- the baton ---- */
 
@@ -170,7 +165,7 @@ static const struct sleeper first_readers[] = {
     {.ms = PATIENT_MS, .timeout_ms = 50, .expected = -ETIMEDOUT},
 };
 
-START_TEST(baton_is_passed_on_by_who_leaves)
+LOOP_TEST(baton_is_passed_on_by_who_leaves, COUNT_OF(first_readers))
 {
     struct sleeper sleepers[THREADS];
     pthread_t threads[THREADS];
@@ -188,9 +183,8 @@ START_TEST(baton_is_passed_on_by_who_leaves)
         ck_assert_uint_lt(sleepers[i].took_ms, PATIENT_MS / 2);
     }
 }
-END_TEST
 
-START_TEST(baton_is_passed_on_by_many_who_give_up_at_once)
+TEST(baton_is_passed_on_by_many_who_give_up_at_once)
 {
     struct sleeper sleepers[THREADS];
     pthread_t threads[THREADS];
@@ -209,7 +203,6 @@ START_TEST(baton_is_passed_on_by_many_who_give_up_at_once)
         }
     }
 }
-END_TEST
 
 /* ---- the death of the broker ---- */
 
@@ -231,7 +224,7 @@ static void *replace_broker(void *arg)
     return arg;
 }
 
-START_TEST(all_learn_of_the_death_and_go_on)
+TEST(all_learn_of_the_death_and_go_on)
 {
     pthread_t threads[THREADS];
 
@@ -241,7 +234,6 @@ START_TEST(all_learn_of_the_death_and_go_on)
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
 }
-END_TEST
 
 /* ---- the end of a handle ---- */
 
@@ -266,7 +258,7 @@ static void *drop_at_once(void *arg)
     return NULL;
 }
 
-START_TEST(anybody_may_drop_the_last_reference)
+TEST(anybody_may_drop_the_last_reference)
 {
     close_client();
     ck_assert_int_eq(pthread_barrier_init(&all_are_here, NULL, THREADS), 0);
@@ -274,7 +266,6 @@ START_TEST(anybody_may_drop_the_last_reference)
     ck_assert_int_eq(pthread_barrier_destroy(&all_are_here), 0);
     client = NULL;
 }
-END_TEST
 
 /* ---- everything at once ---- */
 
@@ -390,7 +381,7 @@ static void replace_broker_often(void)
     }
 }
 
-START_TEST(handle_lasts_until_all_have_dropped_their_own)
+LOOP_TEST(handle_lasts_until_all_have_dropped_their_own, 2)
 {
     struct user users[THREADS];
     pthread_t threads[THREADS];
@@ -409,28 +400,4 @@ START_TEST(handle_lasts_until_all_have_dropped_their_own)
             ck_assert_mem_eq(fipc_data(users[i].kept), &i, sizeof(i));
         fipc_free(users[i].kept);
     }
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client threads");
-    TCase *threads = tcase_create("threads");
-
-    tcase_set_timeout(threads, 60);
-    tcase_add_checked_fixture(threads, set_up_client, tear_down_client);
-    tcase_add_test(threads, everybody_gets_his_own_reply);
-    tcase_add_test(threads, slow_and_fast_calls_mix);
-    tcase_add_test(threads, rings_that_are_too_small_for_all_are_shared);
-    tcase_add_test(threads, loans_of_many_threads_do_not_mix);
-    tcase_add_test(threads, those_who_give_up_do_not_disturb_the_others);
-    tcase_add_test(threads, references_are_counted_right);
-    tcase_add_test(threads, names_are_resolved_by_all_at_once);
-    tcase_add_loop_test(threads, baton_is_passed_on_by_who_leaves, 0, COUNT_OF(first_readers));
-    tcase_add_test(threads, baton_is_passed_on_by_many_who_give_up_at_once);
-    tcase_add_test(threads, all_learn_of_the_death_and_go_on);
-    tcase_add_test(threads, anybody_may_drop_the_last_reference);
-    tcase_add_loop_test(threads, handle_lasts_until_all_have_dropped_their_own, 0, 2);
-    suite_add_tcase(suite, threads);
-    return run_suite(suite);
 }

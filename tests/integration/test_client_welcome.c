@@ -113,14 +113,15 @@ static void *take_regions_back(void *arg)
     return NULL;
 }
 
-START_TEST(broker_that_takes_the_region_back_is_asked_again_after_a_pause)
+GROUP(regions, .timeout = 60, .fixtures = {{set_up, tear_down}});
+
+LOOP_TEST(broker_that_takes_the_region_back_is_asked_again_after_a_pause, COUNT_OF(retries_ms))
 {
     uint64_t start_ns = fipc_now_ns();
 
     ck_assert_int_eq(connect_to_holder(take_regions_back, &_i), 0);
     ck_assert_uint_ge(ms_since(start_ns), REGIONS_TAKEN_BACK * (uint64_t)(retries_ms[_i] + 2));
 }
-END_TEST
 
 static void say_nothing_more(void) {}
 
@@ -147,26 +148,10 @@ static void *welcome_and_say_farewell_badly(void *arg)
     return NULL;
 }
 
-START_TEST(region_that_is_sealed_already_is_a_violation_at_once)
+LOOP_TEST(region_that_is_sealed_already_is_a_violation_at_once, COUNT_OF(bad_farewells))
 {
     uint64_t start_ns = fipc_now_ns();
 
     ck_assert_int_eq(connect_to_holder(welcome_and_say_farewell_badly, &_i), -EPROTO);
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("client welcome");
-    TCase *regions = tcase_create("regions");
-
-    tcase_set_timeout(regions, 60);
-    tcase_add_checked_fixture(regions, set_up, tear_down);
-    tcase_add_loop_test(regions, broker_that_takes_the_region_back_is_asked_again_after_a_pause, 0,
-                        COUNT_OF(retries_ms));
-    tcase_add_loop_test(regions, region_that_is_sealed_already_is_a_violation_at_once, 0,
-                        COUNT_OF(bad_farewells));
-    suite_add_tcase(suite, regions);
-    return run_suite(suite);
 }

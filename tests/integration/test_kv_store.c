@@ -27,7 +27,9 @@ static pid_t start_store(const char *socket)
     return pid;
 }
 
-START_TEST(store_that_is_not_served_ends)
+GROUP(store, .timeout = 2 * LONGEST_S);
+
+TEST(store_that_is_not_served_ends)
 {
     struct fake_broker fake;
     int status;
@@ -42,16 +44,4 @@ START_TEST(store_that_is_not_served_ends)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), EXIT_FAILURE);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("kv_store");
-    TCase *store = tcase_create("store");
-
-    tcase_set_timeout(store, 2 * LONGEST_S);
-    tcase_add_test(store, store_that_is_not_served_ends);
-    suite_add_tcase(suite, store);
-    return run_suite(suite);
 }

@@ -181,11 +181,11 @@ static void oneshots_at_once(bool paused)
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
 }
 
-START_TEST(one_shots_started_at_the_same_moment_are_all_answered) { oneshots_at_once(false); }
-END_TEST
+GROUP(crowd, .timeout = 60, .fixtures = {{setup, teardown}});
 
-START_TEST(one_shots_in_flight_together_are_all_answered) { oneshots_at_once(true); }
-END_TEST
+TEST(one_shots_started_at_the_same_moment_are_all_answered) { oneshots_at_once(false); }
+
+TEST(one_shots_in_flight_together_are_all_answered) { oneshots_at_once(true); }
 
 /* ---- sessions ---- */
 
@@ -224,7 +224,7 @@ static void run_sessions(int gate_fd, int first, int count)
     step(gate_fd);
 }
 
-START_TEST(sessions_held_at_the_same_time_are_all_served)
+TEST(sessions_held_at_the_same_time_are_all_served)
 {
     struct part parts[PROCESSES];
     int count = test_scaled(CROWD);
@@ -242,7 +242,6 @@ START_TEST(sessions_held_at_the_same_time_are_all_served)
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
     TEST_WAIT_FOR(crowd_number(&broker, "slots.open") == 0);
 }
-END_TEST
 
 static long region_kib(const struct raw_client *client)
 {
@@ -253,7 +252,7 @@ static long region_kib(const struct raw_client *client)
 }
 
 /* A page of a region that the broker touched is counted twice: in its RSS, and in the region. */
-START_TEST(session_costs_little_memory)
+TEST(session_costs_little_memory)
 {
     int count = test_scaled(CROWD);
     long before_kib, growth_kib, regions_kib = 0;
@@ -280,7 +279,6 @@ START_TEST(session_costs_little_memory)
     ck_assert_double_le(session_kib, SESSION_KIB_MAX);
 #endif
 }
-END_TEST
 
 /* ---- more than one user may have ---- */
 
@@ -336,7 +334,7 @@ static void serve_in_order(int first, int end)
     }
 }
 
-START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
+TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
 {
     int n_slots = test_scaled(SLOTS_PER_UID), surplus = test_scaled(SURPLUS), held;
     struct test_witness witness;
@@ -360,11 +358,10 @@ START_TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
     test_witness_close(&witness);
 }
-END_TEST
 
 /* One-shots leave their slot at once, so that one slot is enough for all. In between the loop does
  * other things; who comes meanwhile is the last. */
-START_TEST(waiting_room_is_emptied_over_many_turns)
+TEST(waiting_room_is_emptied_over_many_turns)
 {
     const int surplus = 1000, newcomer = 1 + surplus;
     struct test_witness witness;
@@ -389,7 +386,6 @@ START_TEST(waiting_room_is_emptied_over_many_turns)
     ck_assert_int_ge(test_witness_number(&witness, "loop.turns") - turns, surplus / SEATS_PER_TURN);
     test_witness_close(&witness);
 }
-END_TEST
 
 /* One look at a client that tries again, as long as it is told to, when there is no place left to
  * wait. Return: whether it was served, and left. */
@@ -430,7 +426,7 @@ static int try_all(int first, int count, bool *served, uint64_t *due_ns)
     return n_served;
 }
 
-START_TEST(clients_beyond_the_waiting_room_are_served_when_they_try_again)
+TEST(clients_beyond_the_waiting_room_are_served_when_they_try_again)
 {
     int surplus = test_scaled(SURPLUS), held, n_served = 0;
     uint64_t deadline_ns, due_ns[SURPLUS] = {0};
@@ -452,24 +448,3 @@ START_TEST(clients_beyond_the_waiting_room_are_served_when_they_try_again)
                  test_witness_number(&witness, "slots.refused.over the quota of this uid"));
     test_witness_close(&witness);
 }
-END_TEST
-
-static Suite *make_suite(void)
-{
-    Suite *suite = suite_create("crowd");
-    TCase *crowd = tcase_create("crowd");
-
-    tcase_add_checked_fixture(crowd, setup, teardown);
-    tcase_set_timeout(crowd, 60);
-    tcase_add_test(crowd, one_shots_started_at_the_same_moment_are_all_answered);
-    tcase_add_test(crowd, one_shots_in_flight_together_are_all_answered);
-    tcase_add_test(crowd, sessions_held_at_the_same_time_are_all_served);
-    tcase_add_test(crowd, session_costs_little_memory);
-    tcase_add_test(crowd, clients_beyond_the_limit_are_served_in_the_order_in_which_they_came);
-    tcase_add_test(crowd, waiting_room_is_emptied_over_many_turns);
-    tcase_add_test(crowd, clients_beyond_the_waiting_room_are_served_when_they_try_again);
-    suite_add_tcase(suite, crowd);
-    return suite;
-}
-
-int main(void) { return run_suite(make_suite()); }

@@ -72,29 +72,11 @@ static void endure(const char *name, void (*client)(int number), int count)
 #endif
 }
 
-START_TEST(one_shots_in_a_row_leave_nothing_behind)
+GROUP(endurance, .timeout = 100, .fixtures = {{setup, teardown}});
+
+TEST(one_shots_in_a_row_leave_nothing_behind)
 {
     endure("one-shots", one_shot, test_scaled(ONESHOTS));
 }
-END_TEST
 
-START_TEST(sessions_in_a_row_leave_nothing_behind)
-{
-    endure("sessions", session, test_scaled(SESSIONS));
-}
-END_TEST
-
-static Suite *make_suite(void)
-{
-    Suite *suite = suite_create("endurance");
-    TCase *endurance = tcase_create("endurance");
-
-    tcase_add_checked_fixture(endurance, setup, teardown);
-    tcase_set_timeout(endurance, 100);
-    tcase_add_test(endurance, one_shots_in_a_row_leave_nothing_behind);
-    tcase_add_test(endurance, sessions_in_a_row_leave_nothing_behind);
-    suite_add_tcase(suite, endurance);
-    return suite;
-}
-
-int main(void) { return run_suite(make_suite()); }
+TEST(sessions_in_a_row_leave_nothing_behind) { endure("sessions", session, test_scaled(SESSIONS)); }

@@ -115,10 +115,13 @@ static const int per_turn_cases[] = {64, 10, 1};
 /* What a turn takes before it looks at the clock: daemon/traffic/intake.c. */
 #define RECORDS_PER_CLOCK_LOOK 4
 
+GROUP(fairness, .timeout = 60, .fixtures = {{setup, teardown}});
+
 /* Two clients with many turns' worth of requests. One asks how far the other one is, again and
  * again: a report takes the rest of a turn, so that the two alternate. A broker that loses its CPU
  * ends the turn in which it does, but not each of them. */
-START_TEST(full_rings_are_served_in_turns_of_messages_per_turn)
+LOOP_TEST(full_rings_are_served_in_turns_of_messages_per_turn,
+          sizeof(per_turn_cases) / sizeof(per_turn_cases[0]))
 {
     int per_turn = per_turn_cases[_i];
     int least = per_turn < RECORDS_PER_CLOCK_LOOK ? per_turn : RECORDS_PER_CLOCK_LOOK;
@@ -149,10 +152,9 @@ START_TEST(full_rings_are_served_in_turns_of_messages_per_turn)
     ck_assert_int_eq(longest_turn, per_turn);
 #endif
 }
-END_TEST
 
 /* Whoever rings first: the flooder, or the last of the others. */
-START_TEST(calm_clients_wait_for_one_turn_of_a_flooder)
+LOOP_TEST(calm_clients_wait_for_one_turn_of_a_flooder, 2)
 {
     bool flooder_first = _i == 0;
     uint32_t ping;
@@ -172,7 +174,6 @@ START_TEST(calm_clients_wait_for_one_turn_of_a_flooder)
     for (int i = 0; i < CALM_CLIENTS; i++)
         ck_assert_int_le(receive_answer(&calm[i]), 64);
 }
-END_TEST
 
 /* ---- a nuisance: a process whose client misbehaves while it is told to ---- */
 
@@ -488,44 +489,22 @@ static long compare(misbehave_fn *misbehave, const char *what)
     return n_replies;
 }
 
-START_TEST(calm_clients_hardly_notice_one_that_floods)
+TEST(calm_clients_hardly_notice_one_that_floods)
 {
     long n_replies = compare(flood, "beside one that floods");
 
     (void)printf("%ld replies to the flooder\n", n_replies);
     ck_assert_int_gt(n_replies, test_scaled(ROUNDS) * CALLS_PER_PHASE);
 }
-END_TEST
 
-START_TEST(calm_clients_hardly_notice_one_that_takes_no_replies)
+TEST(calm_clients_hardly_notice_one_that_takes_no_replies)
 {
     (void)compare(leave_replies, "beside one that takes no replies");
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
 }
-END_TEST
 
-START_TEST(calm_clients_hardly_notice_one_that_is_stopped_in_a_call)
+TEST(calm_clients_hardly_notice_one_that_is_stopped_in_a_call)
 {
     (void)compare(stop_in_calls, "beside one that is stopped");
     ck_assert_int_eq(test_broker_log_lines(&broker, "warning"), 0);
 }
-END_TEST
-
-static Suite *make_suite(void)
-{
-    Suite *suite = suite_create("fairness");
-    TCase *fairness = tcase_create("fairness");
-
-    tcase_add_checked_fixture(fairness, setup, teardown);
-    tcase_set_timeout(fairness, 60);
-    tcase_add_loop_test(fairness, full_rings_are_served_in_turns_of_messages_per_turn, 0,
-                        sizeof(per_turn_cases) / sizeof(per_turn_cases[0]));
-    tcase_add_loop_test(fairness, calm_clients_wait_for_one_turn_of_a_flooder, 0, 2);
-    tcase_add_test(fairness, calm_clients_hardly_notice_one_that_floods);
-    tcase_add_test(fairness, calm_clients_hardly_notice_one_that_takes_no_replies);
-    tcase_add_test(fairness, calm_clients_hardly_notice_one_that_is_stopped_in_a_call);
-    suite_add_tcase(suite, fairness);
-    return suite;
-}
-
-int main(void) { return run_suite(make_suite()); }

@@ -265,17 +265,17 @@ static struct result run_pair(const struct pair *chosen, uint64_t for_ns)
     return result;
 }
 
-START_TEST(with_both_fences_one_always_sees_the_other)
+GROUP(fences, .timeout = 70, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(with_both_fences_one_always_sees_the_other, COUNT_OF(pairs))
 {
     ck_assert_uint_eq(run_pair(&pairs[_i], FENCED_NS).n_wrong, 0);
 }
-END_TEST
 
-START_TEST(one_claims_a_sleep_and_the_sleeper_knows)
+LOOP_TEST(one_claims_a_sleep_and_the_sleeper_knows, COUNT_OF(claims))
 {
     ck_assert_uint_eq(run_pair(&claims[_i], FENCED_NS).n_wrong, 0);
 }
-END_TEST
 
 static const struct {
     const struct pair *pair;
@@ -285,7 +285,7 @@ static const struct {
     {&pairs[1], "fipc_end_rouse"}, {&pairs[2], "fipc_end_close"}, {&pairs[2], "fipc_end_rouse"},
 };
 
-START_TEST(without_either_fence_both_miss_each_other)
+LOOP_TEST(without_either_fence_both_miss_each_other, COUNT_OF(gaps))
 {
     cpu_set_t allowed;
 
@@ -296,17 +296,4 @@ START_TEST(without_either_fence_both_miss_each_other)
     }
     stress_missing_fence = gaps[_i].fence;
     ck_assert_uint_gt(run_pair(gaps[_i].pair, UNFENCED_NS_MAX).n_wrong, 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("fences");
-    TCase *fences = add_case(suite, "fences");
-
-    tcase_set_timeout(fences, 70);
-    tcase_add_loop_test(fences, with_both_fences_one_always_sees_the_other, 0, COUNT_OF(pairs));
-    tcase_add_loop_test(fences, one_claims_a_sleep_and_the_sleeper_knows, 0, COUNT_OF(claims));
-    tcase_add_loop_test(fences, without_either_fence_both_miss_each_other, 0, COUNT_OF(gaps));
-    return run_suite(suite);
 }

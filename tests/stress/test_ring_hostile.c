@@ -117,13 +117,14 @@ static void take_once(uint64_t *random)
     n_taken++;
 }
 
-START_TEST(consumer_stays_inside_the_ring_whatever_its_producer_does)
+GROUP(hostile_peer, .timeout = 60, .fixtures = {HOLDINGS_KEPT});
+
+TEST(consumer_stays_inside_the_ring_whatever_its_producer_does)
 {
     run_against(play_producer, take_once);
     ck_assert_uint_gt(n_taken, 0);
     ck_assert_uint_gt(n_refused, 0);
 }
-END_TEST
 
 static uint64_t n_sent;
 
@@ -142,21 +143,9 @@ static void send_once(uint64_t *random)
     EXPECT(r == 0 || ring.producer.tail == tail);
 }
 
-START_TEST(producer_stays_inside_the_ring_whatever_its_consumer_does)
+TEST(producer_stays_inside_the_ring_whatever_its_consumer_does)
 {
     run_against(play_consumer, send_once);
     ck_assert_uint_gt(n_sent, 0);
     ck_assert_uint_gt(n_refused, 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("ring_hostile");
-    TCase *hostile = add_case(suite, "hostile peer");
-
-    tcase_set_timeout(hostile, 60);
-    tcase_add_test(hostile, consumer_stays_inside_the_ring_whatever_its_producer_does);
-    tcase_add_test(hostile, producer_stays_inside_the_ring_whatever_its_consumer_does);
-    return run_suite(suite);
 }

@@ -47,7 +47,9 @@ static void *produce(void *argument)
     return argument;
 }
 
-START_TEST(every_record_arrives_as_it_was_sent)
+GROUP(two_threads, .timeout = 100, .fixtures = {HOLDINGS_KEPT});
+
+TEST(every_record_arrives_as_it_was_sent)
 {
     struct fipc_header header;
     const void *payload;
@@ -69,15 +71,4 @@ START_TEST(every_record_arrives_as_it_was_sent)
     ck_assert_int_eq(pthread_join(producer, NULL), 0);
     expect_empty(&ring);
     ring_pair_deinit(&ring);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("ring_threads");
-    TCase *threads = add_case(suite, "two threads");
-
-    tcase_set_timeout(threads, 100);
-    tcase_add_test(threads, every_record_arrives_as_it_was_sent);
-    return run_suite(suite);
 }

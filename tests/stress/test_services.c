@@ -168,7 +168,9 @@ static pid_t greedy_start(void)
     _exit(0);
 }
 
-START_TEST(stopped_worker_and_stopped_caller_delay_nobody)
+GROUP(services, .timeout = 300, .fixtures = {{set_up_client, tear_down_client}});
+
+TEST(stopped_worker_and_stopped_caller_delay_nobody)
 {
     pid_t workers[WORKERS], stopped, greedy;
     struct background_call calls[2];
@@ -202,7 +204,6 @@ START_TEST(stopped_worker_and_stopped_caller_delay_nobody)
     worker_kill(stopped);
     worker_kill(greedy);
 }
-END_TEST
 
 /* ---- killed ones ---- */
 
@@ -215,7 +216,7 @@ static uint64_t kill_ns(void)
     return (uint64_t)test_scaled(5000) * FIPC_NS_PER_MS;
 }
 
-START_TEST(every_call_is_accounted_for_while_workers_are_killed)
+TEST(every_call_is_accounted_for_while_workers_are_killed)
 {
     uint64_t random = fipc_now_ns(), seed = random, end_ns = fipc_now_ns() + kill_ns();
     pid_t workers[WORKERS];
@@ -247,7 +248,6 @@ START_TEST(every_call_is_accounted_for_while_workers_are_killed)
     TEST_WAIT_FOR(reported("handlers.live") == 1);
     ck_assert_int_eq(reported("deliveries.unknown_replies"), 0);
 }
-END_TEST
 
 /* ---- callers who always have many calls open ---- */
 
@@ -330,7 +330,7 @@ static void ignore_answer(int error, const fipc_message *reply, void *userdata)
     (void)userdata;
 }
 
-START_TEST(callers_who_have_more_open_than_queues_hold_are_all_answered)
+TEST(callers_who_have_more_open_than_queues_hold_are_all_answered)
 {
     pid_t worker = worker_start(SERVICE, 8, 1);
 
@@ -338,10 +338,9 @@ START_TEST(callers_who_have_more_open_than_queues_hold_are_all_answered)
     expect_all_are_answered((const unsigned[EAGER_MAX]){400, 400, 400});
     worker_kill(worker);
 }
-END_TEST
 
 /* What waits for a stopped worker is more than half of what the queues hold, and stays. */
-START_TEST(callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered)
+LOOP_TEST(callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered, 2)
 {
     static const int counts[] = {800, 960};
     pid_t worker = worker_start(SERVICE, 8, 1), stopped = worker_start(SERVICE ".stopped", 1, 1);
@@ -358,21 +357,4 @@ START_TEST(callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered)
     expect_all_are_answered((const unsigned[EAGER_MAX]){150, 150, 0});
     worker_kill(worker);
     worker_kill(stopped);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("services");
-    TCase *tests = tcase_create("services");
-
-    tcase_add_checked_fixture(tests, set_up_client, tear_down_client);
-    tcase_set_timeout(tests, 300);
-    tcase_add_test(tests, stopped_worker_and_stopped_caller_delay_nobody);
-    tcase_add_test(tests, every_call_is_accounted_for_while_workers_are_killed);
-    tcase_add_test(tests, callers_who_have_more_open_than_queues_hold_are_all_answered);
-    tcase_add_loop_test(tests, callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered, 0,
-                        2);
-    suite_add_tcase(suite, tests);
-    return run_suite(suite);
 }

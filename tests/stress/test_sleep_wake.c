@@ -17,7 +17,9 @@ static const struct traffic traffics[] = {
     {"flood on either", 100000, false, 8192, 4064, SLEEP_ON_EITHER, SLEEP_ON_EITHER, GIVE_UP_NS},
 };
 
-START_TEST(no_wake_up_is_lost_and_every_record_arrives_as_it_was_sent)
+GROUP(two_processes, .timeout = 210, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(no_wake_up_is_lost_and_every_record_arrives_as_it_was_sent, COUNT_OF(traffics))
 {
     struct traffic traffic = traffics[_i];
     struct outcome outcome;
@@ -31,16 +33,4 @@ START_TEST(no_wake_up_is_lost_and_every_record_arrives_as_it_was_sent)
     ck_assert_uint_eq(outcome.n_lost_room, 0);
     ck_assert(!outcome.gave_up);
     ck_assert_uint_eq(outcome.n_taken, 2 * traffic.n_records);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("sleep_wake");
-    TCase *tcase = add_case(suite, "two processes");
-
-    tcase_set_timeout(tcase, 210);
-    tcase_add_loop_test(tcase, no_wake_up_is_lost_and_every_record_arrives_as_it_was_sent, 0,
-                        COUNT_OF(traffics));
-    return run_suite(suite);
 }

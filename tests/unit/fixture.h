@@ -17,9 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* An int, as the end of a loop test. */
-#define COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
 /* As ck_assert(), for loops: Check makes a system call of each of its own, passed or not. */
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \
@@ -59,7 +56,6 @@ static inline char *holdings_before(void)
 
 static inline void note_holdings(void) { list_holdings(holdings_before(), 16384); }
 
-/* The checked fixture of every test of common/: a test leaves no fd open and nothing mapped. */
 static inline void expect_same_holdings(void)
 {
     char now[16384];
@@ -67,6 +63,12 @@ static inline void expect_same_holdings(void)
     list_holdings(now, sizeof(now));
     ck_assert_str_eq(now, holdings_before());
 }
+
+/* A fixture: a case leaves no fd open and nothing mapped. */
+#define HOLDINGS_KEPT                                                                              \
+    {                                                                                              \
+        note_holdings, expect_same_holdings                                                        \
+    }
 
 /* ---- memory ---- */
 
@@ -177,15 +179,6 @@ static inline uint64_t scaled(uint64_t count)
     uint64_t scale = text == NULL ? 1 : strtoul(text, NULL, 10);
 
     return scale < 2 ? count : count / scale + (count < scale);
-}
-
-static inline TCase *add_case(Suite *suite, const char *name)
-{
-    TCase *tcase = tcase_create(name);
-
-    tcase_add_checked_fixture(tcase, note_holdings, expect_same_holdings);
-    suite_add_tcase(suite, tcase);
-    return tcase;
 }
 
 #endif

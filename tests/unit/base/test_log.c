@@ -75,32 +75,31 @@ static size_t lines_written(void) { return count_of(written(), "\n"); }
 
 /* ---- lines ---- */
 
-START_TEST(line_says_who_speaks_how_bad_it_is_and_what_happened)
+GROUP(lines, .fixtures = {{catch_stderr, release_stderr}});
+
+TEST(line_says_who_speaks_how_bad_it_is_and_what_happened)
 {
     log_event(LOG_WARNING, LOG_EVENT_STARTED, NULL, "%s number %d", "event", 1);
     ck_assert_str_eq(written(), "fipcd: warning: event number 1\n");
 }
-END_TEST
 
-START_TEST(line_names_its_slot_and_peer)
+TEST(line_names_its_slot_and_peer)
 {
     const struct log_subject subject = {.slot = 3, .uid = 1000, .pid = 42};
 
     log_event(LOG_ERR, LOG_EVENT_CLOSED, &subject, "closed");
     ck_assert_str_eq(written(), "fipcd: error: slot 3 (uid 1000, pid 42): closed\n");
 }
-END_TEST
 
-START_TEST(line_names_a_peer_without_a_slot)
+TEST(line_names_a_peer_without_a_slot)
 {
     const struct log_subject subject = {.slot = -1, .uid = 4294967294U, .pid = 1};
 
     log_event(LOG_INFO, LOG_EVENT_REFUSED, &subject, "refused");
     ck_assert_str_eq(written(), "fipcd: info: client (uid 4294967294, pid 1): refused\n");
 }
-END_TEST
 
-START_TEST(line_that_is_too_long_is_cut_and_still_one_line)
+TEST(line_that_is_too_long_is_cut_and_still_one_line)
 {
     char text[5000];
 
@@ -112,9 +111,8 @@ START_TEST(line_that_is_too_long_is_cut_and_still_one_line)
     ck_assert_uint_gt(strlen(written()), 900);
     ck_assert_int_eq(written()[strlen(written()) - 1], '\n');
 }
-END_TEST
 
-START_TEST(what_is_less_important_than_the_level_is_not_written)
+LOOP_TEST(what_is_less_important_than_the_level_is_not_written, 4)
 {
     static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
@@ -125,7 +123,6 @@ START_TEST(what_is_less_important_than_the_level_is_not_written)
     ck_assert_int_eq(log_level(), levels[_i]);
     ck_assert_uint_eq(lines_written(), (size_t)_i + 1);
 }
-END_TEST
 
 /* ---- the rate limit ---- */
 
@@ -135,16 +132,17 @@ static void log_closed(int count)
         log_event(LOG_WARNING, LOG_EVENT_CLOSED, NULL, "closed");
 }
 
-START_TEST(peers_cause_no_more_than_ten_lines_of_a_kind)
+GROUP(rate_limit, .fixtures = {{catch_stderr, release_stderr}});
+
+TEST(peers_cause_no_more_than_ten_lines_of_a_kind)
 {
     log_closed(LINES_PER_WINDOW);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
     log_closed(1000);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
 }
-END_TEST
 
-START_TEST(one_kind_does_not_silence_another)
+TEST(one_kind_does_not_silence_another)
 {
     log_closed(1000);
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, NULL, "refused");
@@ -153,17 +151,15 @@ START_TEST(one_kind_does_not_silence_another)
     ck_assert_ptr_nonnull(strstr(written(), "refused"));
     ck_assert_ptr_nonnull(strstr(written(), "short"));
 }
-END_TEST
 
-START_TEST(what_peers_cannot_cause_is_not_limited)
+TEST(what_peers_cannot_cause_is_not_limited)
 {
     for (int i = 0; i < 100; i++)
         log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "event");
     ck_assert_uint_eq(lines_written(), 100);
 }
-END_TEST
 
-START_TEST(debugging_is_not_limited_and_takes_nobodys_place)
+TEST(debugging_is_not_limited_and_takes_nobodys_place)
 {
     log_set_level(LOG_DEBUG);
     for (int i = 0; i < 100; i++)
@@ -173,18 +169,16 @@ START_TEST(debugging_is_not_limited_and_takes_nobodys_place)
     ck_assert_uint_eq(count_of(written(), "gone"), 100);
     ck_assert_uint_eq(count_of(written(), "closed"), LINES_PER_WINDOW);
 }
-END_TEST
 
-START_TEST(what_the_level_hides_takes_nobodys_place)
+TEST(what_the_level_hides_takes_nobodys_place)
 {
     for (int i = 0; i < 100; i++)
         log_event(LOG_DEBUG, LOG_EVENT_CLOSED, NULL, "gone");
     log_closed(1);
     ck_assert_uint_eq(lines_written(), 1);
 }
-END_TEST
 
-START_TEST(next_window_tells_how_much_was_left_out)
+TEST(next_window_tells_how_much_was_left_out)
 {
     log_closed(LINES_PER_WINDOW + 7);
     moved_s += WINDOW_S;
@@ -193,27 +187,24 @@ START_TEST(next_window_tells_how_much_was_left_out)
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW + 2);
     ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
 }
-END_TEST
 
-START_TEST(next_window_says_nothing_where_nothing_was_left_out)
+TEST(next_window_says_nothing_where_nothing_was_left_out)
 {
     log_closed(LINES_PER_WINDOW);
     moved_s += WINDOW_S;
     log_closed(1);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW + 1);
 }
-END_TEST
 
-START_TEST(window_does_not_end_early)
+TEST(window_does_not_end_early)
 {
     log_closed(LINES_PER_WINDOW + 1);
     moved_s += WINDOW_S - 1;
     log_closed(1);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW);
 }
-END_TEST
 
-START_TEST(what_was_left_out_is_told_without_another_event)
+TEST(what_was_left_out_is_told_without_another_event)
 {
     log_closed(LINES_PER_WINDOW + 7);
     ck_assert(log_is_behind());
@@ -224,19 +215,17 @@ START_TEST(what_was_left_out_is_told_without_another_event)
     ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
     ck_assert(!log_is_behind());
 }
-END_TEST
 
-START_TEST(at_the_end_all_that_was_left_out_is_told)
+TEST(at_the_end_all_that_was_left_out_is_told)
 {
     log_closed(LINES_PER_WINDOW + 7);
     log_catch_up(true);
     ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
 }
-END_TEST
 
 /* ---- a reader that does not read ---- */
 
-START_TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
+TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
 {
     static char drained[1 << 20];
     int ends[2];
@@ -254,7 +243,6 @@ START_TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
     (void)close(ends[0]);
     (void)close(ends[1]);
 }
-END_TEST
 
 /* ---- a peer's bytes ---- */
 
@@ -274,7 +262,9 @@ static const struct {
     {"\xc3\xbc", 2, "\\xc3\\xbc"},
 };
 
-START_TEST(escape_leaves_printable_ascii_and_nothing_else)
+GROUP(escape);
+
+LOOP_TEST(escape_leaves_printable_ascii_and_nothing_else, (sizeof(escapes) / sizeof(escapes[0])))
 {
     char buffer[64];
 
@@ -282,9 +272,8 @@ START_TEST(escape_leaves_printable_ascii_and_nothing_else)
                      buffer);
     ck_assert_str_eq(buffer, escapes[_i].text);
 }
-END_TEST
 
-START_TEST(escape_never_writes_past_its_buffer)
+RANGE_TEST(escape_never_writes_past_its_buffer, 1, 48)
 {
     static const char bytes[] = "ab\ncd\xff\xff gh";
     char buffer[64];
@@ -301,42 +290,4 @@ START_TEST(escape_never_writes_past_its_buffer)
         ck_assert(text[i] >= 0x20 && text[i] < 0x7f);
     /* no half escape at the end */
     ck_assert(strrchr(text, '\\') == NULL || strlen(strrchr(text, '\\')) >= 4);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("log");
-    TCase *lines = tcase_create("lines");
-    TCase *rate = tcase_create("rate limit");
-    TCase *escape = tcase_create("escape");
-
-    tcase_add_checked_fixture(lines, catch_stderr, release_stderr);
-    tcase_add_test(lines, line_says_who_speaks_how_bad_it_is_and_what_happened);
-    tcase_add_test(lines, line_names_its_slot_and_peer);
-    tcase_add_test(lines, line_names_a_peer_without_a_slot);
-    tcase_add_test(lines, line_that_is_too_long_is_cut_and_still_one_line);
-    tcase_add_loop_test(lines, what_is_less_important_than_the_level_is_not_written, 0, 4);
-    suite_add_tcase(suite, lines);
-
-    tcase_add_checked_fixture(rate, catch_stderr, release_stderr);
-    tcase_add_test(rate, peers_cause_no_more_than_ten_lines_of_a_kind);
-    tcase_add_test(rate, one_kind_does_not_silence_another);
-    tcase_add_test(rate, what_peers_cannot_cause_is_not_limited);
-    tcase_add_test(rate, debugging_is_not_limited_and_takes_nobodys_place);
-    tcase_add_test(rate, what_the_level_hides_takes_nobodys_place);
-    tcase_add_test(rate, next_window_tells_how_much_was_left_out);
-    tcase_add_test(rate, next_window_says_nothing_where_nothing_was_left_out);
-    tcase_add_test(rate, window_does_not_end_early);
-    tcase_add_test(rate, what_was_left_out_is_told_without_another_event);
-    tcase_add_test(rate, at_the_end_all_that_was_left_out_is_told);
-    tcase_add_test(rate, full_pipe_makes_nobody_wait_and_the_loss_is_told);
-    suite_add_tcase(suite, rate);
-
-    tcase_add_loop_test(escape, escape_leaves_printable_ascii_and_nothing_else, 0,
-                        (int)(sizeof(escapes) / sizeof(escapes[0])));
-    tcase_add_loop_test(escape, escape_never_writes_past_its_buffer, 1, 48);
-    suite_add_tcase(suite, escape);
-
-    return run_suite(suite);
 }

@@ -56,7 +56,9 @@ static const struct {
     {"abcd2e0f3gh", "0123203-", 4},
 };
 
-START_TEST(places_are_taken_in_this_order)
+GROUP(places, .fixtures = {{make_table, drop_table}});
+
+LOOP_TEST(places_are_taken_in_this_order, (sizeof(courses) / sizeof(courses[0])))
 {
     const char *taken = courses[_i].taken;
 
@@ -73,9 +75,8 @@ START_TEST(places_are_taken_in_this_order)
     ck_assert_int_eq(*taken, '\0');
     ck_assert_uint_eq(table.n_used, courses[_i].n_used);
 }
-END_TEST
 
-START_TEST(place_is_taken_from_take_to_give_back)
+TEST(place_is_taken_from_take_to_give_back)
 {
     static const uint32_t never[] = {0, 1, CAPACITY, CAPACITY + 1, TABLE_TAKEN, TABLE_NONE};
     uint32_t place;
@@ -89,9 +90,8 @@ START_TEST(place_is_taken_from_take_to_give_back)
     table_give_back(&table, place);
     ck_assert(!table_is_taken(&table, place));
 }
-END_TEST
 
-START_TEST(elements_begin_zeroed_and_keep_what_they_hold)
+TEST(elements_begin_zeroed_and_keep_what_they_hold)
 {
     uint32_t place = table_take(&table);
 
@@ -101,9 +101,8 @@ START_TEST(elements_begin_zeroed_and_keep_what_they_hold)
     ck_assert_uint_eq(table_take(&table), place);
     ck_assert_uint_eq(element(place)->generation, 7);
 }
-END_TEST
 
-START_TEST(elements_reach_to_the_last_byte_and_no_further)
+TEST(elements_reach_to_the_last_byte_and_no_further)
 {
     for (uint32_t i = 0; i < CAPACITY; i++)
         memset(element(table_take(&table)), 1 + (int)i, sizeof(struct element));
@@ -112,13 +111,12 @@ START_TEST(elements_reach_to_the_last_byte_and_no_further)
         ck_assert(table_is_taken(&table, i));
     }
 }
-END_TEST
 
 /* ---- what only a bug can do ---- */
 
 #ifndef NDEBUG
 
-START_TEST(place_that_is_free_is_not_given_back)
+ABORT_TEST(place_that_is_free_is_not_given_back, 2)
 {
     static const struct rlimit no_core = {0, 0};
 
@@ -129,20 +127,20 @@ START_TEST(place_that_is_free_is_not_given_back)
         table_give_back(&table, 0);
     table_give_back(&table, (uint32_t)_i); /* again; or one that was never taken */
 }
-END_TEST
 
 #endif
 
 /* ---- memory ---- */
 
-START_TEST(table_of_one_place_has_one)
+GROUP(memory);
+
+TEST(table_of_one_place_has_one)
 {
     ck_assert_int_eq(table_init(&table, 1, 1), 0);
     ck_assert_uint_eq(table_take(&table), 0);
     ck_assert_uint_eq(table_take(&table), TABLE_NONE);
     drop_table();
 }
-END_TEST
 
 static size_t resident_pages(void)
 {
@@ -155,7 +153,7 @@ static size_t resident_pages(void)
     return resident;
 }
 
-START_TEST(large_table_costs_what_is_taken)
+TEST(large_table_costs_what_is_taken)
 {
     size_t before = resident_pages();
 
@@ -165,7 +163,6 @@ START_TEST(large_table_costs_what_is_taken)
     ck_assert_uint_lt(resident_pages() - before, 1024); /* the kernel counts in batches */
     drop_table();
 }
-END_TEST
 
 static int maps_left = -1; /* mmap(2) fails once it is 0; -1: never */
 
@@ -183,7 +180,7 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
 
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-START_TEST(without_memory_there_is_an_empty_table)
+LOOP_TEST(without_memory_there_is_an_empty_table, 3)
 {
     int r;
 
@@ -194,29 +191,4 @@ START_TEST(without_memory_there_is_an_empty_table)
     if (r < 0)
         ck_assert(table.elements == NULL && table.next == NULL);
     drop_table();
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("table");
-    TCase *places = tcase_create("places");
-    TCase *memory = tcase_create("memory");
-
-    tcase_add_checked_fixture(places, make_table, drop_table);
-    tcase_add_loop_test(places, places_are_taken_in_this_order, 0,
-                        (int)(sizeof(courses) / sizeof(courses[0])));
-    tcase_add_test(places, place_is_taken_from_take_to_give_back);
-    tcase_add_test(places, elements_begin_zeroed_and_keep_what_they_hold);
-    tcase_add_test(places, elements_reach_to_the_last_byte_and_no_further);
-#ifndef NDEBUG
-    tcase_add_loop_test_raise_signal(places, place_that_is_free_is_not_given_back, SIGABRT, 0, 2);
-#endif
-    suite_add_tcase(suite, places);
-
-    tcase_add_test(memory, table_of_one_place_has_one);
-    tcase_add_test(memory, large_table_costs_what_is_taken);
-    tcase_add_loop_test(memory, without_memory_there_is_an_empty_table, 0, 3);
-    suite_add_tcase(suite, memory);
-    return run_suite(suite);
 }

@@ -54,7 +54,9 @@ static const struct {
     {FD | ROOM, NEWS_BOTH, FD},
 };
 
-START_TEST(bell_is_asked_for_where_news_meets_a_sleeper_that_waits_for_it)
+GROUP(rousing, .fixtures = {HOLDINGS_KEPT, {make_end, NULL}});
+
+LOOP_TEST(bell_is_asked_for_where_news_meets_a_sleeper_that_waits_for_it, COUNT_OF(rousings))
 {
     uint32_t left = rousings[_i].answer == 0 ? rousings[_i].word : FIPC_END_AWAKE;
 
@@ -63,9 +65,8 @@ START_TEST(bell_is_asked_for_where_news_meets_a_sleeper_that_waits_for_it)
     ck_assert_int_eq(fipc_end_rouse(&end, rousings[_i].news), rousings[_i].answer);
     ck_assert_uint_eq(word_of_end(), left);
 }
-END_TEST
 
-START_TEST(bell_is_asked_for_once_a_sleep)
+TEST(bell_is_asked_for_once_a_sleep)
 {
     for (int sleep = 0; sleep < 3; sleep++) {
         fipc_end_arm(&end, FD);
@@ -73,7 +74,6 @@ START_TEST(bell_is_asked_for_once_a_sleep)
         ck_assert_int_eq(fipc_end_rouse(&end, FIPC_NEWS_RECORDS), 0);
     }
 }
-END_TEST
 
 static bool word_is_valid(uint32_t word)
 {
@@ -92,7 +92,7 @@ static void expect_corrupt(uint32_t word)
     }
 }
 
-START_TEST(word_that_is_none_is_refused)
+TEST(word_that_is_none_is_refused)
 {
     for (uint32_t word = 0; word < 0x10000; word++) {
         expect_corrupt(word);
@@ -105,7 +105,6 @@ START_TEST(word_that_is_none_is_refused)
         expect_corrupt(FD | ROOM | UINT32_C(1) << bit);
     }
 }
-END_TEST
 
 /* Threads that all find the same sleeper. */
 #define N_RINGERS 3
@@ -126,7 +125,7 @@ static void *rouse_each_round(void *argument)
     return NULL;
 }
 
-START_TEST(one_of_many_ringers_claims_a_sleep)
+TEST(one_of_many_ringers_claims_a_sleep)
 {
     pthread_t ringers[N_RINGERS];
 
@@ -149,13 +148,14 @@ START_TEST(one_of_many_ringers_claims_a_sleep)
     for (int i = 0; i < N_RINGERS; i++)
         ck_assert_int_eq(pthread_join(ringers[i], NULL), 0);
 }
-END_TEST
 
 /* ---- sleeping ---- */
 
 static const uint32_t sleeping_words[] = {FUTEX, FUTEX | ROOM, FD, FD | ROOM};
 
-START_TEST(new_end_is_awake_and_not_closing)
+GROUP(sleeping, .fixtures = {HOLDINGS_KEPT, {make_end, NULL}});
+
+TEST(new_end_is_awake_and_not_closing)
 {
     memset(&end, 0xff, sizeof(end));
     fipc_end_init(&end);
@@ -163,9 +163,8 @@ START_TEST(new_end_is_awake_and_not_closing)
     ck_assert_uint_eq(word_of_end(), FIPC_END_AWAKE);
     ck_assert(!fipc_end_is_closing(&end));
 }
-END_TEST
 
-START_TEST(disarm_without_a_bell_says_so)
+LOOP_TEST(disarm_without_a_bell_says_so, COUNT_OF(sleeping_words))
 {
     fipc_end_arm(&end, sleeping_words[_i]);
     ck_assert_uint_eq(word_of_end(), sleeping_words[_i]);
@@ -173,9 +172,8 @@ START_TEST(disarm_without_a_bell_says_so)
     ck_assert(!fipc_end_disarm(&end));
     ck_assert_uint_eq(word_of_end(), FIPC_END_AWAKE);
 }
-END_TEST
 
-START_TEST(disarm_after_a_claim_says_so)
+LOOP_TEST(disarm_after_a_claim_says_so, COUNT_OF(sleeping_words))
 {
     fipc_end_arm(&end, sleeping_words[_i]);
     ck_assert_int_gt(fipc_end_rouse(&end, FIPC_NEWS_RECORDS), 0);
@@ -183,27 +181,24 @@ START_TEST(disarm_after_a_claim_says_so)
     ck_assert(fipc_end_disarm(&end));
     ck_assert_uint_eq(word_of_end(), FIPC_END_AWAKE);
 }
-END_TEST
 
-START_TEST(many_ends_are_armed_with_one_fence)
+TEST(many_ends_are_armed_with_one_fence)
 {
     fipc_end_set(&end, FD);
     fipc_end_fence();
 
     ck_assert_int_eq(fipc_end_rouse(&end, FIPC_NEWS_RECORDS), FD);
 }
-END_TEST
 
-START_TEST(sleep_ends_at_once_when_rung_before_it_began)
+TEST(sleep_ends_at_once_when_rung_before_it_began)
 {
     fipc_end_arm(&end, FUTEX | ROOM);
     ck_assert_int_eq(fipc_end_rouse(&end, FIPC_NEWS_ROOM), FUTEX);
 
     ck_assert_int_eq(fipc_end_sleep(&end, FUTEX | ROOM, FIPC_NEVER), 0);
 }
-END_TEST
 
-START_TEST(sleep_ends_at_its_deadline)
+TEST(sleep_ends_at_its_deadline)
 {
     uint64_t deadline_ns = fipc_now_ns() + 10 * FIPC_NS_PER_MS;
 
@@ -211,7 +206,6 @@ START_TEST(sleep_ends_at_its_deadline)
     ck_assert_int_eq(fipc_end_sleep(&end, FUTEX, deadline_ns), -ETIMEDOUT);
     ck_assert_uint_ge(fipc_now_ns(), deadline_ns);
 }
-END_TEST
 
 static struct fipc_end *share_end(void)
 {
@@ -223,7 +217,7 @@ static struct fipc_end *share_end(void)
     return shared;
 }
 
-START_TEST(wake_reaches_a_sleeper_in_another_process)
+TEST(wake_reaches_a_sleeper_in_another_process)
 {
     struct fipc_end *shared = share_end();
     pid_t child = fork();
@@ -239,7 +233,6 @@ START_TEST(wake_reaches_a_sleeper_in_another_process)
 
     (void)munmap(shared, GUARD_BYTES);
 }
-END_TEST
 
 struct sleeper {
     pthread_t thread;
@@ -267,7 +260,7 @@ static void start_sleeper(struct sleeper *sleeper)
 }
 
 /* A hostile end may put very many there. */
-START_TEST(wake_wakes_one_sleeper_of_many)
+TEST(wake_wakes_one_sleeper_of_many)
 {
     struct sleeper sleepers[2], *last;
 
@@ -285,15 +278,13 @@ START_TEST(wake_wakes_one_sleeper_of_many)
     ck_assert_int_eq(pthread_join(sleepers[0].thread, NULL), 0);
     ck_assert_int_eq(pthread_join(sleepers[1].thread, NULL), 0);
 }
-END_TEST
 
-START_TEST(closing_is_seen_by_the_peer)
+TEST(closing_is_seen_by_the_peer)
 {
     fipc_end_close(&end);
     ck_assert(fipc_end_is_closing(&end));
     ck_assert_uint_eq(word_of_end(), FIPC_END_AWAKE);
 }
-END_TEST
 
 /* ---- bells ---- */
 
@@ -310,7 +301,9 @@ static void close_lane(void)
     lane[1] = fd_close(lane[1]);
 }
 
-START_TEST(eventfd_counts_the_bells)
+GROUP(bells, .fixtures = {HOLDINGS_KEPT, {open_lane, close_lane}});
+
+TEST(eventfd_counts_the_bells)
 {
     struct fipc_bell bell = {FIPC_BELL_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     eventfd_t count;
@@ -322,9 +315,8 @@ START_TEST(eventfd_counts_the_bells)
     ck_assert_uint_eq(count, 2);
     (void)fd_close(bell.fd);
 }
-END_TEST
 
-START_TEST(full_eventfd_rings_already)
+TEST(full_eventfd_rings_already)
 {
     struct fipc_bell bell = {FIPC_BELL_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
@@ -332,9 +324,8 @@ START_TEST(full_eventfd_rings_already)
     ck_assert_int_eq(fipc_bell_ring(&bell), 0);
     (void)fd_close(bell.fd);
 }
-END_TEST
 
-START_TEST(lane_carries_a_byte_a_bell)
+TEST(lane_carries_a_byte_a_bell)
 {
     struct fipc_bell bell = {FIPC_BELL_LANE, lane[0]};
     char bytes[8];
@@ -343,9 +334,8 @@ START_TEST(lane_carries_a_byte_a_bell)
     ck_assert_int_eq(recv(lane[1], bytes, sizeof(bytes), MSG_DONTWAIT), 1);
     ck_assert_int_eq(recv(lane[1], bytes, sizeof(bytes), MSG_DONTWAIT), -1);
 }
-END_TEST
 
-START_TEST(full_lane_rings_already)
+TEST(full_lane_rings_already)
 {
     struct fipc_bell bell = {FIPC_BELL_LANE, lane[0]};
 
@@ -355,9 +345,8 @@ START_TEST(full_lane_rings_already)
 
     ck_assert_int_eq(fipc_bell_ring(&bell), 0);
 }
-END_TEST
 
-START_TEST(ringing_who_is_gone_says_so_and_raises_no_signal)
+TEST(ringing_who_is_gone_says_so_and_raises_no_signal)
 {
     struct fipc_bell bell = {FIPC_BELL_LANE, lane[0]};
 
@@ -365,9 +354,8 @@ START_TEST(ringing_who_is_gone_says_so_and_raises_no_signal)
     ck_assert_int_eq(fipc_bell_ring(&bell), -EPIPE);
     ck_assert_int_eq(fipc_bell_ring(&bell), -EPIPE);
 }
-END_TEST
 
-START_TEST(ringing_who_left_with_bells_unheard_says_so)
+TEST(ringing_who_left_with_bells_unheard_says_so)
 {
     struct fipc_bell bell = {FIPC_BELL_LANE, lane[0]};
 
@@ -376,53 +364,10 @@ START_TEST(ringing_who_left_with_bells_unheard_says_so)
     ck_assert_int_eq(fipc_bell_ring(&bell), -EPIPE);
     ck_assert_int_eq(fipc_bell_ring(&bell), -EPIPE);
 }
-END_TEST
 
-START_TEST(bell_that_cannot_ring_says_why)
+LOOP_TEST(bell_that_cannot_ring_says_why, 2)
 {
     struct fipc_bell bell = {.kind = _i == 0 ? FIPC_BELL_EVENTFD : FIPC_BELL_LANE, .fd = -1};
 
     ck_assert_int_eq(fipc_bell_ring(&bell), -EBADF);
-}
-END_TEST
-
-static void add_ends(Suite *suite)
-{
-    TCase *rousing = add_case(suite, "rousing");
-    TCase *sleeping = add_case(suite, "sleeping");
-
-    tcase_add_checked_fixture(rousing, make_end, NULL);
-    tcase_add_loop_test(rousing, bell_is_asked_for_where_news_meets_a_sleeper_that_waits_for_it, 0,
-                        COUNT_OF(rousings));
-    tcase_add_test(rousing, bell_is_asked_for_once_a_sleep);
-    tcase_add_test(rousing, word_that_is_none_is_refused);
-    tcase_add_test(rousing, one_of_many_ringers_claims_a_sleep);
-
-    tcase_add_checked_fixture(sleeping, make_end, NULL);
-    tcase_add_test(sleeping, new_end_is_awake_and_not_closing);
-    tcase_add_loop_test(sleeping, disarm_without_a_bell_says_so, 0, COUNT_OF(sleeping_words));
-    tcase_add_loop_test(sleeping, disarm_after_a_claim_says_so, 0, COUNT_OF(sleeping_words));
-    tcase_add_test(sleeping, many_ends_are_armed_with_one_fence);
-    tcase_add_test(sleeping, sleep_ends_at_once_when_rung_before_it_began);
-    tcase_add_test(sleeping, sleep_ends_at_its_deadline);
-    tcase_add_test(sleeping, wake_reaches_a_sleeper_in_another_process);
-    tcase_add_test(sleeping, wake_wakes_one_sleeper_of_many);
-    tcase_add_test(sleeping, closing_is_seen_by_the_peer);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("bell");
-    TCase *bells = add_case(suite, "bells");
-
-    add_ends(suite);
-    tcase_add_checked_fixture(bells, open_lane, close_lane);
-    tcase_add_test(bells, eventfd_counts_the_bells);
-    tcase_add_test(bells, full_eventfd_rings_already);
-    tcase_add_test(bells, lane_carries_a_byte_a_bell);
-    tcase_add_test(bells, full_lane_rings_already);
-    tcase_add_test(bells, ringing_who_is_gone_says_so_and_raises_no_signal);
-    tcase_add_test(bells, ringing_who_left_with_bells_unheard_says_so);
-    tcase_add_loop_test(bells, bell_that_cannot_ring_says_why, 0, 2);
-    return run_suite(suite);
 }

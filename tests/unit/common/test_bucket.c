@@ -37,16 +37,17 @@ static const struct {
     {UINT64_MAX, 1100, UINT64_MAX - 1, 1100},
 };
 
-START_TEST(time_refills)
+GROUP(bucket, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(time_refills, COUNT_OF(refills))
 {
     struct fipc_bucket bucket = {.spent = refills[_i].spent, .refilled_ns = 1000};
 
     fipc_bucket_refill(&bucket, &budget, refills[_i].now_ns);
     expect_bucket(&bucket, refills[_i].ret_spent, refills[_i].ret_refilled_ns);
 }
-END_TEST
 
-START_TEST(many_small_refills_are_one_large)
+TEST(many_small_refills_are_one_large)
 {
     struct fipc_bucket bucket = {.spent = 20};
 
@@ -54,16 +55,14 @@ START_TEST(many_small_refills_are_one_large)
         fipc_bucket_refill(&bucket, &budget, now_ns);
     expect_bucket(&bucket, 8, 1200);
 }
-END_TEST
 
-START_TEST(bucket_of_zeros_is_full)
+TEST(bucket_of_zeros_is_full)
 {
     struct fipc_bucket bucket = {0};
 
     ck_assert(fipc_bucket_holds(&bucket, &budget, 10));
     ck_assert(!fipc_bucket_holds(&bucket, &budget, 11));
 }
-END_TEST
 
 /* ---- tokens ---- */
 
@@ -89,7 +88,7 @@ static const struct {
     {31, 1, false, 20, 30},
 };
 
-START_TEST(tokens_are_taken_and_given)
+LOOP_TEST(tokens_are_taken_and_given, COUNT_OF(moves))
 {
     struct fipc_bucket taken = {.spent = moves[_i].spent}, given = taken;
 
@@ -99,13 +98,12 @@ START_TEST(tokens_are_taken_and_given)
     fipc_bucket_give(&given, moves[_i].tokens);
     ck_assert_uint_eq(given.spent, moves[_i].given_spent);
 }
-END_TEST
 
 static const struct {
     uint64_t spent, debt_ns;
 } debts[] = {{0, 0}, {9, 0}, {10, 0}, {11, 100}, {20, 1000}, {31, 2100}};
 
-START_TEST(debt_is_paid_after_its_time)
+LOOP_TEST(debt_is_paid_after_its_time, COUNT_OF(debts))
 {
     struct fipc_bucket bucket = {.spent = debts[_i].spent, .refilled_ns = 5};
     uint64_t debt_ns = debts[_i].debt_ns;
@@ -118,12 +116,11 @@ START_TEST(debt_is_paid_after_its_time)
     fipc_bucket_refill(&bucket, &budget, 5 + debt_ns);
     ck_assert(fipc_bucket_holds(&bucket, &budget, 0));
 }
-END_TEST
 
 /* ---- over a long time ---- */
 
 /* Somebody takes a token whenever there is one: a burst, and then one each 100 ns. */
-START_TEST(greedy_owner_gets_a_burst_and_the_rate)
+TEST(greedy_owner_gets_a_burst_and_the_rate)
 {
     struct fipc_bucket bucket = {0};
     uint64_t n_taken = 0;
@@ -137,21 +134,4 @@ START_TEST(greedy_owner_gets_a_burst_and_the_rate)
     }
     ck_assert_uint_ge(n_taken, LONG_NS / 100);
     ck_assert_uint_le(n_taken, LONG_NS / 100 + 10);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("bucket");
-    TCase *time = add_case(suite, "time");
-    TCase *tokens = add_case(suite, "tokens");
-
-    tcase_add_loop_test(time, time_refills, 0, COUNT_OF(refills));
-    tcase_add_test(time, many_small_refills_are_one_large);
-    tcase_add_test(time, bucket_of_zeros_is_full);
-    tcase_add_test(time, greedy_owner_gets_a_burst_and_the_rate);
-
-    tcase_add_loop_test(tokens, tokens_are_taken_and_given, 0, COUNT_OF(moves));
-    tcase_add_loop_test(tokens, debt_is_paid_after_its_time, 0, COUNT_OF(debts));
-    return run_suite(suite);
 }

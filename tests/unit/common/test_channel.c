@@ -78,7 +78,9 @@ static void expect_one(struct fipc_channel *channel, uint64_t id)
 
 /* ---- both ways ---- */
 
-START_TEST(each_end_receives_what_the_other_sends)
+GROUP(both_ways, .fixtures = {HOLDINGS_KEPT, {make_channel, drop_channel}});
+
+TEST(each_end_receives_what_the_other_sends)
 {
     for (uint64_t id = 0; id < 1000; id += 3) { /* through several wraps of both rings */
         send_one(&client, id);
@@ -91,18 +93,16 @@ START_TEST(each_end_receives_what_the_other_sends)
     ck_assert(!fipc_consumer_has_news(&client.in));
     ck_assert(!fipc_consumer_has_news(&broker.in));
 }
-END_TEST
 
-START_TEST(each_end_has_the_ring_size_of_its_direction)
+TEST(each_end_has_the_ring_size_of_its_direction)
 {
     ck_assert_uint_eq(client.out.capacity, 4096);
     ck_assert_uint_eq(broker.in.capacity, 4096);
     ck_assert_uint_eq(client.in.capacity, 8192);
     ck_assert_uint_eq(broker.out.capacity, 8192);
 }
-END_TEST
 
-START_TEST(each_end_sees_how_the_other_sleeps)
+TEST(each_end_sees_how_the_other_sleeps)
 {
     fipc_end_arm(client.own, FIPC_END_ASLEEP_FUTEX);
     ck_assert_uint_eq(atomic_load(&broker.peer->word), FIPC_END_ASLEEP_FUTEX);
@@ -111,29 +111,28 @@ START_TEST(each_end_sees_how_the_other_sleeps)
     ck_assert(fipc_end_is_closing(client.peer));
     ck_assert(!fipc_end_is_closing(client.own));
 }
-END_TEST
 
-START_TEST(nothing_stays_mapped)
+TEST(nothing_stays_mapped)
 {
     drop_channel();
     ck_assert_ptr_null(client.region.base);
     expect_same_holdings();
     make_channel();
 }
-END_TEST
 
 /* ---- ringing ---- */
 
-START_TEST(who_is_awake_is_not_rung)
+GROUP(ringing, .fixtures = {HOLDINGS_KEPT, {make_channel, drop_channel}});
+
+TEST(who_is_awake_is_not_rung)
 {
     client.bell.fd = broker.bell.fd = -1; /* ringing would fail */
 
     ck_assert_int_eq(fipc_channel_ring(&client, FIPC_NEWS_RECORDS | FIPC_NEWS_ROOM), 0);
     ck_assert_int_eq(fipc_channel_ring(&broker, FIPC_NEWS_RECORDS | FIPC_NEWS_ROOM), 0);
 }
-END_TEST
 
-START_TEST(who_sleeps_on_its_fds_is_rung_once)
+TEST(who_sleeps_on_its_fds_is_rung_once)
 {
     fipc_end_arm(broker.own, FIPC_END_ASLEEP_FD);
     fipc_end_arm(client.own, FIPC_END_ASLEEP_FD);
@@ -144,9 +143,8 @@ START_TEST(who_sleeps_on_its_fds_is_rung_once)
     ck_assert_int_eq(n_bells_of_broker(), 1);
     ck_assert_int_eq(n_bells_of_client(), 1);
 }
-END_TEST
 
-START_TEST(room_rings_only_who_waits_for_room)
+TEST(room_rings_only_who_waits_for_room)
 {
     fipc_end_arm(client.own, FIPC_END_ASLEEP_FD);
     ck_assert_int_eq(fipc_channel_ring(&broker, FIPC_NEWS_ROOM), 0);
@@ -156,9 +154,8 @@ START_TEST(room_rings_only_who_waits_for_room)
     ck_assert_int_eq(fipc_channel_ring(&broker, FIPC_NEWS_ROOM), 0);
     ck_assert_int_eq(n_bells_of_client(), 1);
 }
-END_TEST
 
-START_TEST(who_sleeps_on_its_word_is_woken_there)
+TEST(who_sleeps_on_its_word_is_woken_there)
 {
     pid_t child = fork(); /* the broker's end: its region is inherited */
 
@@ -171,50 +168,23 @@ START_TEST(who_sleeps_on_its_word_is_woken_there)
     ck_assert_int_eq(wait_for_exit(child), 0);
     ck_assert_int_eq(n_bells_of_broker(), 0);
 }
-END_TEST
 
-START_TEST(without_news_not_even_the_word_is_looked_at)
+TEST(without_news_not_even_the_word_is_looked_at)
 {
     fipc_end_set(broker.own, 0);
     ck_assert_int_eq(fipc_channel_ring(&client, FIPC_NEWS_NONE), 0);
 }
-END_TEST
 
-START_TEST(corrupt_word_is_reported_and_nobody_rung)
+TEST(corrupt_word_is_reported_and_nobody_rung)
 {
     fipc_end_set(broker.own, 0);
     ck_assert_int_eq(fipc_channel_ring(&client, FIPC_NEWS_RECORDS), -EBADMSG);
     ck_assert_int_eq(n_bells_of_broker(), 0);
 }
-END_TEST
 
-START_TEST(peer_that_is_gone_is_reported)
+TEST(peer_that_is_gone_is_reported)
 {
     lane[1] = fd_close(lane[1]);
     fipc_end_arm(client.own, FIPC_END_ASLEEP_FD);
     ck_assert_int_eq(fipc_channel_ring(&broker, FIPC_NEWS_RECORDS), -EPIPE);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("channel");
-    TCase *both_ways = add_case(suite, "both ways");
-    TCase *ringing = add_case(suite, "ringing");
-
-    tcase_add_checked_fixture(both_ways, make_channel, drop_channel);
-    tcase_add_test(both_ways, each_end_receives_what_the_other_sends);
-    tcase_add_test(both_ways, each_end_has_the_ring_size_of_its_direction);
-    tcase_add_test(both_ways, each_end_sees_how_the_other_sleeps);
-    tcase_add_test(both_ways, nothing_stays_mapped);
-
-    tcase_add_checked_fixture(ringing, make_channel, drop_channel);
-    tcase_add_test(ringing, who_is_awake_is_not_rung);
-    tcase_add_test(ringing, who_sleeps_on_its_fds_is_rung_once);
-    tcase_add_test(ringing, room_rings_only_who_waits_for_room);
-    tcase_add_test(ringing, who_sleeps_on_its_word_is_woken_there);
-    tcase_add_test(ringing, without_news_not_even_the_word_is_looked_at);
-    tcase_add_test(ringing, corrupt_word_is_reported_and_nobody_rung);
-    tcase_add_test(ringing, peer_that_is_gone_is_reported);
-    return run_suite(suite);
 }

@@ -135,7 +135,9 @@ static void set_body_count(size_t at, uint32_t count)
 
 /* ---- encoding ---- */
 
-START_TEST(packet_is_decoded_as_it_was_encoded)
+GROUP(encoding, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(packet_is_decoded_as_it_was_encoded, COUNT_OF(samples))
 {
     const struct sample *sample = &samples[_i];
     struct fipc_control control;
@@ -154,9 +156,8 @@ START_TEST(packet_is_decoded_as_it_was_encoded)
     if (sample->data_bytes > 0)
         ck_assert_mem_eq(control.data, sample->control.data, sample->data_bytes);
 }
-END_TEST
 
-START_TEST(every_type_has_a_sample)
+TEST(every_type_has_a_sample)
 {
     for (unsigned type = 0; type < 1000; type++) {
         const char *name = fipc_control_type_name(type);
@@ -168,9 +169,8 @@ START_TEST(every_type_has_a_sample)
         ck_assert_int_eq(found, strcmp(name, "unknown") != 0);
     }
 }
-END_TEST
 
-START_TEST(wire_form_is_little_endian_and_without_padding)
+TEST(wire_form_is_little_endian_and_without_padding)
 {
     static const unsigned char expected[] = {
         'f',  'i',  'p',  'c',  1,    0,    1,    0,    69, 0, 0, 0, 0, 0, 0, 0, /* header */
@@ -191,9 +191,8 @@ START_TEST(wire_form_is_little_endian_and_without_padding)
     ck_assert_uint_eq(packet_size, sizeof(expected));
     ck_assert_mem_eq(packet, expected, sizeof(expected));
 }
-END_TEST
 
-START_TEST(packet_that_does_not_fit_is_not_begun)
+LOOP_TEST(packet_that_does_not_fit_is_not_begun, COUNT_OF(samples))
 {
     const struct sample *sample = &samples[_i];
     unsigned char untouched[sizeof(packet)];
@@ -210,17 +209,17 @@ START_TEST(packet_that_does_not_fit_is_not_begun)
     ck_assert_uint_eq(size, needed);
     ck_assert_mem_eq(packet + needed, untouched, sizeof(packet) - needed);
 }
-END_TEST
 
-START_TEST(largest_packets_fit_into_the_largest_buffer)
+LOOP_TEST(largest_packets_fit_into_the_largest_buffer, COUNT_OF(samples))
 {
     ck_assert_uint_ge(FIPC_PACKET_BYTES_MAX, size_of(&samples[_i]));
 }
-END_TEST
 
 /* ---- decoding ---- */
 
-START_TEST(every_truncation_is_refused)
+GROUP(decoding, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(every_truncation_is_refused, COUNT_OF(samples))
 {
     const struct sample *sample = &samples[_i];
     size_t step = size_of(sample) > 1000 ? 61 : 1;
@@ -235,9 +234,8 @@ START_TEST(every_truncation_is_refused)
     set_header_size(packet_size - 1);
     expect_refused(packet_size - 1, -EBADMSG);
 }
-END_TEST
 
-START_TEST(byte_too_many_is_refused)
+LOOP_TEST(byte_too_many_is_refused, COUNT_OF(samples))
 {
     encode_sample(&samples[_i]);
     packet[packet_size] = 0;
@@ -247,9 +245,8 @@ START_TEST(byte_too_many_is_refused)
     expect_refused(packet_size + 1, -EBADMSG);
     expect_refused(packet_size, -EBADMSG);
 }
-END_TEST
 
-START_TEST(each_changed_bit_of_the_header_is_refused)
+LOOP_TEST(each_changed_bit_of_the_header_is_refused, COUNT_OF(samples))
 {
     encode_sample(&samples[_i]);
     for (size_t bit = 0; bit < 8 * sizeof(struct fipc_control_header); bit++) {
@@ -266,9 +263,8 @@ START_TEST(each_changed_bit_of_the_header_is_refused)
         packet[at] ^= (unsigned char)(1 << bit % 8);
     }
 }
-END_TEST
 
-START_TEST(unknown_type_is_refused)
+LOOP_TEST(unknown_type_is_refused, COUNT_OF(samples))
 {
     encode_sample(&samples[_i]);
     for (uint32_t type = 0; type <= UINT16_MAX; type++) {
@@ -281,16 +277,14 @@ START_TEST(unknown_type_is_refused)
         EXPECT(fipc_control_decode(packet, packet_size, &control) == -EBADMSG);
     }
 }
-END_TEST
 
-START_TEST(another_version_is_told_apart_whatever_follows)
+TEST(another_version_is_told_apart_whatever_follows)
 {
     struct fipc_control_header header = {FIPC_CONTROL_MAGIC, 2, 999, 12345, 6};
     struct fipc_control control;
 
     ck_assert_int_eq(fipc_control_decode(&header, sizeof(header), &control), -EPROTONOSUPPORT);
 }
-END_TEST
 
 /* Where the counts are, and how much they may count. */
 static const struct {
@@ -318,7 +312,7 @@ static void make_counted(int which, uint32_t count)
     set_header_size(packet_size);
 }
 
-START_TEST(count_goes_up_to_its_maximum_and_no_further)
+LOOP_TEST(count_goes_up_to_its_maximum_and_no_further, COUNT_OF(counts))
 {
     struct fipc_control control;
 
@@ -329,12 +323,11 @@ START_TEST(count_goes_up_to_its_maximum_and_no_further)
     ck_assert_uint_le(packet_size, sizeof(packet));
     expect_refused(packet_size, -EBADMSG);
 }
-END_TEST
 
 static const uint32_t lies[] = {
     1, 2, 255, 256, 4096, INT32_MAX, UINT32_C(1) << 31, UINT32_MAX - 15, UINT32_MAX};
 
-START_TEST(count_of_bytes_that_are_not_there_is_refused)
+LOOP_TEST(count_of_bytes_that_are_not_there_is_refused, COUNT_OF(counts))
 {
     for (int i = 0; i < COUNT_OF(lies); i++) {
         make_counted(_i, 0);
@@ -344,9 +337,8 @@ START_TEST(count_of_bytes_that_are_not_there_is_refused)
         expect_refused(packet_size, -EBADMSG);
     }
 }
-END_TEST
 
-START_TEST(counts_that_cancel_each_other_out_are_refused)
+TEST(counts_that_cancel_each_other_out_are_refused)
 {
     struct fipc_control control = HELLO(10, 10);
 
@@ -358,9 +350,8 @@ START_TEST(counts_that_cancel_each_other_out_are_refused)
     set_body_count(offsetof(struct fipc_hello, data_bytes), UINT32_MAX);
     expect_refused(packet_size, -EBADMSG);
 }
-END_TEST
 
-START_TEST(name_and_data_may_share_the_bytes_in_any_way)
+TEST(name_and_data_may_share_the_bytes_in_any_way)
 {
     struct fipc_control hello = HELLO(10, 10), control;
 
@@ -372,9 +363,8 @@ START_TEST(name_and_data_may_share_the_bytes_in_any_way)
         ck_assert_ptr_eq(control.data, (const unsigned char *)control.name + name_bytes);
     }
 }
-END_TEST
 
-START_TEST(random_bytes_never_crash_the_decoder)
+LOOP_TEST(random_bytes_never_crash_the_decoder, 10)
 {
     uint64_t random = (uint64_t)_i;
 
@@ -390,11 +380,12 @@ START_TEST(random_bytes_never_crash_the_decoder)
             EXPECT(strcmp(fipc_control_type_name(control.type), "unknown") != 0);
     }
 }
-END_TEST
 
 /* ---- names for people ---- */
 
-START_TEST(every_reason_has_a_name_of_its_own)
+GROUP(names, .fixtures = {HOLDINGS_KEPT});
+
+TEST(every_reason_has_a_name_of_its_own)
 {
     for (unsigned reason = 0; reason < FIPC_REASON_COUNT; reason++) {
         ck_assert_ptr_nonnull(fipc_reason_name(reason));
@@ -403,9 +394,8 @@ START_TEST(every_reason_has_a_name_of_its_own)
             ck_assert_str_ne(fipc_reason_name(reason), fipc_reason_name(other));
     }
 }
-END_TEST
 
-START_TEST(what_has_no_name_is_unknown)
+TEST(what_has_no_name_is_unknown)
 {
     static const unsigned unknown_types[] = {0, 6, 15, 30, UINT16_MAX, UINT32_MAX};
 
@@ -413,40 +403,4 @@ START_TEST(what_has_no_name_is_unknown)
         ck_assert_str_eq(fipc_control_type_name(unknown_types[i]), "unknown");
     ck_assert_str_eq(fipc_reason_name(FIPC_REASON_COUNT), "unknown reason");
     ck_assert_str_eq(fipc_reason_name(UINT32_MAX), "unknown reason");
-}
-END_TEST
-
-static void add_decoding(Suite *suite)
-{
-    TCase *decoding = add_case(suite, "decoding");
-
-    tcase_add_loop_test(decoding, every_truncation_is_refused, 0, COUNT_OF(samples));
-    tcase_add_loop_test(decoding, byte_too_many_is_refused, 0, COUNT_OF(samples));
-    tcase_add_loop_test(decoding, each_changed_bit_of_the_header_is_refused, 0, COUNT_OF(samples));
-    tcase_add_loop_test(decoding, unknown_type_is_refused, 0, COUNT_OF(samples));
-    tcase_add_test(decoding, another_version_is_told_apart_whatever_follows);
-    tcase_add_loop_test(decoding, count_goes_up_to_its_maximum_and_no_further, 0, COUNT_OF(counts));
-    tcase_add_loop_test(decoding, count_of_bytes_that_are_not_there_is_refused, 0,
-                        COUNT_OF(counts));
-    tcase_add_test(decoding, counts_that_cancel_each_other_out_are_refused);
-    tcase_add_test(decoding, name_and_data_may_share_the_bytes_in_any_way);
-    tcase_add_loop_test(decoding, random_bytes_never_crash_the_decoder, 0, 10);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("control");
-    TCase *encoding = add_case(suite, "encoding");
-    TCase *names = add_case(suite, "names");
-
-    tcase_add_loop_test(encoding, packet_is_decoded_as_it_was_encoded, 0, COUNT_OF(samples));
-    tcase_add_test(encoding, every_type_has_a_sample);
-    tcase_add_test(encoding, wire_form_is_little_endian_and_without_padding);
-    tcase_add_loop_test(encoding, packet_that_does_not_fit_is_not_begun, 0, COUNT_OF(samples));
-    tcase_add_loop_test(encoding, largest_packets_fit_into_the_largest_buffer, 0,
-                        COUNT_OF(samples));
-    add_decoding(suite);
-    tcase_add_test(names, every_reason_has_a_name_of_its_own);
-    tcase_add_test(names, what_has_no_name_is_unknown);
-    return run_suite(suite);
 }

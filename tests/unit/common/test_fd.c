@@ -15,7 +15,9 @@ static int open_something(void)
     return fd;
 }
 
-START_TEST(closing_gives_the_empty_state_and_keeps_errno)
+GROUP(fds, .fixtures = {HOLDINGS_KEPT});
+
+TEST(closing_gives_the_empty_state_and_keeps_errno)
 {
     int fd = open_something();
 
@@ -24,17 +26,15 @@ START_TEST(closing_gives_the_empty_state_and_keeps_errno)
     ck_assert_int_eq(errno, ENOTTY);
     ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
 }
-END_TEST
 
-START_TEST(closing_the_empty_state_does_nothing)
+TEST(closing_the_empty_state_does_nothing)
 {
     errno = ENOTTY;
     ck_assert_int_eq(fd_close(-1), -1);
     ck_assert_int_eq(errno, ENOTTY);
 }
-END_TEST
 
-START_TEST(fd_zero_is_closed_too)
+TEST(fd_zero_is_closed_too)
 {
     int saved = dup(0);
 
@@ -43,9 +43,8 @@ START_TEST(fd_zero_is_closed_too)
     ck_assert_int_eq(dup2(saved, 0), 0);
     (void)fd_close(saved);
 }
-END_TEST
 
-START_TEST(fd_is_closed_at_the_end_of_its_scope)
+TEST(fd_is_closed_at_the_end_of_its_scope)
 {
     int seen;
 
@@ -56,9 +55,8 @@ START_TEST(fd_is_closed_at_the_end_of_its_scope)
     }
     ck_assert_int_eq(fcntl(seen, F_GETFD), -1);
 }
-END_TEST
 
-START_TEST(stolen_fd_stays_open)
+TEST(stolen_fd_stays_open)
 {
     int stolen;
 
@@ -71,7 +69,6 @@ START_TEST(stolen_fd_stays_open)
     ck_assert_int_ge(fcntl(stolen, F_GETFD), 0);
     (void)fd_close(stolen);
 }
-END_TEST
 
 static const struct {
     uint64_t now_ns, span_ns, deadline_ns;
@@ -85,14 +82,15 @@ static const struct {
     {FIPC_NEVER, 0, FIPC_NEVER},
 };
 
-START_TEST(deadline_never_wraps)
+GROUP(times, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(deadline_never_wraps, COUNT_OF(deadlines))
 {
     ck_assert_uint_eq(fipc_deadline_after(deadlines[_i].now_ns, deadlines[_i].span_ns),
                       deadlines[_i].deadline_ns);
 }
-END_TEST
 
-START_TEST(now_is_the_monotonic_clock)
+TEST(now_is_the_monotonic_clock)
 {
     struct timespec before, after;
     uint64_t now_ns;
@@ -103,21 +101,4 @@ START_TEST(now_is_the_monotonic_clock)
 
     ck_assert_uint_ge(now_ns, (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec);
     ck_assert_uint_le(now_ns, (uint64_t)after.tv_sec * 1000000000 + (uint64_t)after.tv_nsec);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("fd");
-    TCase *fds = add_case(suite, "fds");
-    TCase *times = add_case(suite, "times");
-
-    tcase_add_test(fds, closing_gives_the_empty_state_and_keeps_errno);
-    tcase_add_test(fds, closing_the_empty_state_does_nothing);
-    tcase_add_test(fds, fd_zero_is_closed_too);
-    tcase_add_test(fds, fd_is_closed_at_the_end_of_its_scope);
-    tcase_add_test(fds, stolen_fd_stays_open);
-    tcase_add_loop_test(times, deadline_never_wraps, 0, COUNT_OF(deadlines));
-    tcase_add_test(times, now_is_the_monotonic_clock);
-    return run_suite(suite);
 }

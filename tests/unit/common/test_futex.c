@@ -54,16 +54,17 @@ static void join_sleepers(struct sleeper *sleepers, int count)
     }
 }
 
-START_TEST(wait_returns_at_once_when_the_word_differs)
+GROUP(futex, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(wait_returns_at_once_when_the_word_differs, COUNT_OF(scopes))
 {
     _Atomic uint32_t word = 2;
 
     ck_assert_int_eq(fipc_futex_wait(&word, 1, FIPC_NEVER, scopes[_i]), 0);
     ck_assert_int_eq(fipc_futex_wait(&word, 1, 1, scopes[_i]), 0);
 }
-END_TEST
 
-START_TEST(wait_ends_at_its_absolute_deadline_and_not_before)
+LOOP_TEST(wait_ends_at_its_absolute_deadline_and_not_before, COUNT_OF(scopes))
 {
     _Atomic uint32_t word = 1;
     uint64_t deadline_ns = fipc_now_ns() + 20 * FIPC_NS_PER_MS;
@@ -71,9 +72,8 @@ START_TEST(wait_ends_at_its_absolute_deadline_and_not_before)
     ck_assert_int_eq(fipc_futex_wait(&word, 1, deadline_ns, scopes[_i]), -ETIMEDOUT);
     ck_assert_uint_ge(fipc_now_ns(), deadline_ns);
 }
-END_TEST
 
-START_TEST(deadline_of_the_past_times_out)
+LOOP_TEST(deadline_of_the_past_times_out, COUNT_OF(scopes))
 {
     static const uint64_t past[] = {0, 1, FIPC_NS_PER_S - 1, FIPC_NS_PER_S};
     _Atomic uint32_t word = 1;
@@ -81,9 +81,8 @@ START_TEST(deadline_of_the_past_times_out)
     for (size_t i = 0; i < sizeof(past) / sizeof(past[0]); i++)
         ck_assert_int_eq(fipc_futex_wait(&word, 1, past[i], scopes[_i]), -ETIMEDOUT);
 }
-END_TEST
 
-START_TEST(wake_ends_a_wait_without_deadline)
+LOOP_TEST(wake_ends_a_wait_without_deadline, COUNT_OF(scopes))
 {
     _Atomic uint32_t word = 1;
     struct sleeper sleeper;
@@ -92,7 +91,6 @@ START_TEST(wake_ends_a_wait_without_deadline)
     fipc_futex_wake(&word, 1, scopes[_i]);
     join_sleepers(&sleeper, 1);
 }
-END_TEST
 
 static int count_awake(const struct sleeper *sleepers, int *ret_last_asleep)
 {
@@ -107,7 +105,7 @@ static int count_awake(const struct sleeper *sleepers, int *ret_last_asleep)
     return n_awake;
 }
 
-START_TEST(wake_wakes_as_many_as_it_was_told)
+LOOP_TEST(wake_wakes_as_many_as_it_was_told, COUNT_OF(scopes))
 {
     struct sleeper sleepers[N_SLEEPERS];
     _Atomic uint32_t word = 1;
@@ -122,9 +120,8 @@ START_TEST(wake_wakes_as_many_as_it_was_told)
     fipc_futex_wake(&word, 1, scopes[_i]);
     join_sleepers(sleepers, N_SLEEPERS);
 }
-END_TEST
 
-START_TEST(wake_can_wake_all)
+LOOP_TEST(wake_can_wake_all, COUNT_OF(scopes))
 {
     struct sleeper sleepers[N_SLEEPERS];
     _Atomic uint32_t word = 1;
@@ -133,11 +130,10 @@ START_TEST(wake_can_wake_all)
     fipc_futex_wake(&word, INT_MAX, scopes[_i]);
     join_sleepers(sleepers, N_SLEEPERS);
 }
-END_TEST
 
 static void ignore_signal(int number) { (void)number; }
 
-START_TEST(signal_ends_a_wait)
+LOOP_TEST(signal_ends_a_wait, COUNT_OF(scopes))
 {
     struct sigaction action = {.sa_handler = ignore_signal};
     _Atomic uint32_t word = 1;
@@ -148,13 +144,11 @@ START_TEST(signal_ends_a_wait)
     ck_assert_int_eq(pthread_kill(sleeper.thread, SIGUSR1), 0);
     join_sleepers(&sleeper, 1);
 }
-END_TEST
 
-START_TEST(bad_address_is_reported)
+LOOP_TEST(bad_address_is_reported, COUNT_OF(scopes))
 {
     ck_assert_int_eq(fipc_futex_wait(guarded_new(0), 1, FIPC_NEVER, scopes[_i]), -EFAULT);
 }
-END_TEST
 
 /* ---- between processes ---- */
 
@@ -166,7 +160,7 @@ static _Atomic uint32_t *map_word(int fd, int protection)
     return word;
 }
 
-START_TEST(shared_word_wakes_another_process_that_may_only_read_it)
+TEST(shared_word_wakes_another_process_that_may_only_read_it)
 {
     int fd = memfd_create("word", MFD_CLOEXEC), child_word[2];
     _Atomic uint32_t *word, *address;
@@ -193,25 +187,4 @@ START_TEST(shared_word_wakes_another_process_that_may_only_read_it)
     (void)close(fd);
     (void)close(child_word[0]);
     (void)close(child_word[1]);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("futex");
-    TCase *wait = add_case(suite, "wait");
-    TCase *wake = add_case(suite, "wake");
-
-    tcase_add_loop_test(wait, wait_returns_at_once_when_the_word_differs, 0, COUNT_OF(scopes));
-    tcase_add_loop_test(wait, wait_ends_at_its_absolute_deadline_and_not_before, 0,
-                        COUNT_OF(scopes));
-    tcase_add_loop_test(wait, deadline_of_the_past_times_out, 0, COUNT_OF(scopes));
-    tcase_add_loop_test(wait, signal_ends_a_wait, 0, COUNT_OF(scopes));
-    tcase_add_loop_test(wait, bad_address_is_reported, 0, COUNT_OF(scopes));
-
-    tcase_add_loop_test(wake, wake_ends_a_wait_without_deadline, 0, COUNT_OF(scopes));
-    tcase_add_loop_test(wake, wake_wakes_as_many_as_it_was_told, 0, COUNT_OF(scopes));
-    tcase_add_loop_test(wake, wake_can_wake_all, 0, COUNT_OF(scopes));
-    tcase_add_test(wake, shared_word_wakes_another_process_that_may_only_read_it);
-    return run_suite(suite);
 }

@@ -86,7 +86,9 @@ static void free_set(void)
 
 static uint32_t word_of(uint32_t member) { return atomic_load(&members[member].end.word); }
 
-START_TEST(member_is_awake_from_the_moment_it_is_hot)
+GROUP(hot_set, .fixtures = {HOLDINGS_KEPT, {make_set, free_set}});
+
+TEST(member_is_awake_from_the_moment_it_is_hot)
 {
     add(3, 1);
     ck_assert_uint_eq(word_of(3), FIPC_END_AWAKE);
@@ -94,9 +96,8 @@ START_TEST(member_is_awake_from_the_moment_it_is_hot)
     add(3, 2);
     ck_assert_uint_eq(set.count, 1);
 }
-END_TEST
 
-START_TEST(each_hot_member_is_served_once_a_round)
+TEST(each_hot_member_is_served_once_a_round)
 {
     for (uint32_t i = 0; i < MEMBERS; i += 2) {
         members[i].work = i;
@@ -106,10 +107,9 @@ START_TEST(each_hot_member_is_served_once_a_round)
     for (uint32_t i = 0; i < MEMBERS; i++)
         ck_assert_uint_eq(members[i].served, i % 2 == 0 ? 1 : 0);
 }
-END_TEST
 
 /* Whoever is removed by whomever: nobody who stays is left out. */
-START_TEST(member_removed_while_others_are_served_leaves_nobody_out)
+LOOP_TEST(member_removed_while_others_are_served_leaves_nobody_out, (MEMBERS * MEMBERS))
 {
     uint32_t removing = (uint32_t)_i / MEMBERS, removed = (uint32_t)_i % MEMBERS;
 
@@ -125,9 +125,8 @@ START_TEST(member_removed_while_others_are_served_leaves_nobody_out)
     fipc_hot_set_remove(&set, removed); /* not hot any more: nothing happens */
     ck_assert_uint_eq(set.count, MEMBERS - 1);
 }
-END_TEST
 
-START_TEST(member_added_while_others_are_served_waits_for_the_next_round)
+TEST(member_added_while_others_are_served_waits_for_the_next_round)
 {
     add(0, 1);
     members[0].adds = 5 + 1;
@@ -136,9 +135,8 @@ START_TEST(member_added_while_others_are_served_waits_for_the_next_round)
     (void)serve_round();
     ck_assert_uint_eq(members[5].served, 1);
 }
-END_TEST
 
-START_TEST(group_that_was_asleep_goes_first)
+TEST(group_that_was_asleep_goes_first)
 {
     add(0, 1);
     fipc_hot_set_add(&set, &other_group, 1, 1);
@@ -149,10 +147,9 @@ START_TEST(group_that_was_asleep_goes_first)
     (void)serve_round();
     ck_assert_uint_lt(members[0].turn, members[1].turn);
 }
-END_TEST
 
 /* Each slice is over after the first work. */
-START_TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
+TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
 {
     for (uint32_t i = 0; i < MEMBERS; i++) {
         members[i].work = 10;
@@ -167,9 +164,8 @@ START_TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
     for (uint32_t i = 0; i < MEMBERS; i++) /* in turn */
         ck_assert_uint_eq(members[i].served, i == 3 ? MEMBERS - 1 : 1);
 }
-END_TEST
 
-START_TEST(cooling_arms_who_had_no_work_and_keeps_the_others)
+TEST(cooling_arms_who_had_no_work_and_keeps_the_others)
 {
     for (uint32_t i = 0; i < 3; i++)
         add(i, 10);
@@ -182,9 +178,8 @@ START_TEST(cooling_arms_who_had_no_work_and_keeps_the_others)
     ck_assert_uint_eq(word_of(1), FIPC_END_AWAKE);
     ck_assert_uint_eq(word_of(2), FIPC_END_ASLEEP_FD | FIPC_END_ROOM);
 }
-END_TEST
 
-START_TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
+TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
 {
     add(4, 10);
     members[4].work = 1;
@@ -195,23 +190,4 @@ START_TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
     fipc_hot_set_cool(&set, UINT64_MAX);
     ck_assert_uint_eq(set.count, 0);
     ck_assert_uint_eq(word_of(4), FIPC_END_ASLEEP_FD);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("hot_set");
-    TCase *tcase = add_case(suite, "hot_set");
-
-    tcase_add_checked_fixture(tcase, make_set, free_set);
-    tcase_add_test(tcase, member_is_awake_from_the_moment_it_is_hot);
-    tcase_add_test(tcase, each_hot_member_is_served_once_a_round);
-    tcase_add_loop_test(tcase, member_removed_while_others_are_served_leaves_nobody_out, 0,
-                        (int)(MEMBERS * MEMBERS));
-    tcase_add_test(tcase, member_added_while_others_are_served_waits_for_the_next_round);
-    tcase_add_test(tcase, group_that_was_asleep_goes_first);
-    tcase_add_test(tcase, group_of_many_has_no_more_of_a_round_than_a_group_of_one);
-    tcase_add_test(tcase, cooling_arms_who_had_no_work_and_keeps_the_others);
-    tcase_add_test(tcase, member_found_with_work_at_the_last_look_stays_hot_and_awake);
-    return run_suite(suite);
 }

@@ -92,7 +92,9 @@ static ino_t inode_of(int fd)
 
 /* ---- packets ---- */
 
-START_TEST(packet_arrives_with_its_fds)
+GROUP(lane, .fixtures = {HOLDINGS_KEPT, {open_lane, close_lane}});
+
+LOOP_TEST(packet_arrives_with_its_fds, COUNT_OF(things) + 1)
 {
     ck_assert_int_eq(send_refused((size_t)_i), 0);
 
@@ -100,17 +102,15 @@ START_TEST(packet_arrives_with_its_fds)
     for (size_t i = 0; i < received.count; i++)
         ck_assert_uint_eq(inode_of(received.fds[i]), inode_of(things[i]));
 }
-END_TEST
 
-START_TEST(received_fds_are_closed_on_exec)
+TEST(received_fds_are_closed_on_exec)
 {
     ck_assert_int_eq(send_refused(1), 0);
     expect_refused_packet(1);
     ck_assert_int_eq(fcntl(received.fds[0], F_GETFD), FD_CLOEXEC);
 }
-END_TEST
 
-START_TEST(fds_are_closed_together)
+TEST(fds_are_closed_together)
 {
     int first;
 
@@ -123,9 +123,8 @@ START_TEST(fds_are_closed_together)
     ck_assert_int_eq(fcntl(first, F_GETFD), -1);
     fipc_lane_fds_close(&received);
 }
-END_TEST
 
-START_TEST(packets_keep_their_bounds_and_order)
+TEST(packets_keep_their_bounds_and_order)
 {
     for (size_t n_fds = 0; n_fds <= 4; n_fds++)
         ck_assert_int_eq(send_refused(n_fds), 0);
@@ -134,17 +133,15 @@ START_TEST(packets_keep_their_bounds_and_order)
         fipc_lane_fds_close(&received);
     }
 }
-END_TEST
 
-START_TEST(empty_lane_gives_nothing)
+TEST(empty_lane_gives_nothing)
 {
     ck_assert_int_eq(receive(), -EAGAIN);
     ck_assert_uint_eq(size, 7);
     ck_assert_uint_eq(received.count, 0);
 }
-END_TEST
 
-START_TEST(packet_that_cannot_be_encoded_is_not_sent)
+TEST(packet_that_cannot_be_encoded_is_not_sent)
 {
     static unsigned char data[FIPC_PACKET_BYTES_MAX];
     struct fipc_control control = {
@@ -156,9 +153,8 @@ START_TEST(packet_that_cannot_be_encoded_is_not_sent)
     ck_assert_int_eq(fipc_lane_send(lane[0], &control, things, 1), -EMSGSIZE);
     ck_assert_int_eq(receive(), -EAGAIN);
 }
-END_TEST
 
-START_TEST(packet_larger_than_the_lane_takes_is_refused)
+TEST(packet_larger_than_the_lane_takes_is_refused)
 {
     static unsigned char data[FIPC_ONESHOT_REPLY_BYTES_MAX];
     struct fipc_control control = {
@@ -173,9 +169,8 @@ START_TEST(packet_larger_than_the_lane_takes_is_refused)
     ck_assert_int_eq(receive(), 0);
     ck_assert_int_eq(fipc_lane_send(lane[0], &control, NULL, 0), -EMSGSIZE);
 }
-END_TEST
 
-START_TEST(full_lane_is_not_waited_for)
+TEST(full_lane_is_not_waited_for)
 {
     int r;
 
@@ -183,28 +178,25 @@ START_TEST(full_lane_is_not_waited_for)
         continue;
     ck_assert_int_eq(r, -EAGAIN);
 }
-END_TEST
 
-START_TEST(bad_fd_is_reported)
+TEST(bad_fd_is_reported)
 {
     ck_assert_int_eq(fipc_lane_send(-1, &refused, NULL, 0), -EBADF);
     ck_assert_int_eq(fipc_lane_send(lane[0], &refused, (int[]){-1}, 1), -EBADF);
     ck_assert_int_eq(fipc_lane_receive(-1, buffer, sizeof(buffer), &size, &received), -EBADF);
     ck_assert_uint_eq(received.count, 0);
 }
-END_TEST
 
 /* ---- what strangers send ---- */
 
-START_TEST(packet_of_exactly_the_buffer_is_taken)
+TEST(packet_of_exactly_the_buffer_is_taken)
 {
     ck_assert_int_eq(send_refused(0), 0);
     ck_assert_int_eq(fipc_lane_receive(lane[1], buffer, 24, &size, &received), 0);
     ck_assert_uint_eq(size, 24);
 }
-END_TEST
 
-START_TEST(packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over)
+TEST(packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over)
 {
     ck_assert_int_eq(send_refused(2), 0);
 
@@ -214,9 +206,8 @@ START_TEST(packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over)
     fipc_lane_fds_close(&received);
     ck_assert_int_eq(receive(), -EAGAIN);
 }
-END_TEST
 
-START_TEST(as_many_fds_as_can_come_are_handed_over)
+TEST(as_many_fds_as_can_come_are_handed_over)
 {
     int many[FIPC_LANE_FDS_MAX];
 
@@ -227,9 +218,8 @@ START_TEST(as_many_fds_as_can_come_are_handed_over)
     ck_assert_int_eq(receive(), 0);
     ck_assert_uint_eq(received.count, FIPC_LANE_FDS_MAX);
 }
-END_TEST
 
-START_TEST(fds_lost_for_lack_of_numbers_are_noticed)
+TEST(fds_lost_for_lack_of_numbers_are_noticed)
 {
     struct rlimit limit, saved;
     int lowest_free = dup(0);
@@ -245,18 +235,16 @@ START_TEST(fds_lost_for_lack_of_numbers_are_noticed)
     ck_assert_uint_eq(received.count, 2); /* ours to close */
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
 }
-END_TEST
 
-START_TEST(empty_packet_counts_as_the_end_and_its_fds_are_handed_over)
+TEST(empty_packet_counts_as_the_end_and_its_fds_are_handed_over)
 {
     send_raw(byte, 0, things, 3);
 
     ck_assert_int_eq(receive(), -EPIPE);
     ck_assert_uint_eq(received.count, 3);
 }
-END_TEST
 
-START_TEST(fds_of_an_earlier_packet_are_not_counted_again)
+TEST(fds_of_an_earlier_packet_are_not_counted_again)
 {
     ck_assert_int_eq(send_refused(2), 0);
     ck_assert_int_eq(send_refused(0), 0);
@@ -265,11 +253,10 @@ START_TEST(fds_of_an_earlier_packet_are_not_counted_again)
     received.count = 99;
     expect_refused_packet(0);
 }
-END_TEST
 
 /* ---- the peer's end ---- */
 
-START_TEST(hang_up_is_told_after_what_was_sent_before)
+TEST(hang_up_is_told_after_what_was_sent_before)
 {
     ck_assert_int_eq(send_refused(1), 0);
     lane[0] = fd_close(lane[0]);
@@ -279,10 +266,9 @@ START_TEST(hang_up_is_told_after_what_was_sent_before)
     ck_assert_int_eq(receive(), -EPIPE);
     ck_assert_int_eq(receive(), -EPIPE);
 }
-END_TEST
 
 /* As when a broker refuses a client before it reads its HELLO: the kernel says ECONNRESET first. */
-START_TEST(peer_that_left_something_unread_is_heard_all_the_same)
+TEST(peer_that_left_something_unread_is_heard_all_the_same)
 {
     ck_assert_int_eq(send_refused(1), 0);
     ck_assert_int_eq(send(lane[1], "x", 1, 0), 1);
@@ -292,26 +278,23 @@ START_TEST(peer_that_left_something_unread_is_heard_all_the_same)
     fipc_lane_fds_close(&received);
     ck_assert_int_eq(receive(), -EPIPE);
 }
-END_TEST
 
-START_TEST(sending_to_who_is_gone_says_so_and_raises_no_signal)
+TEST(sending_to_who_is_gone_says_so_and_raises_no_signal)
 {
     lane[1] = fd_close(lane[1]);
     ck_assert_int_eq(send_refused(1), -EPIPE);
     ck_assert_int_eq(send_refused(0), -EPIPE);
 }
-END_TEST
 
-START_TEST(sending_to_who_left_something_unread_says_so)
+TEST(sending_to_who_left_something_unread_says_so)
 {
     ck_assert_int_eq(send_refused(1), 0);
     lane[1] = fd_close(lane[1]);
     ck_assert_int_eq(send_refused(0), -EPIPE);
     ck_assert_int_eq(send_refused(0), -EPIPE);
 }
-END_TEST
 
-START_TEST(lane_that_was_never_connected_counts_as_gone)
+TEST(lane_that_was_never_connected_counts_as_gone)
 {
     lane[0] = fd_close(lane[0]);
     lane[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -319,7 +302,6 @@ START_TEST(lane_that_was_never_connected_counts_as_gone)
     ck_assert_int_eq(send_refused(0), -EPIPE);
     ck_assert_int_eq(fipc_lane_receive(lane[0], buffer, sizeof(buffer), &size, &received), -EPIPE);
 }
-END_TEST
 
 /* ---- lanes over which no fds may come ---- */
 
@@ -328,7 +310,7 @@ static int receive_plain(void)
     return fipc_lane_receive_plain(lane[1], buffer, sizeof(buffer), &size);
 }
 
-START_TEST(plain_packets_arrive_one_by_one)
+TEST(plain_packets_arrive_one_by_one)
 {
     send_raw((char[]){"a"}, 1, NULL, 0);
     send_raw((char[]){"bc"}, 2, NULL, 0);
@@ -341,9 +323,8 @@ START_TEST(plain_packets_arrive_one_by_one)
     lane[0] = fd_close(lane[0]);
     ck_assert_int_eq(receive_plain(), -EPIPE);
 }
-END_TEST
 
-START_TEST(packet_with_fds_stays_unread_and_takes_no_number)
+RANGE_TEST(packet_with_fds_stays_unread_and_takes_no_number, 1, COUNT_OF(things) + 1)
 {
     int lowest_free = dup(0), again;
 
@@ -358,18 +339,16 @@ START_TEST(packet_with_fds_stays_unread_and_takes_no_number)
     (void)fd_close(again);
     expect_refused_packet((size_t)_i);
 }
-END_TEST
 
-START_TEST(plain_packet_larger_than_the_buffer_is_taken_out)
+TEST(plain_packet_larger_than_the_buffer_is_taken_out)
 {
     ck_assert_int_eq(send_refused(0), 0);
     ck_assert_int_eq(fipc_lane_receive_plain(lane[1], buffer, 23, &size), -EMSGSIZE);
     ck_assert_uint_eq(size, 7);
     ck_assert_int_eq(receive_plain(), -EAGAIN);
 }
-END_TEST
 
-START_TEST(lane_with_nothing_unread_is_finished_at_once)
+LOOP_TEST(lane_with_nothing_unread_is_finished_at_once, 2)
 {
     if (_i == 1)
         lane[0] = fd_close(lane[0]);
@@ -377,18 +356,16 @@ START_TEST(lane_with_nothing_unread_is_finished_at_once)
     if (_i == 0)
         ck_assert_int_eq(send_refused(1), -EPIPE); /* nothing can follow */
 }
-END_TEST
 
-START_TEST(lane_with_a_packet_unread_is_not_finished_at_once)
+LOOP_TEST(lane_with_a_packet_unread_is_not_finished_at_once, 6)
 {
     send_raw(byte, (size_t)_i % 2, things, (size_t)_i / 2);
     if (_i >= 4)
         lane[0] = fd_close(lane[0]);
     ck_assert(!fipc_lane_finish(lane[1]));
 }
-END_TEST
 
-START_TEST(hang_up_is_seen_without_reading)
+TEST(hang_up_is_seen_without_reading)
 {
     ck_assert(!fipc_lane_is_hung_up(lane[1]));
     ck_assert_int_eq(send_refused(0), 0);
@@ -399,16 +376,14 @@ START_TEST(hang_up_is_seen_without_reading)
     expect_refused_packet(0);
     ck_assert(fipc_lane_is_hung_up(lane[1]));
 }
-END_TEST
 
-START_TEST(half_closed_lane_is_hung_up)
+TEST(half_closed_lane_is_hung_up)
 {
     ck_assert_int_eq(shutdown(lane[0], SHUT_WR), 0);
     ck_assert(fipc_lane_is_hung_up(lane[1]));
 }
-END_TEST
 
-START_TEST(death_of_the_peers_process_hangs_up)
+TEST(death_of_the_peers_process_hangs_up)
 {
     pid_t child = fork();
 
@@ -422,58 +397,5 @@ START_TEST(death_of_the_peers_process_hangs_up)
     ck_assert(fipc_lane_is_hung_up(lane[1]));
     expect_refused_packet(1);
 }
-END_TEST
 
-START_TEST(what_is_no_lane_is_hung_up) { ck_assert(fipc_lane_is_hung_up(1000000)); }
-END_TEST
-
-static void add_receiving(Suite *suite)
-{
-    TCase *strangers = add_case(suite, "strangers");
-    TCase *ending = add_case(suite, "ending");
-
-    tcase_add_checked_fixture(strangers, open_lane, close_lane);
-    tcase_add_test(strangers, packet_of_exactly_the_buffer_is_taken);
-    tcase_add_test(strangers, packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over);
-    tcase_add_test(strangers, as_many_fds_as_can_come_are_handed_over);
-    tcase_add_test(strangers, fds_lost_for_lack_of_numbers_are_noticed);
-    tcase_add_test(strangers, empty_packet_counts_as_the_end_and_its_fds_are_handed_over);
-    tcase_add_test(strangers, fds_of_an_earlier_packet_are_not_counted_again);
-
-    tcase_add_test(strangers, plain_packets_arrive_one_by_one);
-    tcase_add_loop_test(strangers, packet_with_fds_stays_unread_and_takes_no_number, 1,
-                        COUNT_OF(things) + 1);
-    tcase_add_test(strangers, plain_packet_larger_than_the_buffer_is_taken_out);
-
-    tcase_add_checked_fixture(ending, open_lane, close_lane);
-    tcase_add_loop_test(ending, lane_with_nothing_unread_is_finished_at_once, 0, 2);
-    tcase_add_loop_test(ending, lane_with_a_packet_unread_is_not_finished_at_once, 0, 6);
-    tcase_add_test(ending, hang_up_is_told_after_what_was_sent_before);
-    tcase_add_test(ending, peer_that_left_something_unread_is_heard_all_the_same);
-    tcase_add_test(ending, sending_to_who_is_gone_says_so_and_raises_no_signal);
-    tcase_add_test(ending, sending_to_who_left_something_unread_says_so);
-    tcase_add_test(ending, lane_that_was_never_connected_counts_as_gone);
-    tcase_add_test(ending, hang_up_is_seen_without_reading);
-    tcase_add_test(ending, half_closed_lane_is_hung_up);
-    tcase_add_test(ending, death_of_the_peers_process_hangs_up);
-    tcase_add_test(ending, what_is_no_lane_is_hung_up);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("lane");
-    TCase *packets = add_case(suite, "packets");
-
-    tcase_add_checked_fixture(packets, open_lane, close_lane);
-    tcase_add_loop_test(packets, packet_arrives_with_its_fds, 0, COUNT_OF(things) + 1);
-    tcase_add_test(packets, received_fds_are_closed_on_exec);
-    tcase_add_test(packets, fds_are_closed_together);
-    tcase_add_test(packets, packets_keep_their_bounds_and_order);
-    tcase_add_test(packets, empty_lane_gives_nothing);
-    tcase_add_test(packets, packet_that_cannot_be_encoded_is_not_sent);
-    tcase_add_test(packets, packet_larger_than_the_lane_takes_is_refused);
-    tcase_add_test(packets, full_lane_is_not_waited_for);
-    tcase_add_test(packets, bad_fd_is_reported);
-    add_receiving(suite);
-    return run_suite(suite);
-}
+TEST(what_is_no_lane_is_hung_up) { ck_assert(fipc_lane_is_hung_up(1000000)); }

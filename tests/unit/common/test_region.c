@@ -123,7 +123,9 @@ static const uint32_t bad_bytes[] = {
 
 /* ---- making ---- */
 
-START_TEST(region_is_a_page_more_than_its_rings)
+GROUP(region, .fixtures = {HOLDINGS_KEPT, {make_default_region, drop_region}});
+
+LOOP_TEST(region_is_a_page_more_than_its_rings, COUNT_OF(good_bytes))
 {
     for (size_t i = 0; i < sizeof(good_bytes) / sizeof(good_bytes[0]); i++) {
         struct stat status;
@@ -136,9 +138,8 @@ START_TEST(region_is_a_page_more_than_its_rings)
         ck_assert_uint_eq((size_t)status.st_size, region.size);
     }
 }
-END_TEST
 
-START_TEST(region_can_neither_shrink_nor_grow)
+TEST(region_can_neither_shrink_nor_grow)
 {
     ck_assert_int_eq(fcntl(region_fd, F_GET_SEALS) & SEALS, SEALS);
     ck_assert(!fipc_region_is_sealed(region_fd));
@@ -149,10 +150,8 @@ START_TEST(region_can_neither_shrink_nor_grow)
     ck_assert_int_eq(fcntl(region_fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
     ck_assert_int_eq(errno, EBUSY); /* its maker has it mapped */
 }
-END_TEST
 
-START_TEST(region_fd_is_closed_on_exec) { ck_assert_int_eq(fcntl(region_fd, F_GETFD), FD_CLOEXEC); }
-END_TEST
+TEST(region_fd_is_closed_on_exec) { ck_assert_int_eq(fcntl(region_fd, F_GETFD), FD_CLOEXEC); }
 
 /* Whether a line of a process's maps names our region. */
 static bool maps_name_region(void)
@@ -167,24 +166,22 @@ static bool maps_name_region(void)
     return found;
 }
 
-START_TEST(maps_show_whose_the_region_is)
+TEST(maps_show_whose_the_region_is)
 {
     ck_assert(maps_name_region());
     fipc_region_deinit(&region);
     ck_assert(!maps_name_region());
 }
-END_TEST
 
-START_TEST(kernel_without_noexec_seal_will_do)
+TEST(kernel_without_noexec_seal_will_do)
 {
     drop_region();
     unknown_memfd_flags = 0x8;
     make_region(4096, 4096);
     ck_assert_int_eq(fcntl(region_fd, F_GET_SEALS) & SEALS, SEALS);
 }
-END_TEST
 
-START_TEST(bad_ring_size_is_refused_and_nothing_is_touched)
+LOOP_TEST(bad_ring_size_is_refused_and_nothing_is_touched, COUNT_OF(bad_bytes))
 {
     struct fipc_region untouched = {.base = &untouched, .size = 7}, result = untouched;
     int fd = -7;
@@ -198,9 +195,8 @@ START_TEST(bad_ring_size_is_refused_and_nothing_is_touched)
     ck_assert_int_eq(fd, -7);
     ck_assert_mem_eq(&result, &untouched, sizeof(result));
 }
-END_TEST
 
-START_TEST(name_that_is_too_long_is_refused)
+TEST(name_that_is_too_long_is_refused)
 {
     struct fipc_region result;
     char name[300];
@@ -210,7 +206,6 @@ START_TEST(name_that_is_too_long_is_refused)
     name[sizeof(name) - 1] = '\0';
     ck_assert_int_eq(fipc_region_create(&result, &fd, name, 4096, 4096), -EINVAL);
 }
-END_TEST
 
 static const struct {
     enum call call;
@@ -222,7 +217,7 @@ static const struct {
     {CALL_MMAP, ENOMEM},
 };
 
-START_TEST(failed_making_says_why_and_leaves_nothing)
+LOOP_TEST(failed_making_says_why_and_leaves_nothing, COUNT_OF(create_failures))
 {
     struct fipc_region untouched = {.base = &untouched, .size = 7}, result = untouched;
     int fd = -7;
@@ -235,11 +230,10 @@ START_TEST(failed_making_says_why_and_leaves_nothing)
     ck_assert_int_eq(fd, -7);
     ck_assert_mem_eq(&result, &untouched, sizeof(result));
 }
-END_TEST
 
 /* ---- layout ---- */
 
-START_TEST(parts_lie_in_order_aligned_and_inside)
+LOOP_TEST(parts_lie_in_order_aligned_and_inside, COUNT_OF(good_bytes))
 {
     for (size_t i = 0; i < sizeof(good_bytes) / sizeof(good_bytes[0]); i++) {
         unsigned char *base, *request, *control, *reply;
@@ -259,18 +253,16 @@ START_TEST(parts_lie_in_order_aligned_and_inside)
         ck_assert_uint_eq((uintptr_t)request % FIPC_RECORD_ALIGN, 0);
     }
 }
-END_TEST
 
-START_TEST(request_ring_starts_1792_bytes_before_its_end)
+LOOP_TEST(request_ring_starts_1792_bytes_before_its_end, COUNT_OF(good_bytes))
 {
     uint64_t start = fipc_region_request_start(good_bytes[_i]);
 
     ck_assert_uint_eq(start, good_bytes[_i] - 1792);
     ck_assert_uint_eq(start % FIPC_RECORD_ALIGN, 0);
 }
-END_TEST
 
-START_TEST(rings_are_empty_and_both_ends_awake)
+TEST(rings_are_empty_and_both_ends_awake)
 {
     struct fipc_control_block *control = fipc_region_control(&region);
     uint64_t start = fipc_region_request_start(65536);
@@ -284,7 +276,6 @@ START_TEST(rings_are_empty_and_both_ends_awake)
     ck_assert(!fipc_end_is_closing(&control->client));
     ck_assert(!fipc_end_is_closing(&control->broker));
 }
-END_TEST
 
 static uint64_t resident_bytes(void)
 {
@@ -308,7 +299,7 @@ static void send_within_page(struct fipc_producer *out, struct fipc_consumer *in
     }
 }
 
-START_TEST(first_messages_each_way_touch_one_page)
+LOOP_TEST(first_messages_each_way_touch_one_page, COUNT_OF(good_bytes))
 {
     struct fipc_bell bell = {FIPC_BELL_LANE, -1};
     struct fipc_channel client, broker;
@@ -328,11 +319,10 @@ START_TEST(first_messages_each_way_touch_one_page)
     fipc_channel_deinit(&client);
     fipc_channel_deinit(&broker);
 }
-END_TEST
 
 /* ---- opening ---- */
 
-START_TEST(who_opens_sees_what_the_maker_wrote_and_the_other_way_round)
+TEST(who_opens_sees_what_the_maker_wrote_and_the_other_way_round)
 {
     ck_assert_int_eq(fipc_region_open(&opened, region_fd, 65536, 16384), 0);
     region_fd = fd_close(region_fd); /* was only borrowed */
@@ -344,10 +334,9 @@ START_TEST(who_opens_sees_what_the_maker_wrote_and_the_other_way_round)
     ck_assert(pattern_matches(fipc_region_request_ring(&region), 65536, 1));
     ck_assert(pattern_matches(fipc_region_reply_ring(&opened), 16384, 2));
 }
-END_TEST
 
 /* Whoever touched a page of the hole would wait for the end of it. */
-START_TEST(opened_region_takes_no_holes_and_no_other_opener)
+TEST(opened_region_takes_no_holes_and_no_other_opener)
 {
     struct fipc_region again;
 
@@ -364,7 +353,6 @@ START_TEST(opened_region_takes_no_holes_and_no_other_opener)
     ck_assert_int_eq(errno, EPERM);
     ck_assert_int_eq(fipc_region_open(&again, region_fd, 65536, 16384), -EBADMSG);
 }
-END_TEST
 
 static const int few_seals[] = {
     0,
@@ -393,7 +381,7 @@ static int memfd_with(off_t size, int seals)
     return fd;
 }
 
-START_TEST(populated_region_is_all_there_until_somebody_punches_a_hole)
+TEST(populated_region_is_all_there_until_somebody_punches_a_hole)
 {
     FIPC_CLEANUP(fd_closep) int pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     off_t last = (off_t)region.size - PAGE;
@@ -407,55 +395,49 @@ START_TEST(populated_region_is_all_there_until_somebody_punches_a_hole)
                      0);
     ck_assert(!fipc_region_is_populated(&region, pagemap_fd));
 }
-END_TEST
 
-START_TEST(region_with_few_seals_is_not_sealed)
+LOOP_TEST(region_with_few_seals_is_not_sealed, COUNT_OF(few_seals))
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, few_seals[_i]);
 
     ck_assert(!fipc_region_is_sealed(fd));
 }
-END_TEST
 
 /* The last one could not be sealed any more. */
 static const int lacking_seals[] = {0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE,
                                     SEALS | F_SEAL_SEAL};
 
-START_TEST(region_that_lacks_a_seal_is_refused)
+LOOP_TEST(region_that_lacks_a_seal_is_refused, COUNT_OF(lacking_seals))
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, lacking_seals[_i]);
 
     expect_open_refused(fd, 4096, 4096);
 }
-END_TEST
 
 static const off_t bad_sizes[] = {0, PAGE, 3 * PAGE - 1, 3 * PAGE + 1, 2 * PAGE, 4 * PAGE};
 
-START_TEST(region_of_another_size_is_refused)
+LOOP_TEST(region_of_another_size_is_refused, COUNT_OF(bad_sizes))
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(bad_sizes[_i], SEALS);
 
     expect_open_refused(fd, 4096, 4096);
 }
-END_TEST
 
-START_TEST(region_of_others_is_opened)
+TEST(region_of_others_is_opened)
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, SEALS);
 
     ck_assert_int_eq(fipc_region_open(&opened, fd, 4096, 4096), 0);
 }
-END_TEST
 
-START_TEST(region_that_cannot_be_written_is_refused)
+TEST(region_that_cannot_be_written_is_refused)
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, SEALS | F_SEAL_WRITE);
 
     expect_open_refused(fd, 4096, 4096);
 }
-END_TEST
 
-START_TEST(what_is_no_memfd_is_refused)
+TEST(what_is_no_memfd_is_refused)
 {
     int pipes[2];
 
@@ -465,11 +447,10 @@ START_TEST(what_is_no_memfd_is_refused)
     (void)fd_close(pipes[0]);
     (void)fd_close(pipes[1]);
 }
-END_TEST
 
 static const enum call open_failures[] = {CALL_MMAP, CALL_MADVISE};
 
-START_TEST(failed_opening_says_why_and_leaves_nothing)
+LOOP_TEST(failed_opening_says_why_and_leaves_nothing, COUNT_OF(open_failures))
 {
     struct fipc_region result = FIPC_REGION_EMPTY;
 
@@ -479,9 +460,8 @@ START_TEST(failed_opening_says_why_and_leaves_nothing)
     failing = CALL_NONE;
     ck_assert_ptr_null(result.base);
 }
-END_TEST
 
-START_TEST(child_does_not_inherit_an_opened_region)
+TEST(child_does_not_inherit_an_opened_region)
 {
     pid_t child;
 
@@ -494,62 +474,12 @@ START_TEST(child_does_not_inherit_an_opened_region)
         _exit(maps_name_region() ? 1 : 0);
     ck_assert_int_eq(wait_for_exit(child), 0);
 }
-END_TEST
 
 /* ---- ending ---- */
 
-START_TEST(deinit_is_safe_twice)
+TEST(deinit_is_safe_twice)
 {
     fipc_region_deinit(&region);
     ck_assert_ptr_null(region.base);
     fipc_region_deinit(&region);
-}
-END_TEST
-
-static void add_making(Suite *suite)
-{
-    TCase *making = add_case(suite, "making");
-    TCase *layout = add_case(suite, "layout");
-
-    tcase_add_checked_fixture(making, make_default_region, drop_region);
-    tcase_add_loop_test(making, region_is_a_page_more_than_its_rings, 0, COUNT_OF(good_bytes));
-    tcase_add_test(making, region_can_neither_shrink_nor_grow);
-    tcase_add_test(making, region_fd_is_closed_on_exec);
-    tcase_add_test(making, maps_show_whose_the_region_is);
-    tcase_add_test(making, kernel_without_noexec_seal_will_do);
-    tcase_add_loop_test(making, bad_ring_size_is_refused_and_nothing_is_touched, 0,
-                        COUNT_OF(bad_bytes));
-    tcase_add_test(making, name_that_is_too_long_is_refused);
-    tcase_add_loop_test(making, failed_making_says_why_and_leaves_nothing, 0,
-                        COUNT_OF(create_failures));
-    tcase_add_test(making, deinit_is_safe_twice);
-
-    tcase_add_checked_fixture(layout, make_default_region, drop_region);
-    tcase_add_loop_test(layout, parts_lie_in_order_aligned_and_inside, 0, COUNT_OF(good_bytes));
-    tcase_add_loop_test(layout, request_ring_starts_1792_bytes_before_its_end, 0,
-                        COUNT_OF(good_bytes));
-    tcase_add_test(layout, rings_are_empty_and_both_ends_awake);
-    tcase_add_loop_test(layout, first_messages_each_way_touch_one_page, 0, COUNT_OF(good_bytes));
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("region");
-    TCase *opening = add_case(suite, "opening");
-
-    add_making(suite);
-    tcase_add_checked_fixture(opening, make_default_region, drop_region);
-    tcase_add_test(opening, who_opens_sees_what_the_maker_wrote_and_the_other_way_round);
-    tcase_add_test(opening, opened_region_takes_no_holes_and_no_other_opener);
-    tcase_add_test(opening, populated_region_is_all_there_until_somebody_punches_a_hole);
-    tcase_add_loop_test(opening, region_with_few_seals_is_not_sealed, 0, COUNT_OF(few_seals));
-    tcase_add_loop_test(opening, region_that_lacks_a_seal_is_refused, 0, COUNT_OF(lacking_seals));
-    tcase_add_loop_test(opening, region_of_another_size_is_refused, 0, COUNT_OF(bad_sizes));
-    tcase_add_test(opening, region_of_others_is_opened);
-    tcase_add_test(opening, region_that_cannot_be_written_is_refused);
-    tcase_add_test(opening, what_is_no_memfd_is_refused);
-    tcase_add_loop_test(opening, failed_opening_says_why_and_leaves_nothing, 0,
-                        COUNT_OF(open_failures));
-    tcase_add_test(opening, child_does_not_inherit_an_opened_region);
-    return run_suite(suite);
 }

@@ -16,7 +16,9 @@ static const size_t sizes[] = {
 
 /* ---- one record ---- */
 
-START_TEST(record_arrives_as_it_was_sent)
+GROUP(one_record, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(record_arrives_as_it_was_sent, COUNT_OF(sizes))
 {
     size_t size = sizes[_i];
     struct fipc_header header;
@@ -27,9 +29,8 @@ START_TEST(record_arrives_as_it_was_sent)
     ck_assert_int_eq(fipc_consumer_take(&ring.consumer, &header, &payload), 0);
     expect_record_is(&header, payload, 0x123456789abcdef, size);
 }
-END_TEST
 
-START_TEST(taking_an_empty_ring_finds_nothing_and_touches_no_result)
+TEST(taking_an_empty_ring_finds_nothing_and_touches_no_result)
 {
     struct fipc_header header = header_of(7), untouched = header;
     const void *payload = &header;
@@ -39,9 +40,8 @@ START_TEST(taking_an_empty_ring_finds_nothing_and_touches_no_result)
     ck_assert_mem_eq(&header, &untouched, sizeof(header));
     ck_assert_ptr_eq(payload, &header);
 }
-END_TEST
 
-START_TEST(taking_again_without_release_gives_the_same_record)
+TEST(taking_again_without_release_gives_the_same_record)
 {
     struct fipc_header header;
     const void *payload;
@@ -57,9 +57,8 @@ START_TEST(taking_again_without_release_gives_the_same_record)
     fipc_consumer_release(&ring.consumer);
     expect_record(&ring, 2, 50);
 }
-END_TEST
 
-START_TEST(record_is_invisible_before_its_commit)
+TEST(record_is_invisible_before_its_commit)
 {
     struct fipc_header header = header_of(1);
     struct fipc_loan loan;
@@ -74,9 +73,8 @@ START_TEST(record_is_invisible_before_its_commit)
     expect_record(&ring, 1, 10);
     ck_assert(!fipc_consumer_has_news(&ring.consumer));
 }
-END_TEST
 
-START_TEST(room_is_free_again_only_after_release)
+TEST(room_is_free_again_only_after_release)
 {
     struct fipc_header header;
     const void *payload;
@@ -89,7 +87,6 @@ START_TEST(room_is_free_again_only_after_release)
     fipc_consumer_release(&ring.consumer);
     ck_assert_int_eq(send_record(&ring, 3, PAYLOAD_MAX), 0);
 }
-END_TEST
 
 /* ---- the wrap ---- */
 
@@ -110,21 +107,21 @@ static void go_round(uint64_t start, size_t size)
     }
 }
 
-START_TEST(records_go_round_from_every_place)
+GROUP(wrap, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(records_go_round_from_every_place, N_PLACES)
 {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         go_round((uint64_t)_i * FIPC_RECORD_ALIGN, sizes[i]);
 }
-END_TEST
 
-START_TEST(records_go_round_while_positions_pass_2_to_the_64)
+LOOP_TEST(records_go_round_while_positions_pass_2_to_the_64, N_PLACES)
 {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         go_round((uint64_t)_i * FIPC_RECORD_ALIGN - CAPACITY, sizes[i]);
 }
-END_TEST
 
-START_TEST(largest_record_fits_into_an_empty_ring_at_every_place)
+LOOP_TEST(largest_record_fits_into_an_empty_ring_at_every_place, N_PLACES)
 {
     ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
 
@@ -132,9 +129,8 @@ START_TEST(largest_record_fits_into_an_empty_ring_at_every_place)
     ck_assert_int_eq(send_record(&ring, 1, PAYLOAD_MAX), 0);
     expect_record(&ring, 1, PAYLOAD_MAX);
 }
-END_TEST
 
-START_TEST(skip_is_written_only_where_a_record_does_not_fit)
+LOOP_TEST(skip_is_written_only_where_a_record_does_not_fit, N_PLACES)
 {
     uint64_t start = (uint64_t)_i * FIPC_RECORD_ALIGN, left = CAPACITY - start % CAPACITY;
     struct fipc_header header;
@@ -155,9 +151,8 @@ START_TEST(skip_is_written_only_where_a_record_does_not_fit)
         ck_assert_uint_eq(shared_head(&ring), start + left);
     }
 }
-END_TEST
 
-START_TEST(skip_of_an_aborted_reservation_is_no_lost_room)
+LOOP_TEST(skip_of_an_aborted_reservation_is_no_lost_room, N_PLACES)
 {
     struct fipc_loan loan;
 
@@ -170,9 +165,8 @@ START_TEST(skip_of_an_aborted_reservation_is_no_lost_room)
     ck_assert_int_eq(send_record(&ring, 1, PAYLOAD_MAX), 0);
     expect_record(&ring, 1, PAYLOAD_MAX);
 }
-END_TEST
 
-START_TEST(mixed_sizes_keep_their_order_and_contents)
+LOOP_TEST(mixed_sizes_keep_their_order_and_contents, 8)
 {
     uint64_t random = (uint64_t)_i, sent = 0, taken = 0;
     static size_t sent_sizes[20000];
@@ -191,14 +185,15 @@ START_TEST(mixed_sizes_keep_their_order_and_contents)
     }
     expect_empty(&ring);
 }
-END_TEST
 
 /* ---- full ---- */
 
 /* Payloads whose records fill the ring to the last byte. */
 static const size_t filling_sizes[] = {PAYLOAD_MAX, 992, 480, 224, 96, 65, 32, 1, 0};
 
-START_TEST(ring_is_filled_to_the_last_byte_and_no_further)
+GROUP(full, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(ring_is_filled_to_the_last_byte_and_no_further, COUNT_OF(filling_sizes))
 {
     size_t size = filling_sizes[_i];
     uint64_t n_records = CAPACITY / span_of(size);
@@ -216,9 +211,8 @@ START_TEST(ring_is_filled_to_the_last_byte_and_no_further)
         expect_record(&ring, id, size);
     expect_empty(&ring);
 }
-END_TEST
 
-START_TEST(refused_for_lack_of_room_leaves_everything_untouched)
+TEST(refused_for_lack_of_room_leaves_everything_untouched)
 {
     struct fipc_loan loan = {.payload = &ring, .size = 77}, untouched = loan;
     unsigned char memory[CAPACITY];
@@ -237,14 +231,13 @@ START_TEST(refused_for_lack_of_room_leaves_everything_untouched)
     ck_assert_mem_eq(ring.memory, memory, CAPACITY);
     ck_assert_uint_eq(shared_tail(&ring), producer.tail);
 }
-END_TEST
 
 static const size_t too_large_sizes[] = {
     PAYLOAD_MAX + 1,  PAYLOAD_MAX + 32,       CAPACITY,          CAPACITY - HEADER,
     UINT32_MAX - 31u, (size_t)UINT32_MAX + 1, SIZE_MAX - HEADER, SIZE_MAX,
 };
 
-START_TEST(record_over_half_the_ring_is_refused_for_ever)
+LOOP_TEST(record_over_half_the_ring_is_refused_for_ever, COUNT_OF(too_large_sizes))
 {
     struct fipc_loan loan = {.payload = &ring, .size = 77}, untouched = loan;
     struct fipc_producer producer = ring.producer;
@@ -259,17 +252,15 @@ START_TEST(record_over_half_the_ring_is_refused_for_ever)
     ck_assert_mem_eq(&ring.producer, &producer, sizeof(producer));
     ck_assert_uint_eq(shared_tail(&ring), 0);
 }
-END_TEST
 
-START_TEST(payload_max_is_half_the_ring_less_a_header)
+TEST(payload_max_is_half_the_ring_less_a_header)
 {
     ck_assert_uint_eq(fipc_ring_payload_max(4096), 2016);
     ck_assert_uint_eq(fipc_ring_payload_max(65536), 32736);
     ck_assert_uint_eq(fipc_ring_payload_max(UINT32_C(1) << 30), (UINT32_C(1) << 29) - 32);
 }
-END_TEST
 
-START_TEST(has_room_says_what_reserve_does)
+LOOP_TEST(has_room_says_what_reserve_does, N_PLACES)
 {
     uint64_t random = (uint64_t)_i;
 
@@ -286,9 +277,8 @@ START_TEST(has_room_says_what_reserve_does)
         ck_assert_int_eq(fipc_producer_reserve(&ring.producer, size, &loan), room ? 0 : -EAGAIN);
     }
 }
-END_TEST
 
-START_TEST(room_is_left_from_half_the_ring_on)
+TEST(room_is_left_from_half_the_ring_on)
 {
     for (uint64_t id = 0; id < CAPACITY / HEADER; id++)
         ck_assert_int_eq(send_record(&ring, id, 0), 0);
@@ -296,50 +286,4 @@ START_TEST(room_is_left_from_half_the_ring_on)
         expect_record(&ring, id, 0);
         ck_assert_int_eq(fipc_consumer_left_room(&ring.consumer), id + 1 >= CAPACITY / HEADER / 2);
     }
-}
-END_TEST
-
-static void add_sending(Suite *suite)
-{
-    TCase *one = add_case(suite, "one record");
-    TCase *full = add_case(suite, "full");
-
-    tcase_add_checked_fixture(one, make_ring, drop_ring);
-    tcase_add_loop_test(one, record_arrives_as_it_was_sent, 0, COUNT_OF(sizes));
-    tcase_add_test(one, taking_an_empty_ring_finds_nothing_and_touches_no_result);
-    tcase_add_test(one, taking_again_without_release_gives_the_same_record);
-    tcase_add_test(one, record_is_invisible_before_its_commit);
-    tcase_add_test(one, room_is_free_again_only_after_release);
-
-    tcase_add_checked_fixture(full, make_ring, drop_ring);
-    tcase_add_loop_test(full, ring_is_filled_to_the_last_byte_and_no_further, 0,
-                        COUNT_OF(filling_sizes));
-    tcase_add_test(full, refused_for_lack_of_room_leaves_everything_untouched);
-    tcase_add_loop_test(full, record_over_half_the_ring_is_refused_for_ever, 0,
-                        COUNT_OF(too_large_sizes));
-    tcase_add_test(full, payload_max_is_half_the_ring_less_a_header);
-    tcase_add_loop_test(full, has_room_says_what_reserve_does, 0, N_PLACES);
-    tcase_add_test(full, room_is_left_from_half_the_ring_on);
-}
-
-static void add_wrap(Suite *suite)
-{
-    TCase *wrap = add_case(suite, "wrap");
-
-    tcase_add_checked_fixture(wrap, make_ring, drop_ring);
-    tcase_add_loop_test(wrap, records_go_round_from_every_place, 0, N_PLACES);
-    tcase_add_loop_test(wrap, records_go_round_while_positions_pass_2_to_the_64, 0, N_PLACES);
-    tcase_add_loop_test(wrap, largest_record_fits_into_an_empty_ring_at_every_place, 0, N_PLACES);
-    tcase_add_loop_test(wrap, skip_is_written_only_where_a_record_does_not_fit, 0, N_PLACES);
-    tcase_add_loop_test(wrap, skip_of_an_aborted_reservation_is_no_lost_room, 0, N_PLACES);
-    tcase_add_loop_test(wrap, mixed_sizes_keep_their_order_and_contents, 0, 8);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("ring");
-
-    add_sending(suite);
-    add_wrap(suite);
-    return run_suite(suite);
 }

@@ -84,7 +84,9 @@ static void fill_with_good_headers(void)
         memcpy(ring.memory + place, &header, sizeof(header));
 }
 
-START_TEST(tail_that_cannot_be_is_refused)
+GROUP(consumer, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(tail_that_cannot_be_is_refused, COUNT_OF(bad_tails))
 {
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
         ring_pair_restart(&ring, starts[i]);
@@ -96,9 +98,8 @@ START_TEST(tail_that_cannot_be_is_refused)
         expect_take_refused();
     }
 }
-END_TEST
 
-START_TEST(exactly_full_ring_is_no_error)
+TEST(exactly_full_ring_is_no_error)
 {
     struct fipc_header header = {.size = HEADER, .kind = FIPC_KIND_REPLY};
     const void *payload;
@@ -108,7 +109,6 @@ START_TEST(exactly_full_ring_is_no_error)
     ck_assert_int_eq(fipc_consumer_take(&ring.consumer, &header, &payload), 0);
     ck_assert_uint_eq(header.size, HEADER);
 }
-END_TEST
 
 /* A header at @place of the ring with @published bytes from there on. */
 struct header_case {
@@ -141,7 +141,7 @@ static const struct header_case bad_headers[] = {
     {2048, FIPC_KIND_SKIP, CAPACITY - 2016, CAPACITY},        /* likewise, a skip */
 };
 
-START_TEST(header_that_cannot_be_is_refused)
+LOOP_TEST(header_that_cannot_be_is_refused, COUNT_OF(bad_headers))
 {
     const struct header_case *bad = &bad_headers[_i];
     struct fipc_header header = {.size = bad->size, .kind = bad->kind, .id = 1};
@@ -152,7 +152,6 @@ START_TEST(header_that_cannot_be_is_refused)
         expect_take_refused();
     }
 }
-END_TEST
 
 /* As far as a header may go. */
 static const struct header_case good_headers[] = {
@@ -168,7 +167,7 @@ static const struct header_case good_headers[] = {
     {CAPACITY / 2 - 31, UINT16_MAX, CAPACITY / 2, CAPACITY},
 };
 
-START_TEST(header_at_the_edge_of_what_can_be_is_taken)
+LOOP_TEST(header_at_the_edge_of_what_can_be_is_taken, COUNT_OF(good_headers))
 {
     const struct header_case *good = &good_headers[_i];
     struct fipc_header header = {.size = good->size, .kind = good->kind, .id = 1};
@@ -185,9 +184,8 @@ START_TEST(header_at_the_edge_of_what_can_be_is_taken)
     fipc_consumer_release(&ring.consumer);
     ck_assert_uint_eq(shared_head(&ring), good->place + span);
 }
-END_TEST
 
-START_TEST(record_after_good_ones_is_checked_too)
+TEST(record_after_good_ones_is_checked_too)
 {
     ck_assert_int_eq(send_record(&ring, 1, 100), 0);
     ck_assert_int_eq(send_record(&ring, 2, 100), 0);
@@ -197,9 +195,8 @@ START_TEST(record_after_good_ones_is_checked_too)
     expect_record(&ring, 1, 100);
     expect_take_refused();
 }
-END_TEST
 
-START_TEST(header_changed_after_take_does_not_move_release)
+TEST(header_changed_after_take_does_not_move_release)
 {
     struct fipc_header header;
     const void *payload;
@@ -212,9 +209,8 @@ START_TEST(header_changed_after_take_does_not_move_release)
     ck_assert_uint_eq(shared_head(&ring), span_of(100));
     expect_empty(&ring);
 }
-END_TEST
 
-START_TEST(own_position_is_never_taken_from_the_shared_memory)
+TEST(own_position_is_never_taken_from_the_shared_memory)
 {
     ck_assert_int_eq(send_record(&ring, 1, 100), 0);
     ck_assert_int_eq(send_record(&ring, 2, 100), 0);
@@ -229,7 +225,6 @@ START_TEST(own_position_is_never_taken_from_the_shared_memory)
     ck_assert_uint_eq(shared_tail(&ring), 3 * span_of(100));
     expect_record(&ring, 3, 100);
 }
-END_TEST
 
 /* ---- the producer's side ---- */
 
@@ -279,7 +274,9 @@ static const int64_t bad_heads[] = {
     (int64_t)CAPACITY - 1,
 };
 
-START_TEST(head_that_cannot_be_is_refused)
+GROUP(producer, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(head_that_cannot_be_is_refused, COUNT_OF(bad_heads))
 {
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
         fill_ring(starts[i]);
@@ -287,27 +284,24 @@ START_TEST(head_that_cannot_be_is_refused)
         expect_sending_refused();
     }
 }
-END_TEST
 
-START_TEST(head_at_the_tail_is_no_error)
+TEST(head_at_the_tail_is_no_error)
 {
     fill_ring(0);
     store_head(ring.producer.tail);
 
     ck_assert_int_eq(send_record(&ring, 4, PAYLOAD_MAX), 0);
 }
-END_TEST
 
-START_TEST(head_of_a_ring_never_filled_may_not_pass_its_tail)
+TEST(head_of_a_ring_never_filled_may_not_pass_its_tail)
 {
     ck_assert_int_eq(send_record(&ring, 1, PAYLOAD_MAX), 0);
     ck_assert_int_eq(send_record(&ring, 2, PAYLOAD_MAX - 32), 0);
     store_head(CAPACITY);
     ck_assert_int_eq(send_record(&ring, 3, 32), -EBADMSG);
 }
-END_TEST
 
-START_TEST(bad_head_is_found_while_a_loan_is_stepped_over)
+TEST(bad_head_is_found_while_a_loan_is_stepped_over)
 {
     struct fipc_loan loan;
 
@@ -322,11 +316,12 @@ START_TEST(bad_head_is_found_while_a_loan_is_stepped_over)
     fipc_producer_abort(&ring.producer, &loan);
     expect_sending_refused();
 }
-END_TEST
 
 /* ---- what became of a record ---- */
 
-START_TEST(record_was_taken_once_the_head_passed_its_end)
+GROUP(taken, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(record_was_taken_once_the_head_passed_its_end, COUNT_OF(starts))
 {
     ring_pair_restart(&ring, starts[_i]);
     for (uint64_t id = 0; id < 200; id++) {
@@ -345,9 +340,8 @@ START_TEST(record_was_taken_once_the_head_passed_its_end)
             EXPECT(fipc_producer_was_taken(&ring.producer, positions[i]));
     }
 }
-END_TEST
 
-START_TEST(head_that_cannot_be_counts_as_taken)
+LOOP_TEST(head_that_cannot_be_counts_as_taken, COUNT_OF(starts))
 {
     fill_ring(starts[_i]);
     for (int i = 0; i < COUNT_OF(bad_heads); i++) {
@@ -357,34 +351,4 @@ START_TEST(head_that_cannot_be_counts_as_taken)
         ck_assert(fipc_producer_was_taken(&ring.producer, ring.producer.tail));
         ck_assert(fipc_producer_was_taken(&ring.producer, ring.producer.tail - CAPACITY / 2));
     }
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("ring_corrupt");
-    TCase *consumer = add_case(suite, "consumer");
-    TCase *producer = add_case(suite, "producer");
-    TCase *taken = add_case(suite, "taken");
-
-    tcase_add_checked_fixture(consumer, make_ring, drop_ring);
-    tcase_add_loop_test(consumer, tail_that_cannot_be_is_refused, 0, COUNT_OF(bad_tails));
-    tcase_add_test(consumer, exactly_full_ring_is_no_error);
-    tcase_add_loop_test(consumer, header_that_cannot_be_is_refused, 0, COUNT_OF(bad_headers));
-    tcase_add_loop_test(consumer, header_at_the_edge_of_what_can_be_is_taken, 0,
-                        COUNT_OF(good_headers));
-    tcase_add_test(consumer, record_after_good_ones_is_checked_too);
-    tcase_add_test(consumer, header_changed_after_take_does_not_move_release);
-    tcase_add_test(consumer, own_position_is_never_taken_from_the_shared_memory);
-
-    tcase_add_checked_fixture(producer, make_ring, drop_ring);
-    tcase_add_loop_test(producer, head_that_cannot_be_is_refused, 0, COUNT_OF(bad_heads));
-    tcase_add_test(producer, head_at_the_tail_is_no_error);
-    tcase_add_test(producer, head_of_a_ring_never_filled_may_not_pass_its_tail);
-    tcase_add_test(producer, bad_head_is_found_while_a_loan_is_stepped_over);
-
-    tcase_add_checked_fixture(taken, make_ring, drop_ring);
-    tcase_add_loop_test(taken, record_was_taken_once_the_head_passed_its_end, 0, COUNT_OF(starts));
-    tcase_add_loop_test(taken, head_that_cannot_be_counts_as_taken, 0, COUNT_OF(starts));
-    return run_suite(suite);
 }

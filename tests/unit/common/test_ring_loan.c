@@ -56,7 +56,9 @@ static void expect_records(uint64_t first_id, uint64_t n_records)
 
 /* ---- one loan ---- */
 
-START_TEST(committed_loan_arrives_from_where_it_was_written)
+GROUP(one_loan, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+TEST(committed_loan_arrives_from_where_it_was_written)
 {
     struct fipc_header header;
     struct fipc_loan loan;
@@ -70,9 +72,8 @@ START_TEST(committed_loan_arrives_from_where_it_was_written)
     ck_assert_ptr_eq(payload, loan.payload);
     expect_record_is(&header, payload, 1, 100);
 }
-END_TEST
 
-START_TEST(aborted_loan_leaves_no_trace)
+TEST(aborted_loan_leaves_no_trace)
 {
     struct fipc_producer producer = ring.producer;
     struct fipc_loan loan;
@@ -83,9 +84,8 @@ START_TEST(aborted_loan_leaves_no_trace)
     ck_assert_mem_eq(&ring.producer, &producer, sizeof(producer));
     expect_empty(&ring);
 }
-END_TEST
 
-START_TEST(overtaken_loan_is_announced_as_a_skip_at_once)
+TEST(overtaken_loan_is_announced_as_a_skip_at_once)
 {
     struct fipc_loan loan, second;
     struct fipc_header header;
@@ -99,9 +99,8 @@ START_TEST(overtaken_loan_is_announced_as_a_skip_at_once)
     ck_assert_uint_eq(header.kind, FIPC_KIND_SKIP);
     ck_assert_uint_eq(header.size, span_of(100));
 }
-END_TEST
 
-START_TEST(failed_reservation_overtakes_nobody)
+TEST(failed_reservation_overtakes_nobody)
 {
     struct fipc_loan loan, second;
 
@@ -116,11 +115,12 @@ START_TEST(failed_reservation_overtakes_nobody)
     expect_record(&ring, 1, PAYLOAD_MAX);
     expect_record(&ring, 2, 1000);
 }
-END_TEST
 
 /* ---- an overtaken loan pins its span ---- */
 
-START_TEST(nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it)
+GROUP(overtaken_loan, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it, N_PLACES)
 {
     size_t size = (size_t)_i * 31 % (PAYLOAD_MAX + 1);
     uint64_t n_records = 0;
@@ -141,9 +141,8 @@ START_TEST(nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it)
     expect_empty(&ring);
     ck_assert_uint_eq(fill_up(0), CAPACITY / HEADER);
 }
-END_TEST
 
-START_TEST(overtaken_loan_takes_room_from_every_lap_until_it_ends)
+TEST(overtaken_loan_takes_room_from_every_lap_until_it_ends)
 {
     struct fipc_loan loan;
 
@@ -163,9 +162,8 @@ START_TEST(overtaken_loan_takes_room_from_every_lap_until_it_ends)
     expect_records(0, fill_up(0));
     ck_assert_uint_eq(fill_up(0), CAPACITY / HEADER);
 }
-END_TEST
 
-START_TEST(records_of_any_size_go_round_beside_an_open_loan)
+LOOP_TEST(records_of_any_size_go_round_beside_an_open_loan, N_PLACES)
 {
     uint64_t random = (uint64_t)_i;
     struct fipc_loan loan;
@@ -183,9 +181,8 @@ START_TEST(records_of_any_size_go_round_beside_an_open_loan)
     ck_assert(pattern_matches(loan.payload, 700, 1));
     fipc_producer_abort(&ring.producer, &loan);
 }
-END_TEST
 
-START_TEST(full_ring_with_an_open_loan_says_so)
+TEST(full_ring_with_an_open_loan_says_so)
 {
     struct fipc_loan loan, refused;
 
@@ -196,7 +193,6 @@ START_TEST(full_ring_with_an_open_loan_says_so)
     ck_assert(pattern_matches(loan.payload, PAYLOAD_MAX, 1));
     fipc_producer_abort(&ring.producer, &loan);
 }
-END_TEST
 
 /* Sends records of the largest sizes that go somewhere, and takes them. */
 static void send_whatever_fits(void)
@@ -215,7 +211,7 @@ static void send_whatever_fits(void)
 }
 
 /* No header of a skip may lie inside what it steps over. */
-START_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it)
+LOOP_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it, N_PLACES)
 {
     for (size_t size = 0; size <= PAYLOAD_MAX; size = 2 * size + HEADER) {
         struct fipc_loan loan;
@@ -228,7 +224,6 @@ START_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it)
         fipc_producer_abort(&ring.producer, &loan);
     }
 }
-END_TEST
 
 /* ---- an overtaken loan and the one that overtook it ---- */
 
@@ -261,7 +256,9 @@ static void end_both(struct fipc_loan loans[2], int way)
     expect_empty(&ring);
 }
 
-START_TEST(loans_end_in_any_order)
+GROUP(two_loans, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
+
+LOOP_TEST(loans_end_in_any_order, N_SIZES *N_SIZES)
 {
     size_t older = sizes[_i / N_SIZES], newer = sizes[_i % N_SIZES];
     struct fipc_loan loans[2];
@@ -278,7 +275,6 @@ START_TEST(loans_end_in_any_order)
         }
     }
 }
-END_TEST
 
 /* ---- all of it together ---- */
 
@@ -326,7 +322,7 @@ static void step_loan(struct open_loan *loan, uint64_t id, uint64_t *random)
     loan->open = false;
 }
 
-START_TEST(any_mixture_of_a_loan_and_records_arrives_whole)
+LOOP_TEST(any_mixture_of_a_loan_and_records_arrives_whole, 16)
 {
     uint64_t random = (uint64_t)_i;
 
@@ -352,33 +348,4 @@ START_TEST(any_mixture_of_a_loan_and_records_arrives_whole)
         }
     }
     ck_assert_uint_gt(n_taken, 1000);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("ring_loan");
-    TCase *one = add_case(suite, "one loan");
-    TCase *pinned = add_case(suite, "overtaken loan");
-    TCase *two = add_case(suite, "two loans");
-
-    tcase_add_checked_fixture(one, make_ring, drop_ring);
-    tcase_add_test(one, committed_loan_arrives_from_where_it_was_written);
-    tcase_add_test(one, aborted_loan_leaves_no_trace);
-    tcase_add_test(one, overtaken_loan_is_announced_as_a_skip_at_once);
-    tcase_add_test(one, failed_reservation_overtakes_nobody);
-
-    tcase_add_checked_fixture(pinned, make_ring, drop_ring);
-    tcase_add_loop_test(pinned, nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it,
-                        0, N_PLACES);
-    tcase_add_test(pinned, overtaken_loan_takes_room_from_every_lap_until_it_ends);
-
-    tcase_add_loop_test(pinned, records_of_any_size_go_round_beside_an_open_loan, 0, N_PLACES);
-    tcase_add_test(pinned, full_ring_with_an_open_loan_says_so);
-    tcase_add_loop_test(pinned, skips_end_before_an_open_loan_or_step_over_all_of_it, 0, N_PLACES);
-
-    tcase_add_checked_fixture(two, make_ring, drop_ring);
-    tcase_add_loop_test(two, loans_end_in_any_order, 0, N_SIZES * N_SIZES);
-    tcase_add_loop_test(two, any_mixture_of_a_loan_and_records_arrives_whole, 0, 16);
-    return run_suite(suite);
 }

@@ -20,13 +20,14 @@ static const struct {
     {{UINT64_MAX, UINT64_MAX}, UINT64_MAX, 0xf13e77491777f9d0},
 };
 
-START_TEST(hash_is_that_of_the_reference)
+GROUP(hash, .fixtures = {HOLDINGS_KEPT});
+
+LOOP_TEST(hash_is_that_of_the_reference, COUNT_OF(known))
 {
     ck_assert_uint_eq(fipc_siphash(&known[_i].key, known[_i].word), known[_i].hash);
 }
-END_TEST
 
-START_TEST(each_bit_of_key_and_word_changes_the_hash)
+LOOP_TEST(each_bit_of_key_and_word_changes_the_hash, 64)
 {
     const struct fipc_siphash_key key = known[0].key;
     uint64_t word = known[0].word, bit = UINT64_C(1) << _i;
@@ -36,15 +37,4 @@ START_TEST(each_bit_of_key_and_word_changes_the_hash)
                       known[0].hash);
     ck_assert_uint_ne(fipc_siphash(&(struct fipc_siphash_key){key.k0, key.k1 ^ bit}, word),
                       known[0].hash);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("siphash");
-    TCase *hash = add_case(suite, "hash");
-
-    tcase_add_loop_test(hash, hash_is_that_of_the_reference, 0, COUNT_OF(known));
-    tcase_add_loop_test(hash, each_bit_of_key_and_word_changes_the_hash, 0, 64);
-    return run_suite(suite);
 }

@@ -83,14 +83,15 @@ static void miss(int count)
         fipc_spin_end(&spin, false);
 }
 
-START_TEST(few_misses_change_nothing)
+GROUP(budget, .fixtures = {HOLDINGS_KEPT, {make_spin, NULL}});
+
+TEST(few_misses_change_nothing)
 {
     miss(7);
     ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
 }
-END_TEST
 
-START_TEST(misses_in_a_row_lead_to_the_probe_and_one_hit_back)
+TEST(misses_in_a_row_lead_to_the_probe_and_one_hit_back)
 {
     miss(8);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
@@ -99,9 +100,8 @@ START_TEST(misses_in_a_row_lead_to_the_probe_and_one_hit_back)
     miss(7);
     ck_assert_uint_eq(spin.budget_ns, LIMIT_NS);
 }
-END_TEST
 
-START_TEST(full_look_comes_now_and_then)
+TEST(full_look_comes_now_and_then)
 {
     miss(15);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
@@ -110,26 +110,25 @@ START_TEST(full_look_comes_now_and_then)
     miss(1);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS);
 }
-END_TEST
 
-START_TEST(probe_is_no_longer_than_the_limit)
+TEST(probe_is_no_longer_than_the_limit)
 {
     fipc_spin_init(&spin, PROBE_NS / 2, PATIENCE_NS);
     miss(8);
     ck_assert_uint_eq(spin.budget_ns, PROBE_NS / 2);
 }
-END_TEST
 
 /* ---- a round ---- */
 
-START_TEST(limit_of_zero_never_spins)
+GROUP(round, .fixtures = {HOLDINGS_KEPT, {make_spin, NULL}});
+
+TEST(limit_of_zero_never_spins)
 {
     fipc_spin_init(&spin, 0, PATIENCE_NS);
     ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 0);
 }
-END_TEST
 
-START_TEST(round_ends_soon_after_its_budget)
+TEST(round_ends_soon_after_its_budget)
 {
     cpu_set_t allowed;
 
@@ -137,7 +136,6 @@ START_TEST(round_ends_soon_after_its_budget)
         return;
     ck_assert_uint_lt(count_turns(fipc_now_ns() - LIMIT_NS, 100), 100);
 }
-END_TEST
 
 static long involuntary_switches(void)
 {
@@ -147,7 +145,7 @@ static long involuntary_switches(void)
     return usage.ru_nivcsw;
 }
 
-START_TEST(round_goes_on_within_its_budget)
+TEST(round_goes_on_within_its_budget)
 {
     long before = involuntary_switches();
     cpu_set_t allowed;
@@ -160,9 +158,8 @@ START_TEST(round_goes_on_within_its_budget)
     if (involuntary_switches() == before) /* else somebody had use for this CPU */
         ck_assert_uint_eq(n_turns, 1000);
 }
-END_TEST
 
-START_TEST(each_round_has_a_budget_of_its_own)
+TEST(each_round_has_a_budget_of_its_own)
 {
     cpu_set_t allowed;
 
@@ -174,9 +171,8 @@ START_TEST(each_round_has_a_budget_of_its_own)
         ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 1);
     }
 }
-END_TEST
 
-START_TEST(round_ends_at_an_involuntary_context_switch)
+TEST(round_ends_at_an_involuntary_context_switch)
 {
     cpu_set_t allowed;
 
@@ -190,7 +186,6 @@ START_TEST(round_ends_at_an_involuntary_context_switch)
             return;
     ck_abort_msg("went on");
 }
-END_TEST
 
 /* Rounds of one yield each, as with somebody else on this CPU, that begin at @now_ns. */
 static int count_yields(uint64_t now_ns, bool to_somebody)
@@ -208,15 +203,14 @@ static int count_yields(uint64_t now_ns, bool to_somebody)
 }
 
 /* Who got the CPU does not give it back soon; a sleeper would have had it back at once. */
-START_TEST(few_yields_may_be_long)
+TEST(few_yields_may_be_long)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 0);
 }
-END_TEST
 
-START_TEST(long_yields_come_back_two_a_second)
+TEST(long_yields_come_back_two_a_second)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     (void)count_yields(fipc_now_ns(), true);
@@ -225,34 +219,30 @@ START_TEST(long_yields_come_back_two_a_second)
     spin.long_yields.refilled_ns = 0;
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
 }
-END_TEST
 
 /* Where a round in a thousand is hit nobody needs to care. */
-START_TEST(a_thousand_rounds_may_have_one_more)
+TEST(a_thousand_rounds_may_have_one_more)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     (void)count_yields(fipc_now_ns(), true);
     fipc_bucket_give(&spin.long_yields, 1000);
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 1);
 }
-END_TEST
 
-START_TEST(yields_within_patience_are_not_long)
+TEST(yields_within_patience_are_not_long)
 {
     fipc_spin_init(&spin, HOUR_NS, FIPC_NS_PER_S);
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 10);
 }
-END_TEST
 
 /* A virtual machine whose host is busy. */
-START_TEST(yields_that_gave_the_cpu_to_nobody_are_not_long)
+TEST(yields_that_gave_the_cpu_to_nobody_are_not_long)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     ck_assert_int_eq(count_yields(fipc_now_ns(), false), 10);
 }
-END_TEST
 
-START_TEST(short_yields_go_on)
+TEST(short_yields_go_on)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     n_yields = 0;
@@ -260,9 +250,8 @@ START_TEST(short_yields_go_on)
     (void)count_turns(fipc_now_ns(), 1000);
     ck_assert_int_gt(n_yields, 10);
 }
-END_TEST
 
-START_TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
+TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
 {
     cpu_set_t allowed;
 
@@ -272,33 +261,4 @@ START_TEST(cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers)
     fipc_spin_init(&spin, LIMIT_NS, PATIENCE_NS);
     ck_assert_uint_eq(count_turns(fipc_now_ns(), 1), 1);
     ck_assert_int_eq(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("spin");
-    TCase *budget = add_case(suite, "budget");
-    TCase *round = add_case(suite, "round");
-
-    tcase_add_checked_fixture(budget, make_spin, NULL);
-    tcase_add_test(budget, few_misses_change_nothing);
-    tcase_add_test(budget, misses_in_a_row_lead_to_the_probe_and_one_hit_back);
-    tcase_add_test(budget, full_look_comes_now_and_then);
-    tcase_add_test(budget, probe_is_no_longer_than_the_limit);
-
-    tcase_add_checked_fixture(round, make_spin, NULL);
-    tcase_add_test(round, limit_of_zero_never_spins);
-    tcase_add_test(round, round_ends_soon_after_its_budget);
-    tcase_add_test(round, round_goes_on_within_its_budget);
-    tcase_add_test(round, each_round_has_a_budget_of_its_own);
-    tcase_add_test(round, round_ends_at_an_involuntary_context_switch);
-    tcase_add_test(round, few_yields_may_be_long);
-    tcase_add_test(round, long_yields_come_back_two_a_second);
-    tcase_add_test(round, a_thousand_rounds_may_have_one_more);
-    tcase_add_test(round, yields_within_patience_are_not_long);
-    tcase_add_test(round, yields_that_gave_the_cpu_to_nobody_are_not_long);
-    tcase_add_test(round, short_yields_go_on);
-    tcase_add_test(round, cpu_that_this_thread_is_bound_to_may_be_another_than_the_peers);
-    return run_suite(suite);
 }

@@ -16,7 +16,9 @@
 
 /* ---- the table ---- */
 
-START_TEST(defaults_are_those_of_the_manual)
+GROUP(table, .fixtures = {{config_setup, config_teardown}});
+
+TEST(defaults_are_those_of_the_manual)
 {
     ck_assert_int_eq(load_json("{}"), 0);
 
@@ -37,7 +39,6 @@ START_TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(config->dispatch.spin_us, 50);
     ck_assert_int_eq(config->log.level, LOG_INFO);
 }
-END_TEST
 
 #define BYTES_105                                                                                  \
     "12345678901234567890123456789012345678901234567890"                                           \
@@ -154,7 +155,7 @@ static void assert_refused(const struct config_key *key)
     ck_assert_ptr_nonnull(strstr(errors, config_key_allowed(key, allowed)));
 }
 
-START_TEST(range_ends_where_the_manual_says)
+LOOP_TEST(range_ends_where_the_manual_says, N_OF(edges))
 {
     const struct config_key *key = config_key_of_path(edges[_i].path);
     int r = load_value(key, edges[_i].value, edges[_i].beside);
@@ -164,9 +165,8 @@ START_TEST(range_ends_where_the_manual_says)
     if (r < 0)
         assert_refused(key);
 }
-END_TEST
 
-START_TEST(every_key_has_its_edges_tested)
+TEST(every_key_has_its_edges_tested)
 {
     for (size_t i = 0; i < config_n_keys; i++) {
         unsigned allowed = 0, refused = 0;
@@ -178,9 +178,8 @@ START_TEST(every_key_has_its_edges_tested)
         ck_assert_msg(allowed >= 2 && refused >= 2, "%s", config_keys[i].path);
     }
 }
-END_TEST
 
-START_TEST(value_of_a_wrong_type_is_refused)
+LOOP_TEST(value_of_a_wrong_type_is_refused, config_n_keys)
 {
     static const char *const values[] = {"1.5", "4096.0", "true",   "false",
                                          "[]",  "{}",     "[4096]", "{'count': {'count': 1}}"};
@@ -200,9 +199,8 @@ START_TEST(value_of_a_wrong_type_is_refused)
         assert_refused(key);
     }
 }
-END_TEST
 
-START_TEST(table_is_sound)
+TEST(table_is_sound)
 {
     for (size_t i = 0; i < config_n_keys; i++) {
         const struct config_key *key = &config_keys[i];
@@ -220,9 +218,8 @@ START_TEST(table_is_sound)
         ck_assert_ptr_nonnull(strstr(key->name, suffix));
     }
 }
-END_TEST
 
-START_TEST(values_reach_their_fields)
+TEST(values_reach_their_fields)
 {
     ck_assert_int_eq(
         load_json("{'$schema': 'x', 'control': {'socket': '/s', 'backlog': 1, 'mode': '0602',"
@@ -249,7 +246,6 @@ START_TEST(values_reach_their_fields)
     ck_assert_uint_eq(config->dispatch.spin_us, 8);
     ck_assert_int_eq(config->log.level, LOG_WARNING);
 }
-END_TEST
 
 /* ---- texts and their error lines ---- */
 
@@ -347,14 +343,15 @@ static const struct {
     {"{'slots': {'count': 1}, 'log': {},\n'slots': {}}", "F:2: slots: given twice in one object\n"},
 };
 
-START_TEST(text_gives_these_error_lines)
+GROUP(text, .timeout = 30, .fixtures = {{config_setup, config_teardown}});
+
+LOOP_TEST(text_gives_these_error_lines, N_OF(texts))
 {
     ck_assert_int_eq(load_json(texts[_i].text), -EINVAL);
     ck_assert_str_eq(errors, texts[_i].lines);
 }
-END_TEST
 
-START_TEST(nul_byte_is_not_the_end)
+TEST(nul_byte_is_not_the_end)
 {
     static const char text[] = "{\n}\0{\"x\": 1}";
 
@@ -363,9 +360,8 @@ START_TEST(nul_byte_is_not_the_end)
     ck_assert_int_eq(load(), -EINVAL);
     ck_assert_str_eq(errors, "F:2: not valid JSON: there is a NUL byte\n");
 }
-END_TEST
 
-START_TEST(deep_nesting_is_refused)
+LOOP_TEST(deep_nesting_is_refused, 2)
 {
     static char text[CONFIG_FILE_BYTES_MAX];
 
@@ -376,7 +372,6 @@ START_TEST(deep_nesting_is_refused)
     ck_assert_int_eq(load(), -EINVAL);
     ck_assert_ptr_nonnull(strstr(errors, "F:1: not valid JSON: maximum parsing depth reached"));
 }
-END_TEST
 
 static void ignore(const char *line, void *userdata)
 {
@@ -384,7 +379,7 @@ static void ignore(const char *line, void *userdata)
     (*(unsigned *)userdata)++;
 }
 
-START_TEST(many_errors_cost_little)
+TEST(many_errors_cost_little)
 {
     static char text[CONFIG_FILE_BYTES_MAX];
     struct config *loaded;
@@ -404,11 +399,10 @@ START_TEST(many_errors_cost_little)
     ck_assert_int_lt((clock() - start) / CLOCKS_PER_SEC,
                      10); /* a look from the start for each: minutes */
 }
-END_TEST
 
 /* ---- one key against another ---- */
 
-START_TEST(ring_over_the_largest_names_both_keys)
+TEST(ring_over_the_largest_names_both_keys)
 {
     make_folder("a.d");
     write_json("a.json", "{'slots': {'request_ring_bytes': 8192}}");
@@ -421,24 +415,21 @@ START_TEST(ring_over_the_largest_names_both_keys)
                      "D/a.d/1.json:2: slots.ring_bytes_max: must be at least "
                      "slots.reply_ring_bytes, which is 65536 (the default), not 4096\n");
 }
-END_TEST
 
-START_TEST(ring_over_the_default_of_the_largest)
+TEST(ring_over_the_default_of_the_largest)
 {
     ck_assert_int_eq(load_json("{'slots': {'reply_ring_bytes': 33554432}}"), -EINVAL);
     ck_assert_str_eq(errors, "F:1: slots.reply_ring_bytes: must be at most slots.ring_bytes_max, "
                              "which is 16777216 (the default), not 33554432\n");
 }
-END_TEST
 
-START_TEST(wrong_value_is_not_compared_too)
+TEST(wrong_value_is_not_compared_too)
 {
     ck_assert_int_eq(
         load_json("{'slots': {'reply_ring_bytes': 33554432, 'ring_bytes_max': 33554433}}"),
         -EINVAL);
     ck_assert_uint_eq(n_errors, 1);
 }
-END_TEST
 
 /* ---- documents ---- */
 
@@ -454,7 +445,9 @@ static char *written_by(int (*write_document)(FILE *out))
     return text;
 }
 
-START_TEST(schema_holds_every_key)
+GROUP(generated_docs, .fixtures = {{config_setup, config_teardown}});
+
+TEST(schema_holds_every_key)
 {
     char *text = written_by(config_write_schema);
     json_error_t error;
@@ -470,9 +463,8 @@ START_TEST(schema_holds_every_key)
     json_decref(schema);
     free(text);
 }
-END_TEST
 
-START_TEST(table_for_readers_has_a_row_for_each_key)
+TEST(table_for_readers_has_a_row_for_each_key)
 {
     char *text = written_by(config_write_markdown);
     size_t rows = 0;
@@ -482,56 +474,12 @@ START_TEST(table_for_readers_has_a_row_for_each_key)
     ck_assert_uint_eq(rows, config_n_keys + 2);
     free(text);
 }
-END_TEST
 
-START_TEST(full_disk_is_told)
+TEST(full_disk_is_told)
 {
     FILE *out = fopen("/dev/full", "we");
 
     ck_assert_int_eq(config_write_schema(out), -EIO);
     ck_assert_int_eq(config_write_markdown(out), -EIO);
     (void)fclose(out);
-}
-END_TEST
-
-static void add_table_tests(Suite *suite)
-{
-    TCase *tcase = tcase_create("table");
-
-    tcase_add_checked_fixture(tcase, config_setup, config_teardown);
-    tcase_add_test(tcase, defaults_are_those_of_the_manual);
-    tcase_add_test(tcase, values_reach_their_fields);
-    tcase_add_test(tcase, table_is_sound);
-    tcase_add_test(tcase, every_key_has_its_edges_tested);
-    tcase_add_loop_test(tcase, range_ends_where_the_manual_says, 0, N_OF(edges));
-    tcase_add_loop_test(tcase, value_of_a_wrong_type_is_refused, 0, (int)config_n_keys);
-    tcase_add_test(tcase, schema_holds_every_key);
-    tcase_add_test(tcase, table_for_readers_has_a_row_for_each_key);
-    tcase_add_test(tcase, full_disk_is_told);
-    suite_add_tcase(suite, tcase);
-}
-
-static void add_text_tests(Suite *suite)
-{
-    TCase *tcase = tcase_create("text");
-
-    tcase_add_checked_fixture(tcase, config_setup, config_teardown);
-    tcase_set_timeout(tcase, 30);
-    tcase_add_loop_test(tcase, text_gives_these_error_lines, 0, N_OF(texts));
-    tcase_add_test(tcase, nul_byte_is_not_the_end);
-    tcase_add_loop_test(tcase, deep_nesting_is_refused, 0, 2);
-    tcase_add_test(tcase, many_errors_cost_little);
-    tcase_add_test(tcase, ring_over_the_largest_names_both_keys);
-    tcase_add_test(tcase, ring_over_the_default_of_the_largest);
-    tcase_add_test(tcase, wrong_value_is_not_compared_too);
-    suite_add_tcase(suite, tcase);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("config");
-
-    add_table_tests(suite);
-    add_text_tests(suite);
-    return run_suite(suite);
 }

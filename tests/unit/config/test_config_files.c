@@ -16,7 +16,9 @@
 
 /* ---- files ---- */
 
-START_TEST(drop_ins_win_key_by_key_in_the_order_of_their_names)
+GROUP(files, .timeout = 30, .fixtures = {{config_setup, config_teardown}});
+
+TEST(drop_ins_win_key_by_key_in_the_order_of_their_names)
 {
     make_folder("a.d");
     write_json("a.json", "{'slots': {'count': 1, 'per_uid': 1}, 'control': {'group': 'g'}}");
@@ -34,9 +36,8 @@ START_TEST(drop_ins_win_key_by_key_in_the_order_of_their_names)
     ck_assert_uint_eq(config->dispatch.spin_us, 2);
     ck_assert_ptr_null(config->control.group);
 }
-END_TEST
 
-START_TEST(other_names_are_no_drop_ins)
+TEST(other_names_are_no_drop_ins)
 {
     static const char *const names[] = {".json",  ".b.json", "b.json~", "b.json.bak",
                                         "b.JSON", "json",    "README"};
@@ -52,9 +53,8 @@ START_TEST(other_names_are_no_drop_ins)
 
     ck_assert_int_eq(load(), 0);
 }
-END_TEST
 
-START_TEST(errors_of_all_files_are_reported)
+TEST(errors_of_all_files_are_reported)
 {
     make_folder("a.d");
     make_folder("a.d/2.json");
@@ -74,9 +74,8 @@ START_TEST(errors_of_all_files_are_reported)
                      "D/a.d/4.json:2: slots.counts: unknown key; did you mean "
                      "slots.count?\n");
 }
-END_TEST
 
-START_TEST(drop_ins_of_a_name_without_json)
+TEST(drop_ins_of_a_name_without_json)
 {
     make_folder("conf.d");
     write_json("conf", "{}");
@@ -85,9 +84,8 @@ START_TEST(drop_ins_of_a_name_without_json)
     ck_assert_int_eq(load_path(path_of("conf")), 0);
     ck_assert_uint_eq(config->slots.count, 7);
 }
-END_TEST
 
-START_TEST(folder_of_drop_ins_that_is_none_is_reported)
+TEST(folder_of_drop_ins_that_is_none_is_reported)
 {
     write_json("a.json", "[]");
     write_json("a.d", "{}");
@@ -96,16 +94,14 @@ START_TEST(folder_of_drop_ins_that_is_none_is_reported)
     ck_assert_str_eq(errors, "F: a config must be an object, not a list\n"
                              "D/a.d: cannot be read: Not a directory\n");
 }
-END_TEST
 
-START_TEST(given_file_must_exist)
+TEST(given_file_must_exist)
 {
     ck_assert_int_eq(load(), -EINVAL);
     ck_assert_str_eq(errors, "F: cannot be read: No such file or directory\n");
 }
-END_TEST
 
-START_TEST(optional_file_may_be_missing)
+TEST(optional_file_may_be_missing)
 {
     ck_assert_int_eq(load_optional(), 0);
     ck_assert_uint_eq(config->slots.count, 4096);
@@ -118,18 +114,16 @@ START_TEST(optional_file_may_be_missing)
     ck_assert_int_eq(load_optional(), -EINVAL);
     ck_assert_str_eq(errors, "F:1: slots.count: must be a whole number from 1 to 65536, not 0\n");
 }
-END_TEST
 
-START_TEST(fifo_does_not_make_us_wait)
+TEST(fifo_does_not_make_us_wait)
 {
     ck_assert_int_eq(mkfifo(main_path, 0600), 0);
 
     ck_assert_int_eq(load(), -EINVAL);
     ck_assert_str_eq(errors, "F: cannot be read: it is not a regular file\n");
 }
-END_TEST
 
-START_TEST(device_and_socket_are_refused)
+TEST(device_and_socket_are_refused)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -143,9 +137,8 @@ START_TEST(device_and_socket_are_refused)
     ck_assert_str_eq(errors, "F: cannot be read: No such device or address\n");
     ck_assert_int_eq(close(fd), 0);
 }
-END_TEST
 
-START_TEST(unreadable_file_is_reported)
+TEST(unreadable_file_is_reported)
 {
     write_json("a.json", "{}");
     ck_assert_int_eq(chmod(main_path, 0), 0);
@@ -159,9 +152,8 @@ START_TEST(unreadable_file_is_reported)
     if (getuid() == 0)
         ck_assert_int_eq(seteuid(0), 0);
 }
-END_TEST
 
-START_TEST(file_may_have_1_mib_and_no_more)
+TEST(file_may_have_1_mib_and_no_more)
 {
     static char text[CONFIG_FILE_BYTES_MAX + 1];
 
@@ -175,18 +167,16 @@ START_TEST(file_may_have_1_mib_and_no_more)
     ck_assert_int_eq(load(), -EINVAL);
     ck_assert_str_eq(errors, "F: cannot be read: it is longer than 1 MiB\n");
 }
-END_TEST
 
-START_TEST(size_is_what_can_be_read)
+TEST(size_is_what_can_be_read)
 {
     ck_assert_int_eq(load_path("/proc/self/status"), -EINVAL); /* fstat(2) says 0 */
     ck_assert_ptr_nonnull(strstr(errors, "/proc/self/status:1: not valid JSON: "));
 }
-END_TEST
 
 /* ---- short of memory ---- */
 
-START_TEST(every_failed_allocation_is_told)
+TEST(every_failed_allocation_is_told)
 {
     make_folder("a.d");
     write_json("a.json", "{'slots': {'ring_bytes_max': 4194304}, 'control': {'group': 'g'}}");
@@ -201,7 +191,6 @@ START_TEST(every_failed_allocation_is_told)
     ck_assert_str_eq(config->control.socket, "/a/longer/path/than/a/buffer/of/jansson");
     printf("test_config_files: each of %d allocations was made to fail\n", fail_at);
 }
-END_TEST
 
 /* Without a NUL behind it. */
 static size_t put(char *at, const char *piece)
@@ -228,7 +217,7 @@ static void write_large(void)
     write_bytes("a.json", text, sizeof(text));
 }
 
-START_TEST(parser_runs_out_of_memory_anywhere)
+TEST(parser_runs_out_of_memory_anywhere)
 {
     int tried = 0, r;
 
@@ -244,9 +233,8 @@ START_TEST(parser_runs_out_of_memory_anywhere)
                              "dispatch, log\n");
     ck_assert_int_gt(tried, 20);
 }
-END_TEST
 
-START_TEST(allocation_functions_of_jansson_are_put_back)
+TEST(allocation_functions_of_jansson_are_put_back)
 {
     json_malloc_t malloc_before, malloc_after;
     json_free_t free_before, free_after;
@@ -261,37 +249,4 @@ START_TEST(allocation_functions_of_jansson_are_put_back)
     json_get_alloc_funcs(&malloc_after, &free_after);
     ck_assert(malloc_before == malloc_after);
     ck_assert(free_before == free_after);
-}
-END_TEST
-
-static void add_file_tests(Suite *suite)
-{
-    TCase *tcase = tcase_create("files");
-
-    tcase_add_checked_fixture(tcase, config_setup, config_teardown);
-    tcase_set_timeout(tcase, 30);
-    tcase_add_test(tcase, drop_ins_win_key_by_key_in_the_order_of_their_names);
-    tcase_add_test(tcase, other_names_are_no_drop_ins);
-    tcase_add_test(tcase, errors_of_all_files_are_reported);
-    tcase_add_test(tcase, drop_ins_of_a_name_without_json);
-    tcase_add_test(tcase, folder_of_drop_ins_that_is_none_is_reported);
-    tcase_add_test(tcase, given_file_must_exist);
-    tcase_add_test(tcase, optional_file_may_be_missing);
-    tcase_add_test(tcase, fifo_does_not_make_us_wait);
-    tcase_add_test(tcase, device_and_socket_are_refused);
-    tcase_add_test(tcase, unreadable_file_is_reported);
-    tcase_add_test(tcase, file_may_have_1_mib_and_no_more);
-    tcase_add_test(tcase, size_is_what_can_be_read);
-    tcase_add_test(tcase, every_failed_allocation_is_told);
-    tcase_add_test(tcase, parser_runs_out_of_memory_anywhere);
-    tcase_add_test(tcase, allocation_functions_of_jansson_are_put_back);
-    suite_add_tcase(suite, tcase);
-}
-
-int main(void)
-{
-    Suite *suite = suite_create("config_files");
-
-    add_file_tests(suite);
-    return run_suite(suite);
 }

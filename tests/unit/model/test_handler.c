@@ -51,16 +51,17 @@ static bool is_edge(enum handler_state from, enum handler_state to)
 #define PAIR_FROM(i) ((enum handler_state)((i) / HANDLER_STATE_COUNT))
 #define PAIR_TO(i) ((enum handler_state)((i) % HANDLER_STATE_COUNT))
 
-START_TEST(table_allows_the_edges_and_nothing_else)
+GROUP(states);
+
+LOOP_TEST(table_allows_the_edges_and_nothing_else, PAIRS)
 {
     enum handler_state from = PAIR_FROM(_i), to = PAIR_TO(_i);
 
     ck_assert_msg(handler_state_allows(from, to) == is_edge(from, to), "%s -> %s",
                   handler_state_name(from), handler_state_name(to));
 }
-END_TEST
 
-START_TEST(setter_moves_along_every_edge)
+LOOP_TEST(setter_moves_along_every_edge, PAIRS)
 {
     struct handler handler = {.state = PAIR_FROM(_i)};
 
@@ -71,10 +72,9 @@ START_TEST(setter_moves_along_every_edge)
 
     ck_assert_int_eq(handler.state, PAIR_TO(_i));
 }
-END_TEST
 
 #ifndef NDEBUG
-START_TEST(setter_dies_where_there_is_no_edge)
+LOOP_TEST(setter_dies_where_there_is_no_edge, PAIRS)
 {
     static const struct rlimit no_core = {0, 0};
     struct handler handler = {.state = PAIR_FROM(_i)};
@@ -97,10 +97,9 @@ START_TEST(setter_dies_where_there_is_no_edge)
     ck_assert(WIFSIGNALED(status));
     ck_assert_int_eq(WTERMSIG(status), SIGABRT);
 }
-END_TEST
 #endif
 
-START_TEST(every_state_has_a_name_of_its_own)
+TEST(every_state_has_a_name_of_its_own)
 {
     for (int a = 0; a < HANDLER_STATE_COUNT; a++) {
         for (int b = 0; b < a; b++)
@@ -108,7 +107,6 @@ START_TEST(every_state_has_a_name_of_its_own)
                              handler_state_name((enum handler_state)b));
     }
 }
-END_TEST
 
 /* ---- lives ---- */
 
@@ -124,7 +122,9 @@ static void end_failed(struct handler *handler, enum handler_outcome outcome)
     handler_end(&table, handler, outcome);
 }
 
-START_TEST(life_starts_taken_and_is_counted_live)
+GROUP(lives, .fixtures = {{make_table, drop_table}});
+
+TEST(life_starts_taken_and_is_counted_live)
 {
     struct handler *handler = handler_start(&table, 3, 1);
 
@@ -135,9 +135,8 @@ START_TEST(life_starts_taken_and_is_counted_live)
     ck_assert_uint_eq(table.n_started, 1);
     ck_assert_uint_eq(table.n_live, 1);
 }
-END_TEST
 
-START_TEST(each_outcome_is_counted_where_it_belongs)
+TEST(each_outcome_is_counted_where_it_belongs)
 {
     struct handler *replied = handler_start(&table, 3, 1);
     struct handler *failed = handler_start(&table, 3, 1);
@@ -155,9 +154,8 @@ START_TEST(each_outcome_is_counted_where_it_belongs)
     ck_assert_uint_eq(table.n_ended[HANDLER_ERROR], 1);
     ck_assert_uint_eq(table.n_ended[HANDLER_DROPPED], 1);
 }
-END_TEST
 
-START_TEST(no_more_lives_than_the_table_has_room_for)
+TEST(no_more_lives_than_the_table_has_room_for)
 {
     struct handler *last = NULL;
 
@@ -174,9 +172,8 @@ START_TEST(no_more_lives_than_the_table_has_room_for)
     ck_assert_ptr_eq(handler_start(&table, 3, 1), last);
     ck_assert_ptr_null(handler_start(&table, 3, 1));
 }
-END_TEST
 
-START_TEST(ended_handlers_are_used_again_before_new_memory_is_touched)
+TEST(ended_handlers_are_used_again_before_new_memory_is_touched)
 {
     struct handler *a = handler_start(&table, 3, 1), *b = handler_start(&table, 3, 1);
 
@@ -187,9 +184,8 @@ START_TEST(ended_handlers_are_used_again_before_new_memory_is_touched)
     ck_assert_ptr_eq(handler_start(&table, 3, 1), a);
     ck_assert_uint_eq(handler_start(&table, 3, 1)->index, 2);
 }
-END_TEST
 
-START_TEST(next_life_knows_nothing_of_the_former)
+TEST(next_life_knows_nothing_of_the_former)
 {
     struct handler *handler = handler_start(&table, 3, 1);
     uint32_t index = handler->index;
@@ -216,9 +212,8 @@ START_TEST(next_life_knows_nothing_of_the_former)
     ck_assert_uint_eq(handler->reply_bytes, 0);
     ck_assert_ptr_null(handler->reply);
 }
-END_TEST
 
-START_TEST(counters_add_up_over_many_lives)
+TEST(counters_add_up_over_many_lives)
 {
     struct handler *live[TABLE_SIZE] = {NULL};
     unsigned random = 1;
@@ -240,7 +235,6 @@ START_TEST(counters_add_up_over_many_lives)
                                                table.n_ended[HANDLER_DROPPED] + table.n_live);
     }
 }
-END_TEST
 
 /* ---- lists ---- */
 
@@ -264,7 +258,9 @@ static void append_three(struct handler_list *list)
         handler_list_append(&table, list, handler_start(&table, 3, 1));
 }
 
-START_TEST(list_keeps_the_order_of_appending)
+GROUP(lists, .fixtures = {{make_table, drop_table}});
+
+TEST(list_keeps_the_order_of_appending)
 {
     struct handler_list list = HANDLER_LIST_EMPTY;
 
@@ -272,9 +268,8 @@ START_TEST(list_keeps_the_order_of_appending)
     append_three(&list);
     check_list(&list, (const uint32_t[]){0, 1, 2}, 3);
 }
-END_TEST
 
-START_TEST(list_closes_the_gap_wherever_one_is_removed)
+LOOP_TEST(list_closes_the_gap_wherever_one_is_removed, 3)
 {
     static const uint32_t rest[3][2] = {{1, 2}, {0, 2}, {0, 1}};
     struct handler_list list = HANDLER_LIST_EMPTY;
@@ -291,9 +286,8 @@ START_TEST(list_closes_the_gap_wherever_one_is_removed)
     handler_list_append(&table, &list, removed);
     check_list(&list, (const uint32_t[]){rest[_i][0], rest[_i][1], (uint32_t)_i}, 3);
 }
-END_TEST
 
-START_TEST(list_is_empty_after_the_last_one_leaves)
+TEST(list_is_empty_after_the_last_one_leaves)
 {
     struct handler_list list = HANDLER_LIST_EMPTY;
 
@@ -304,9 +298,8 @@ START_TEST(list_is_empty_after_the_last_one_leaves)
     check_list(&list, NULL, 0);
     ck_assert_uint_eq(list.first, HANDLER_NONE);
 }
-END_TEST
 
-START_TEST(handler_moves_from_one_list_to_another)
+TEST(handler_moves_from_one_list_to_another)
 {
     struct handler_list live = HANDLER_LIST_EMPTY, unsent = HANDLER_LIST_EMPTY;
     struct handler *moved = &table.handlers[1];
@@ -317,39 +310,4 @@ START_TEST(handler_moves_from_one_list_to_another)
 
     check_list(&live, (const uint32_t[]){0, 2}, 2);
     check_list(&unsent, (const uint32_t[]){1}, 1);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("handler");
-    TCase *states = tcase_create("states");
-    TCase *lives = tcase_create("lives");
-    TCase *lists = tcase_create("lists");
-
-    tcase_add_loop_test(states, table_allows_the_edges_and_nothing_else, 0, PAIRS);
-    tcase_add_loop_test(states, setter_moves_along_every_edge, 0, PAIRS);
-#ifndef NDEBUG
-    tcase_add_loop_test(states, setter_dies_where_there_is_no_edge, 0, PAIRS);
-#endif
-    tcase_add_test(states, every_state_has_a_name_of_its_own);
-    suite_add_tcase(suite, states);
-
-    tcase_add_checked_fixture(lives, make_table, drop_table);
-    tcase_add_test(lives, life_starts_taken_and_is_counted_live);
-    tcase_add_test(lives, each_outcome_is_counted_where_it_belongs);
-    tcase_add_test(lives, no_more_lives_than_the_table_has_room_for);
-    tcase_add_test(lives, ended_handlers_are_used_again_before_new_memory_is_touched);
-    tcase_add_test(lives, next_life_knows_nothing_of_the_former);
-    tcase_add_test(lives, counters_add_up_over_many_lives);
-    suite_add_tcase(suite, lives);
-
-    tcase_add_checked_fixture(lists, make_table, drop_table);
-    tcase_add_test(lists, list_keeps_the_order_of_appending);
-    tcase_add_loop_test(lists, list_closes_the_gap_wherever_one_is_removed, 0, 3);
-    tcase_add_test(lists, list_is_empty_after_the_last_one_leaves);
-    tcase_add_test(lists, handler_moves_from_one_list_to_another);
-    suite_add_tcase(suite, lists);
-
-    return run_suite(suite);
 }

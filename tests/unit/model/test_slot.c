@@ -58,7 +58,9 @@ static void check_counts(void)
 
 /* ---- taking ---- */
 
-START_TEST(taken_slot_is_greeting_and_empty)
+GROUP(taking, .fixtures = {{make_table, drop_table}});
+
+TEST(taken_slot_is_greeting_and_empty)
 {
     const struct slot *slot = slot_take(&table, 77, &nobody, 12345);
 
@@ -77,9 +79,8 @@ START_TEST(taken_slot_is_greeting_and_empty)
     ck_assert_uint_eq(slot_n_live(slot), 0);
     check_counts();
 }
-END_TEST
 
-START_TEST(first_takers_get_the_numbers_in_order)
+TEST(first_takers_get_the_numbers_in_order)
 {
     for (uint32_t i = 0; i < LIMIT; i++)
         ck_assert_uint_eq(take()->index, i);
@@ -87,9 +88,8 @@ START_TEST(first_takers_get_the_numbers_in_order)
     ck_assert_uint_eq(table.n_taken_ever, LIMIT);
     check_counts();
 }
-END_TEST
 
-START_TEST(none_is_taken_beyond_the_limit)
+TEST(none_is_taken_beyond_the_limit)
 {
     for (int i = 0; i < LIMIT; i++)
         (void)take();
@@ -97,9 +97,8 @@ START_TEST(none_is_taken_beyond_the_limit)
     ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1));
     ck_assert_uint_eq(table.n_taken_ever, LIMIT); /* who got none is not counted */
 }
-END_TEST
 
-START_TEST(limit_can_be_raised_and_lowered_at_any_time)
+TEST(limit_can_be_raised_and_lowered_at_any_time)
 {
     struct slot *slots[LIMIT + 1];
 
@@ -117,9 +116,8 @@ START_TEST(limit_can_be_raised_and_lowered_at_any_time)
     (void)take();
     check_counts();
 }
-END_TEST
 
-START_TEST(free_slots_are_used_again_before_new_memory_is_touched)
+TEST(free_slots_are_used_again_before_new_memory_is_touched)
 {
     struct slot *a = take(), *b = take();
 
@@ -131,9 +129,8 @@ START_TEST(free_slots_are_used_again_before_new_memory_is_touched)
     ck_assert_uint_eq(take()->index, 2);
     check_counts();
 }
-END_TEST
 
-START_TEST(next_taker_gets_a_generation_of_its_own_and_nothing_else)
+TEST(next_taker_gets_a_generation_of_its_own_and_nothing_else)
 {
     struct slot *slot = take();
     uint32_t generation = slot->generation;
@@ -151,19 +148,19 @@ START_TEST(next_taker_gets_a_generation_of_its_own_and_nothing_else)
     ck_assert_uint_eq(slot->active_ns, 0);
     ck_assert_uint_eq(slot->blocked_ns, 0);
 }
-END_TEST
 
 /* ---- finding ---- */
 
-START_TEST(taken_slot_is_found_by_index_and_generation)
+GROUP(finding, .fixtures = {{make_table, drop_table}});
+
+TEST(taken_slot_is_found_by_index_and_generation)
 {
     struct slot *slot = take();
 
     ck_assert_ptr_eq(slot_find(&table, slot->index, slot->generation), slot);
 }
-END_TEST
 
-START_TEST(stale_generation_finds_nothing)
+TEST(stale_generation_finds_nothing)
 {
     struct slot *slot = take();
     uint32_t stale = slot->generation;
@@ -175,16 +172,14 @@ START_TEST(stale_generation_finds_nothing)
     ck_assert_ptr_eq(slot_find(&table, slot->index, stale + 1), slot);
     ck_assert_ptr_null(slot_find(&table, slot->index, stale + 2));
 }
-END_TEST
 
-START_TEST(slot_that_never_was_taken_is_not_found)
+TEST(slot_that_never_was_taken_is_not_found)
 {
     ck_assert_ptr_null(slot_find(&table, 0, 0));
     ck_assert_ptr_null(slot_find(&table, CAPACITY - 1, 0));
     ck_assert_ptr_null(slot_find(&table, CAPACITY, 0));
     ck_assert_ptr_null(slot_find(&table, SLOT_NONE, 0));
 }
-END_TEST
 
 /* ---- states ---- */
 
@@ -220,7 +215,9 @@ static struct slot *slot_in(enum slot_state state)
     return slot;
 }
 
-START_TEST(setter_moves_along_every_edge_and_counts)
+GROUP(states, .fixtures = {{make_table, drop_table}});
+
+LOOP_TEST(setter_moves_along_every_edge_and_counts, PAIRS)
 {
     struct slot *slot;
 
@@ -233,10 +230,9 @@ START_TEST(setter_moves_along_every_edge_and_counts)
     ck_assert_int_eq(slot->state, PAIR_TO(_i));
     check_counts();
 }
-END_TEST
 
 #ifndef NDEBUG
-START_TEST(setter_dies_where_there_is_no_edge)
+LOOP_TEST(setter_dies_where_there_is_no_edge, PAIRS)
 {
     static const struct rlimit no_core = {0, 0};
     int status;
@@ -258,10 +254,9 @@ START_TEST(setter_dies_where_there_is_no_edge)
     ck_assert(WIFSIGNALED(status));
     ck_assert_int_eq(WTERMSIG(status), SIGABRT);
 }
-END_TEST
 #endif
 
-START_TEST(kind_is_what_the_taker_turned_out_to_be)
+TEST(kind_is_what_the_taker_turned_out_to_be)
 {
     struct slot *session = take(), *oneshot = take();
 
@@ -276,9 +271,8 @@ START_TEST(kind_is_what_the_taker_turned_out_to_be)
     ck_assert_str_eq(slot_state_name(SLOT_OPEN), "open");
     session->channel.region.base = NULL;
 }
-END_TEST
 
-START_TEST(live_handlers_are_those_that_did_not_end)
+TEST(live_handlers_are_those_that_did_not_end)
 {
     struct slot *slot = take();
 
@@ -288,39 +282,4 @@ START_TEST(live_handlers_are_those_that_did_not_end)
     slot->n_handlers[HANDLER_REPLYING] = 1000;
 
     ck_assert_uint_eq(slot_n_live(slot), 1111);
-}
-END_TEST
-
-int main(void)
-{
-    Suite *suite = suite_create("slot");
-    TCase *taking = tcase_create("taking");
-    TCase *finding = tcase_create("finding");
-    TCase *states = tcase_create("states");
-
-    tcase_add_checked_fixture(taking, make_table, drop_table);
-    tcase_add_test(taking, taken_slot_is_greeting_and_empty);
-    tcase_add_test(taking, first_takers_get_the_numbers_in_order);
-    tcase_add_test(taking, none_is_taken_beyond_the_limit);
-    tcase_add_test(taking, limit_can_be_raised_and_lowered_at_any_time);
-    tcase_add_test(taking, free_slots_are_used_again_before_new_memory_is_touched);
-    tcase_add_test(taking, next_taker_gets_a_generation_of_its_own_and_nothing_else);
-    suite_add_tcase(suite, taking);
-
-    tcase_add_checked_fixture(finding, make_table, drop_table);
-    tcase_add_test(finding, taken_slot_is_found_by_index_and_generation);
-    tcase_add_test(finding, stale_generation_finds_nothing);
-    tcase_add_test(finding, slot_that_never_was_taken_is_not_found);
-    suite_add_tcase(suite, finding);
-
-    tcase_add_checked_fixture(states, make_table, drop_table);
-    tcase_add_loop_test(states, setter_moves_along_every_edge_and_counts, 0, PAIRS);
-#ifndef NDEBUG
-    tcase_add_loop_test(states, setter_dies_where_there_is_no_edge, 0, PAIRS);
-#endif
-    tcase_add_test(states, kind_is_what_the_taker_turned_out_to_be);
-    tcase_add_test(states, live_handlers_are_those_that_did_not_end);
-    suite_add_tcase(suite, states);
-
-    return run_suite(suite);
 }
