@@ -9,9 +9,9 @@
 #include "client/client.h"
 #include "client/pollable.h"
 #include "client/reader.h"
-#include "common/bell.h"
 #include "common/clock.h"
-#include "common/futex.h"
+#include "common/end.h"
+#include "common/os/os.h"
 
 /* A broker that yields back takes a few us. Whoever keeps the CPU for longer keeps it until the
  * next tick of the scheduler, where a sleeper who is woken would have had it at once. */

@@ -10,6 +10,7 @@
 #include "client/reader.h"
 #include "common/clock.h"
 #include "common/control.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <string.h>

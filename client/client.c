@@ -5,6 +5,7 @@
 #include "client/process.h"
 #include "client/reader.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,8 +4,7 @@
 #include "client/greeting.h"
 #include "client/process.h"
 #include "client/settings.h"
-#include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "client/reader.h"
 #include "client/request.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <time.h>

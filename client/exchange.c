@@ -6,7 +6,7 @@
 #include "client/loan.h"
 #include "client/message.h"
 #include "client/reader.h"
-#include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 

@@ -2,13 +2,11 @@
 #include "client/greeting.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -234,21 +232,13 @@ static int take_welcome(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 
 /* ---- trying once, and again ---- */
 
-/* Whether the broker has read all that was sent. */
-static bool lane_is_read(int lane_fd)
-{
-    int unread;
-
-    return ioctl(lane_fd, SIOCOUTQ, &unread) == 0 && unread == 0;
-}
-
 /* Return: 0 something came; -ETIMEDOUT; -ECONNREFUSED no WELCOME in time, or a broker that hangs
  * and does not know of the call */
 static int lane_wait_answer(const struct fipc_greeting *greeting)
 {
     int r = lane_wait(greeting->lane_fd, greeting->connect_deadline_ns);
 
-    if (r < 0 && (!is_oneshot(greeting) || !lane_is_read(greeting->lane_fd)))
+    if (r < 0 && (!is_oneshot(greeting) || !fipc_lane_is_read(greeting->lane_fd)))
         return -ECONNREFUSED;
     return r < 0 ? lane_wait(greeting->lane_fd, greeting->deadline_ns) : 0;
 }

@@ -10,7 +10,7 @@
 #include "client/client.h"
 #include "client/message.h"
 #include "client/process.h"
-#include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,6 +9,7 @@
 #include "client/message.h"
 #include "client/settings.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <sys/random.h>

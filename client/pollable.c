@@ -4,8 +4,8 @@
 #include "client/client.h"
 #include "client/dispatch.h"
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -15,8 +15,8 @@
 #include "client/serving.h"
 #include "common/clock.h"
 #include "common/control.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <string.h>
@@ -299,7 +299,7 @@ static bool use_room(struct fipc_client *client)
     return (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton)) || has_room;
 }
 
-/* The second look, after the end word was set: see common/bell.h. */
+/* The second look, after the end word was set: see common/end.h. */
 static bool anything_new(struct fipc_client *client, const struct fipc_connection *connection)
 {
     return fipc_consumer_has_news(&connection->channel.in) || use_room(client);

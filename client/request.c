@@ -7,6 +7,7 @@
 #include "client/message.h"
 #include "client/reader.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>

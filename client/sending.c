@@ -8,6 +8,7 @@
 #include "client/reader.h"
 #include "client/route.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #include "client/reader.h"
 #include "client/request.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

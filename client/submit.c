@@ -3,7 +3,6 @@
 #include "client/client.h"
 #include "client/message.h"
 #include "client/reader.h"
-#include "common/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

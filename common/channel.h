@@ -7,7 +7,8 @@
  * The outgoing side (out, fipc_channel_ring) and the incoming side (in, own) share no private
  * state, so that two threads may hold one each.
  */
-#include "common/bell.h"
+#include "common/end.h"
+#include "common/os/os.h"
 #include "common/region.h"
 #include "common/ring.h"
 

@@ -2,6 +2,7 @@
 #include "common/hot_set.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

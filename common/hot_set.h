@@ -8,7 +8,7 @@
  * index of a slot. Members are in groups, such as those of one user: each group has the same slice
  * of a round, however many members it has.
  */
-#include "common/bell.h"
+#include "common/end.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -27,7 +27,7 @@
  * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME
  * names.
  */
-#include "common/bell.h"
+#include "common/end.h"
 #include "common/ring.h"
 
 #include <assert.h>
@@ -63,55 +63,30 @@ struct fipc_region {
 #define FIPC_REGION_EMPTY ((struct fipc_region){.base = NULL})
 
 /**
- * fipc_region_create() - make, size, seal and map a region for another end to open
+ * fipc_region_create() - make and start a region for another end to open
  * @ret_region:           the region; free it with fipc_region_deinit()
- * @ret_fd:               the memfd, for the other end; returned to the caller
+ * @ret_fd:               its memory, for the other end; returned to the caller
  * @name:                 shown in /proc/PID/maps as "memfd:<name>"
  * @request_ring_bytes:   a power of two, FIPC_RING_BYTES_MIN to FIPC_RING_BYTES_MAX; likewise
  * @reply_ring_bytes
  *
- * The rings are empty, both ends awake. The memory can neither shrink nor grow from here on
- * (F_SEAL_SHRINK, F_SEAL_GROW). Holes can still be punched into it, and make whoever touches them
- * wait: leave it alone until fipc_region_is_sealed().
+ * The rings are empty, both ends awake. Leave it alone until fipc_memory_is_sealed().
  *
- * Return: 0; -EINVAL a bad ring size; else the errno of memfd_create(2), ftruncate(2), fcntl(2),
- * mmap(2)
+ * Return: 0; -EINVAL a bad ring size; else as fipc_memory_create()
  */
 int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *name,
                        uint32_t request_ring_bytes, uint32_t reply_ring_bytes);
 
 /**
  * fipc_region_open() - map a region that somebody else made
- * @fd:  the memfd; borrowed, may be closed afterwards
+ * @fd:  its memory; borrowed, may be closed afterwards
  *
- * Both seals and size are compared with what was promised before the memory is mapped, and it is
- * sealed for good afterwards (F_SEAL_FUTURE_WRITE, F_SEAL_SEAL): it cannot be opened again, and
- * nobody can punch holes. A child of fork(2) does not inherit the mapping.
+ * It is sealed for good. A child of fork(2) does not inherit the mapping.
  *
- * Return: 0; -EINVAL a bad ring size; -EBADMSG not a memfd of that size and with its maker's seals
- * alone; else the errno of mmap(2)
+ * Return: 0; -EINVAL a bad ring size; else as fipc_memory_open()
  */
 int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                      uint32_t reply_ring_bytes);
-
-/* Makes all pages of a region resident, and our own. Return: 0; the errno of madvise(2) */
-int fipc_region_populate(const struct fipc_region *region);
-
-/**
- * fipc_region_is_populated() - whether all pages are ours as fipc_region_populate() left them
- * @pagemap_fd:  /proc/self/pagemap; -1: there is none, and nobody can tell
- *
- * Not after somebody has punched a hole. Does not look into the region.
- */
-bool fipc_region_is_populated(const struct fipc_region *region, int pagemap_fd);
-
-/* Seals a region as fipc_region_open() does, for its maker, who has no more use for it. Waits until
- * nobody punches holes into it. */
-void fipc_region_seal(int fd);
-
-/* Whether the other end has opened the region, and nobody can punch holes into it any more. Does
- * not look into it. */
-bool fipc_region_is_sealed(int fd);
 
 /* Unmaps; the empty state stays. Safe on an empty region. */
 void fipc_region_deinit(struct fipc_region *region);

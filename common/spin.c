@@ -2,10 +2,7 @@
 #include "common/spin.h"
 
 #include "common/clock.h"
-
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/sysinfo.h>
+#include "common/os/os.h"
 
 #define PROBE_NS (2 * FIPC_NS_PER_US)
 #define YIELD_AFTER_NS (1 * FIPC_NS_PER_US)
@@ -33,16 +30,9 @@ static void cpu_relax(void)
 #endif
 }
 
-static long involuntary_switches(void)
-{
-    struct rusage usage;
-
-    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
-}
-
 void fipc_spin_init(struct fipc_spin *spin, uint64_t limit_ns, uint64_t patience_ns)
 {
-    uint64_t useful_ns = get_nprocs() > 1 ? limit_ns : 0;
+    uint64_t useful_ns = fipc_cpus() > 1 ? limit_ns : 0;
 
     *spin = (struct fipc_spin){
         .limit_ns = useful_ns, .patience_ns = patience_ns, .budget_ns = useful_ns};
@@ -72,13 +62,13 @@ static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
         fipc_bucket_give(&spin->long_yields, 1);
     if (!may_yield(spin, now_ns))
         return false;
-    switches = involuntary_switches();
+    switches = fipc_involuntary_switches();
     if (!is_first && switches != spin->involuntary_switches)
         return false;
     spin->involuntary_switches = switches;
-    (void)sched_yield();
+    fipc_yield();
     /* without a switch it was the machine that had no time for us */
-    if (fipc_now_ns() - now_ns > spin->patience_ns && involuntary_switches() != switches)
+    if (fipc_now_ns() - now_ns > spin->patience_ns && fipc_involuntary_switches() != switches)
         fipc_bucket_take(&spin->long_yields, &long_yields, LONG_YIELD_TOKENS);
     return true;
 }

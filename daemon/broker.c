@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/broker.h"
 
-#include "common/clock.h"
+#include "common/os/os.h"
 #include "common/version.h"
 #include "daemon/base/log.h"
 #include "daemon/life/slot_close.h"

@@ -10,7 +10,7 @@
 #include "daemon/turn.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/base/loop_memory.h"
 #include "daemon/broker.h"

@@ -14,6 +14,7 @@
 #include "client/fipctl/output.h"
 #include "client/fipctl/samples.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "client/fipctl/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,6 +4,7 @@
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/child.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <fipc/client.h>

@@ -11,8 +11,8 @@
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "client/fipctl/help.h"
-#include "common/clock.h"
 #include "common/name.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

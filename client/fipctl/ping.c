@@ -10,7 +10,7 @@
 #include "client/fipctl/failure.h"
 #include "client/fipctl/output.h"
 #include "client/fipctl/samples.h"
-#include "common/clock.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <inttypes.h>

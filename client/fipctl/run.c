@@ -12,6 +12,7 @@
 
 #include "client/fipctl/failure.h"
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>

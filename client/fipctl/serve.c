@@ -10,8 +10,8 @@
 #include "client/fipctl/failure.h"
 #include "client/fipctl/run.h"
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/name.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <limits.h>

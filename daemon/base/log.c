@@ -4,6 +4,7 @@
 #include "daemon/base/log.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "daemon/base/journal.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #include "daemon/config/config.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "daemon/config/file.h"
 #include "daemon/config/json.h"
 #include "daemon/config/keys.h"

@@ -3,7 +3,7 @@
  * FIFO, a device or a folder. None of these may make the broker wait or read without end. */
 #include "daemon/config/file.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 #include "daemon/life/admission.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/life/closer.h"
@@ -28,16 +28,13 @@
 
 static int peer_of(int lane_fd, struct peer *ret_peer)
 {
-    struct ucred credentials;
-    socklen_t size = sizeof(credentials);
+    struct fipc_identity identity;
+    int r;
 
-    if (getsockopt(lane_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
-        return -errno;
-    *ret_peer = (struct peer){
-        .uid = credentials.uid,
-        .gid = credentials.gid,
-        .pid = credentials.pid,
-    };
+    r = fipc_peer_identity(lane_fd, &identity);
+    if (r < 0)
+        return r;
+    *ret_peer = (struct peer){.uid = identity.uid, .gid = identity.gid, .pid = identity.pid};
     return 0;
 }
 

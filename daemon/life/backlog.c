@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/backlog.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/closer.h"
 
-#include "common/clock.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/broker.h"
 #include "daemon/model/account.h"
 
@@ -24,7 +23,7 @@ static void close_now(struct closing *closing)
 {
     closing->lane_fd = fd_close(closing->lane_fd);
     if (closing->region_fd >= 0)
-        fipc_region_seal(closing->region_fd);
+        fipc_memory_seal(closing->region_fd);
     fipc_region_deinit(&closing->region);
     closing->region_fd = fd_close(closing->region_fd);
 }

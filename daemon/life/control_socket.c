@@ -6,7 +6,7 @@
  */
 #include "daemon/life/control_socket.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/config/keys.h"
 #include "daemon/life/backlog.h"

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/greeting.h"
 
-#include "common/clock.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/model/policy.h"
@@ -69,7 +68,7 @@ static int session_make_channel(const struct broker *broker, struct slot *slot)
     slot->account->region_bytes += slot->channel.region.size;
     return policy_is_trusted(broker->core.uid, &slot->peer)
                ? 0
-               : fipc_region_populate(&slot->channel.region);
+               : fipc_memory_populate(slot->channel.region.base, slot->channel.region.size);
 }
 
 static int session_send_welcome(const struct broker *broker, const struct slot *slot)
@@ -130,9 +129,10 @@ static int session_welcome(struct broker *broker, struct slot *slot)
 /* Whether we can look into it without being held up. */
 static bool region_is_safe(const struct broker *broker, const struct slot *slot)
 {
-    return fipc_region_is_sealed(slot->region_fd) &&
+    return fipc_memory_is_sealed(slot->region_fd) &&
            (policy_is_trusted(broker->core.uid, &slot->peer) ||
-            fipc_region_is_populated(&slot->channel.region, broker->greeting.pagemap_fd));
+            fipc_memory_is_populated(slot->channel.region.base, slot->channel.region.size,
+                                     broker->greeting.pagemap_fd));
 }
 
 void greeting_take_bell(struct broker *broker, struct slot *slot)

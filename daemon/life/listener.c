@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/listener.h"
 
-#include "common/clock.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 

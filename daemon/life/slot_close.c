@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/slot_close.h"
 
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/life/greeting.h"

@@ -2,6 +2,7 @@
 #include "daemon/life/status.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "daemon/base/systemd_sender.h"
 #include "daemon/broker.h"
 

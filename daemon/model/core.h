@@ -6,8 +6,8 @@
  * What the floors below life/ know of the broker: its tables, its clock, and the slots that are
  * active now. The broker embeds it, beside what the upper floors own.
  */
-#include "common/clock.h"
 #include "common/hot_set.h"
+#include "common/os/os.h"
 #include "daemon/config/config.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"

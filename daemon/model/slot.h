@@ -67,7 +67,7 @@ struct slot {
     struct handler_list unsent;    /* its handlers whose reply waits for room */
     STAILQ_HEAD(, notice) notices; /* likewise what it is told unasked */
     TAILQ_HEAD(, worker) workers;  /* the names that it serves */
-    gid_t *groups;                 /* of the peer: asked for when a worker is to be told; owned */
+    uint32_t *groups;              /* of the peer: asked for when a worker is to be told; owned */
     uint32_t n_groups;
     uint32_t n_workers;
     TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had none */

@@ -2,6 +2,7 @@
 #include "daemon/model/slot_deadline.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
 

@@ -2,6 +2,7 @@
 #include "daemon/traffic/builtin.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/reply.h"
 #include "daemon/traffic/report.h"

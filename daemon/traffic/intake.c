@@ -11,8 +11,8 @@
 #include "daemon/traffic/intake.h"
 
 #include "common/channel.h"
-#include "common/clock.h"
 #include "common/name.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/model/core.h"
 #include "daemon/model/service.h"

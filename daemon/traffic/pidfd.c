@@ -6,43 +6,23 @@
  */
 #include "daemon/traffic/pidfd.h"
 
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* asm-generic/socket.h of Linux 6.5 */
-#endif
 
 /* Return: a pidfd; -ESRCH nobody waits for this delivery any more; -EOPNOTSUPP the kernel has none
  */
 static int caller_pidfd(struct core *core, const struct slot *worker, uint32_t number)
 {
     const struct delivery *delivery = delivery_of(&core->deliveries, worker, number);
-    const struct slot *caller;
-    int fd;
-    socklen_t size = sizeof(fd);
 
     if (delivery == NULL || delivery->handler == NULL)
         return -ESRCH;
-    caller = answer_caller(core, delivery->handler);
-    if (getsockopt(caller->lane_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) < 0)
-        return errno == ENOPROTOOPT ? -EOPNOTSUPP : -errno;
-    return fd;
-}
-
-static bool is_lane_empty(int lane_fd)
-{
-    int bytes;
-
-    return ioctl(lane_fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+    return fipc_peer_hold(answer_caller(core, delivery->handler)->lane_fd);
 }
 
 static int send_pidfd(struct core *core, const struct slot *slot,
@@ -52,7 +32,7 @@ static int send_pidfd(struct core *core, const struct slot *slot,
                                         .announce = {.id = question->id, .n_fds = 1}};
     FIPC_CLEANUP(fd_closep) int fd = -1;
 
-    if (!is_lane_empty(slot->lane_fd))
+    if (!fipc_lane_is_read(slot->lane_fd))
         return -EAGAIN;
     fd = caller_pidfd(core, slot, question->target);
     if (fd < 0)

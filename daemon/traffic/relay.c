@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/traffic/relay.h"
 
-#include "common/clock.h"
 #include "common/name.h"
+#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define NAMES_PER_SLOT_MAX 64
 #define NAMES_PER_UID_MAX 4096
@@ -25,29 +24,16 @@
 
 /* ---- into a worker's hands ---- */
 
-/* The groups of a peer never change: they are those with which it connected, whenever they are
- * asked for. Return: 0; -ENOMEM; the errno of getsockopt(2) */
+/* Return: as fipc_peer_groups() */
 static int find_groups(struct slot *slot)
 {
-    socklen_t size = 0;
     int r;
 
     if (slot->has_groups)
         return 0;
-    if (getsockopt(slot->lane_fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno != ERANGE)
-        return -errno;
-    if (size > 0) {
-        slot->groups = malloc(size);
-        if (slot->groups == NULL)
-            return -ENOMEM;
-        if (getsockopt(slot->lane_fd, SOL_SOCKET, SO_PEERGROUPS, slot->groups, &size) < 0) {
-            r = -errno;
-            free(slot->groups);
-            slot->groups = NULL;
-            return r;
-        }
-    }
-    slot->n_groups = size / (uint32_t)sizeof(gid_t);
+    r = fipc_peer_groups(slot->lane_fd, &slot->groups, &slot->n_groups);
+    if (r < 0)
+        return r;
     slot->has_groups = true;
     return 0;
 }
@@ -55,7 +41,7 @@ static int find_groups(struct slot *slot)
 /* What a request of this size takes in a worker's ring. */
 static size_t delivery_bytes(const struct slot *caller, size_t size)
 {
-    return sizeof(struct fipc_delivery) + caller->n_groups * sizeof(gid_t) + size;
+    return sizeof(struct fipc_delivery) + caller->n_groups * sizeof(caller->groups[0]) + size;
 }
 
 /* Return: as fipc_producer_reserve() */
@@ -63,7 +49,7 @@ static int put_request(struct core *core, struct worker *worker, struct handler 
                        struct delivery *delivery, const void *payload, size_t size)
 {
     const struct slot *caller = answer_caller(core, handler);
-    size_t groups_bytes = caller->n_groups * sizeof(gid_t);
+    size_t groups_bytes = caller->n_groups * sizeof(caller->groups[0]);
     struct fipc_delivery about = {
         .number = delivery->number,
         .uid = caller->peer.uid,

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/relay.h"
 

@@ -2,6 +2,7 @@
 #include "daemon/traffic/report.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "common/version.h"
 #include "daemon/model/core.h"
 

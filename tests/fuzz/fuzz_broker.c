@@ -6,8 +6,8 @@
  * somebody honest.
  */
 #include "common/channel.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/broker.h"
 #include "daemon/config/config.h"

@@ -5,8 +5,8 @@
  * clock or waits. An input is a row of the user's moves, each followed by what it needs, and in
  * between of the broker's, whenever the library waits. When it ends, the broker is gone.
  */
-#include "common/bell.h"
 #include "common/clock.h"
+#include "common/end.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue_broker.h"
 #include "tests/fuzz/user.h"

@@ -9,8 +9,8 @@
  *      size       2 bytes  and so many bytes, or as many as are left
  */
 #include "common/control.h"
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 #include "tests/fuzz/input.h"
 
 #include <errno.h>

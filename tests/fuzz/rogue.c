@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/rogue.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/rogue_broker.h"
 
-#include "common/fd.h"
 #include "common/lane.h"
+#include "common/os/os.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "tests/hostile/attack.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory that a client shares with the broker: all of it may change at any moment. */
-#include "common/futex.h"
+#include "common/os/os.h"
 #include "tests/hostile/attack.h"
 
 #include <fcntl.h>

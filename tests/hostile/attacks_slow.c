@@ -4,6 +4,7 @@
 #include "tests/hostile/attack.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,6 +2,7 @@
 #include "tests/hostile/victim.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "fipc/client.h"
 
 #include <check.h>

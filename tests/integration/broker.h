@@ -7,6 +7,7 @@
  * what it logs. All functions fail the test that calls them when something is not as it should be.
  */
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/integration/raw_client.h"
 
 #include <check.h>

@@ -5,6 +5,7 @@
 /* What the tests of the client library share: a broker, a session with it, and a look at what the
  * library left behind. */
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/integration/broker.h"
 #include "tests/unit/fixture.h"
 

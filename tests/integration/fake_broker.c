@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/fake_broker.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/integration/broker.h"
 
 #include <poll.h>

@@ -2,7 +2,7 @@
 #include "tests/integration/raw_client.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <poll.h>

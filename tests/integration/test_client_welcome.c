@@ -88,7 +88,7 @@ static void welcome_to_a_sealed_region(void)
     };
 
     fake_make_channel(&fake);
-    fipc_region_seal(fake.region_fd);
+    fipc_memory_seal(fake.region_fd);
     fake_send_packet(&fake, &welcome, (const int[]){fake.region_fd, fake.bell_fd}, 2);
 }
 

@@ -3,7 +3,7 @@
  * The broker closes an idle slot while the client sends: each request is delivered or sent again
  * elsewhere, never both, never neither.
  *
- * The broker is fipc_end_close() of common/bell.c and a last look after it; its farewell, GOODBYE
+ * The broker is fipc_end_close() of common/end.c and a last look after it; its farewell, GOODBYE
  * or the lane's hang-up, says that its head stays where it is. The client is fipc_channel_ring()
  * and a look at CLOSING after it. A call waits for its answer. A post does not: if CLOSING is not
  * set, it is delivered as far as the client knows. If CLOSING is set, the head decides, but only

@@ -3,7 +3,7 @@
  * Shared memory as CPUs with store buffers show it (total store order, as on x86): a store waits
  * in its CPU's buffer, oldest first, and reaches memory at any later moment; a load looks at
  * memory at once, and so overtakes the CPU's own earlier stores. That is the reordering which
- * release stores and acquire loads leave open, and against which common/bell.c has its seq_cst
+ * release stores and acquire loads leave open, and against which common/end.c has its seq_cst
  * fences. What weaker CPUs reorder besides is up to release and acquire, and not checked here.
  *
  * A model defines CPUS and WORDS, then includes this file first.

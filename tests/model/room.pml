@@ -6,7 +6,7 @@
  *
  * An end is fipc_producer_has_room(), fipc_consumer_left_room() and fipc_channel_ring() with
  * fipc_end_arm() and fipc_end_disarm() around its sleep, of common/ring.c, common/channel.c and
- * common/bell.c. The ring has four units; records take one or two, and one of them needs three,
+ * common/end.c. The ring has four units; records take one or two, and one of them needs three,
  * since it does not fit before the wrap.
  *
  * Without BOTH_WAYS only end 0 sends. With BROKER_ANSWERS_FIRST end 1 takes nothing while it

@@ -4,7 +4,7 @@
  * And an end that stops sleeping knows whether a bell is on its way to it.
  *
  * The consumer is fipc_end_arm(), fipc_end_sleep() and fipc_end_disarm(), a publisher is
- * fipc_channel_ring() with its fipc_end_rouse(), all of common/bell.c and common/channel.c. Two
+ * fipc_channel_ring() with its fipc_end_rouse(), all of common/end.c and common/channel.c. Two
  * publishers share the consumer's end word: the peer may ring for records in one thread and for
  * room in another. The consumer sleeps on the futex or on its fds, as it likes, again and again,
  * and sometimes leaves before it is rung.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/stress/test_crowd_fixture.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/bench/process_memory.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * from others: each gets its share of a turn. */
 #include "tests/stress/test_crowd_fixture.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/suite.h"
 
 #include <errno.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each pair of fences in common/bell.c, looked at alone: two threads store and then look, at the
+ * Each pair of fences in common/end.c, looked at alone: two threads store and then look, at the
  * same moment, over and over. At least one of the two must see the other; if neither does, a
  * wake-up is lost, or a record that nobody will take counts as delivered. And with either fence of
  * a pair taken away that happens, so that the test would see it.
  */
-#include "common/bell.h"
 #include "common/clock.h"
+#include "common/end.h"
+#include "common/os/os.h"
 #include "tests/stress/hooks.h"
 #include "tests/unit/common/ring_pair.h"
 

@@ -6,6 +6,7 @@
  * what was validated.
  */
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/unit/common/ring_pair.h"
 
 #include <pthread.h>

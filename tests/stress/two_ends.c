@@ -3,7 +3,7 @@
 
 #include "common/channel.h"
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/stress/hooks.h"
 #include "tests/unit/fixture.h"
 

@@ -4,7 +4,7 @@
 
 /*
  * Two processes at the ends of one channel send each other records, with contents that the other
- * checks, and sleep and wake by the protocol of common/bell.h. A sleep has a deadline, but a sleep
+ * checks, and sleep and wake by the protocol of common/end.h. A sleep has a deadline, but a sleep
  * that ends by it is no failure: the other process may not have had a CPU. It is one if the other
  * had published something for the sleeper, had looked whether the sleeper wants a bell, and had not
  * rung: then nobody ever would have.

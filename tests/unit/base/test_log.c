@@ -3,7 +3,6 @@
  * peers cause. */
 #include "daemon/base/log.h"
 
-#include "common/clock.h"
 #include "tests/suite.h"
 
 #include <check.h>

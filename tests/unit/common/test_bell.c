@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* How ends sleep and are woken: which words ask for a bell, who rings it, and what bells do when
  * nobody hears. */
-#include "common/bell.h"
+#include "common/end.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

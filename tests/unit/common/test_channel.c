@@ -2,7 +2,7 @@
 /* Two ends of one channel: what one publishes the other finds, and is rung for if it sleeps. */
 #include "common/channel.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The few lines that own fds and compute deadlines: common/fd.h and common/clock.h. */
+/* The few lines that own fds and compute deadlines: common/os/os.h and common/clock.h. */
 #include "common/clock.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/futex.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * peer's end. */
 #include "common/lane.h"
 
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>

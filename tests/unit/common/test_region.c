@@ -4,7 +4,7 @@
 #include "common/region.h"
 
 #include "common/channel.h"
-#include "common/fd.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>
@@ -142,7 +142,7 @@ LOOP_TEST(region_is_a_page_more_than_its_rings, COUNT_OF(good_bytes))
 TEST(region_can_neither_shrink_nor_grow)
 {
     ck_assert_int_eq(fcntl(region_fd, F_GET_SEALS) & SEALS, SEALS);
-    ck_assert(!fipc_region_is_sealed(region_fd));
+    ck_assert(!fipc_memory_is_sealed(region_fd));
     ck_assert_int_eq(ftruncate(region_fd, PAGE), -1);
     ck_assert_int_eq(errno, EPERM);
     ck_assert_int_eq(ftruncate(region_fd, (off_t)region.size * 2), -1);
@@ -341,7 +341,7 @@ TEST(opened_region_takes_no_holes_and_no_other_opener)
     struct fipc_region again;
 
     ck_assert_int_eq(fipc_region_open(&opened, region_fd, 65536, 16384), 0);
-    ck_assert(fipc_region_is_sealed(region_fd));
+    ck_assert(fipc_memory_is_sealed(region_fd));
 
     ck_assert_int_eq(
         fallocate(region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)opened.size),
@@ -387,20 +387,20 @@ TEST(populated_region_is_all_there_until_somebody_punches_a_hole)
     off_t last = (off_t)region.size - PAGE;
 
     ck_assert_int_ge(pagemap_fd, 0);
-    ck_assert(!fipc_region_is_populated(&region, pagemap_fd));
-    ck_assert(fipc_region_is_populated(&region, -1)); /* nobody can tell */
-    ck_assert_int_eq(fipc_region_populate(&region), 0);
-    ck_assert(fipc_region_is_populated(&region, pagemap_fd));
+    ck_assert(!fipc_memory_is_populated(region.base, region.size, pagemap_fd));
+    ck_assert(fipc_memory_is_populated(region.base, region.size, -1)); /* nobody can tell */
+    ck_assert_int_eq(fipc_memory_populate(region.base, region.size), 0);
+    ck_assert(fipc_memory_is_populated(region.base, region.size, pagemap_fd));
     ck_assert_int_eq(fallocate(region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, last, PAGE),
                      0);
-    ck_assert(!fipc_region_is_populated(&region, pagemap_fd));
+    ck_assert(!fipc_memory_is_populated(region.base, region.size, pagemap_fd));
 }
 
 LOOP_TEST(region_with_few_seals_is_not_sealed, COUNT_OF(few_seals))
 {
     FIPC_CLEANUP(fd_closep) int fd = memfd_with(3 * PAGE, few_seals[_i]);
 
-    ck_assert(!fipc_region_is_sealed(fd));
+    ck_assert(!fipc_memory_is_sealed(fd));
 }
 
 /* The last one could not be sealed any more. */

@@ -4,6 +4,7 @@
 #include "common/spin.h"
 
 #include "common/clock.h"
+#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <sched.h>

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A futex lets somebody sleep; it orders nothing. Whoever wakes up looks at the shared state again.
  */
-#include "common/futex.h"
+#include "common/os/os.h"
 
-#include "common/clock.h"
-
-#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+#define NS_PER_S UINT64_C(1000000000)
 
 static int scope_flag(enum fipc_futex_scope scope)
 {
@@ -19,14 +17,14 @@ int fipc_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline
                     enum fipc_futex_scope scope)
 {
     struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / FIPC_NS_PER_S),
-        .tv_nsec = (long)(deadline_ns % FIPC_NS_PER_S),
+        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
+        .tv_nsec = (long)(deadline_ns % NS_PER_S),
     };
     /* FUTEX_WAIT_BITSET, because FUTEX_WAIT takes a relative timeout: futex(2) */
     int op = FUTEX_WAIT_BITSET | scope_flag(scope);
     long r;
 
-    r = syscall(SYS_futex, word, op, expected, deadline_ns == FIPC_NEVER ? NULL : &deadline, NULL,
+    r = syscall(SYS_futex, word, op, expected, deadline_ns == UINT64_MAX ? NULL : &deadline, NULL,
                 FUTEX_BITSET_MATCH_ANY);
     if (r == 0 || errno == EAGAIN || errno == EINTR)
         return 0;

@@ -4,13 +4,11 @@
  * the publisher stores a position and looks at the word. Only a seq_cst fence between store and
  * load keeps both from missing each other, on x86 too.
  */
-#include "common/bell.h"
+#include "common/end.h"
 
-#include "common/futex.h"
+#include "common/os/os.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 
 void fipc_end_init(struct fipc_end *end)
 {
@@ -106,18 +104,4 @@ bool fipc_end_is_closing(const struct fipc_end *peer)
 {
     /* relaxed: ordered by the caller's fence in fipc_end_rouse() */
     return atomic_load_explicit(&peer->closing, memory_order_relaxed) != 0;
-}
-
-int fipc_bell_ring(const struct fipc_bell *bell)
-{
-    static const uint64_t one = 1;
-    ssize_t r;
-
-    if (bell->kind == FIPC_BELL_EVENTFD)
-        return eventfd_write(bell->fd, one) < 0 && errno != EAGAIN ? -errno : 0;
-
-    r = send(bell->fd, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (r >= 0 || errno == EAGAIN)
-        return 0;
-    return errno == ECONNRESET ? -EPIPE : -errno;
 }

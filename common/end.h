@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_COMMON_BELL_H
-#define FIPC_COMMON_BELL_H
+#ifndef FIPC_COMMON_END_H
+#define FIPC_COMMON_END_H
 
 /*
  * How one end of a channel sleeps and how the other wakes it, without losing a wake-up.
@@ -8,7 +8,8 @@
  * To sleep: fipc_end_arm(), look at the incoming ring (and the room, with FIPC_END_ROOM) again, and
  * sleep only if nothing came. On leaving, fipc_end_disarm().
  *
- * To publish: store the tail (or the head), then fipc_end_rouse(); if it says so, ring ONCE.
+ * To publish: store the tail (or the head), then fipc_end_rouse(); if it says so, ring ONCE
+ * (fipc_end_wake(), or fipc_bell_ring() of common/os/os.h).
  *
  * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings,
  * never counts bells.
@@ -85,24 +86,5 @@ void fipc_end_wake(struct fipc_end *peer);
 /* Announces that this end takes no more records; fences, so that the last look comes after it. */
 void fipc_end_close(struct fipc_end *own);
 bool fipc_end_is_closing(const struct fipc_end *peer);
-
-/* The fd that a peer asleep on its fds is woken by. Borrowed: the owner of the channel closes it.
- */
-enum fipc_bell_kind {
-    FIPC_BELL_EVENTFD, /* toward trust only: its holder can make our write(2) block for ever */
-    FIPC_BELL_LANE,
-};
-
-struct fipc_bell {
-    enum fipc_bell_kind kind;
-    int fd;
-};
-
-/**
- * fipc_bell_ring() - wake a peer that sleeps on its fds
- *
- * Return: 0 it rings, or rang already; -EPIPE the peer is gone; any other error: try again later
- */
-int fipc_bell_ring(const struct fipc_bell *bell);
 
 #endif
