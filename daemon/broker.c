@@ -24,6 +24,14 @@ static void drain_over(struct ev_loop *ev, ev_timer *timer, int revents)
     ev_break(ev, EVBREAK_ALL);
 }
 
+static void set_quota(struct broker *broker)
+{
+    struct core *core = &broker->core;
+
+    core->quota =
+        quota_of(core->config, broker->admission.capacity, core->handlers.places.capacity);
+}
+
 static int broker_make_parts(struct broker *broker)
 {
     int r;
@@ -39,6 +47,8 @@ static int broker_make_parts(struct broker *broker)
         r = loop_init(broker);
     if (r == 0)
         r = admission_init(broker, broker->core.config->control.backlog);
+    if (r == 0)
+        set_quota(broker);
     if (r < 0)
         log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "cannot start: %s", strerror(-r));
     return r;
@@ -121,6 +131,7 @@ void broker_reconfigure(struct broker *broker, struct config *config)
     config_free(broker->core.config);
     broker->core.config = config;
     broker->core.slots.limit = config->slots.count;
+    set_quota(broker);
     loop_reconfigure(broker);
     ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
     slot_timers_set(&broker->core);

@@ -38,44 +38,6 @@ static int peer_of(int lane_fd, struct peer *ret_peer)
     return 0;
 }
 
-uint32_t admission_slots_per_uid(const struct broker *broker)
-{
-    uint32_t count = broker->core.config->slots.count;
-    uint32_t per_uid = broker->core.config->slots.per_uid;
-
-    if (per_uid == 0)
-        per_uid = count / 4 > 0 ? count / 4 : 1;
-    return per_uid < count ? per_uid : count;
-}
-
-/* A uid's share of the waiting room is its share of the slots. */
-static uint32_t places_per_uid(const struct broker *broker)
-{
-    uint64_t share = (uint64_t)broker->admission.capacity * admission_slots_per_uid(broker) /
-                     broker->core.config->slots.count;
-
-    return share > 0 ? (uint32_t)share : 1;
-}
-
-static bool slot_allowed(const struct broker *broker, const struct account *account)
-{
-    return account->n_slots + account->n_closing < admission_slots_per_uid(broker);
-}
-
-/* A uid's regions may take what its sessions of the default size would, and one of the largest size
- * in any case. */
-bool admission_region_allowed(const struct broker *broker, const struct account *account,
-                              uint64_t bytes)
-{
-    const struct config *config = broker->core.config;
-    uint64_t largest = fipc_region_size(config->slots.ring_bytes_max, config->slots.ring_bytes_max);
-    uint64_t usual =
-        fipc_region_size(config->slots.request_ring_bytes, config->slots.reply_ring_bytes) *
-        admission_slots_per_uid(broker);
-
-    return account->region_bytes + bytes <= (usual > largest ? usual : largest);
-}
-
 void admission_slot_ended(struct broker *broker, struct slot *slot)
 {
     slot->account->n_slots--;
@@ -108,7 +70,7 @@ static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
 {
     struct slot *slot;
 
-    if (!slot_allowed(broker, account))
+    if (!quota_allows_slot(&broker->core.quota, account))
         return -EAGAIN;
     slot = slot_take(&broker->core.slots, lane_fd, peer, broker->core.now_ns);
     if (slot == NULL)
@@ -155,7 +117,7 @@ static int wait_for_slot(struct broker *broker, int lane_fd, const struct peer *
     struct waiting *waiting = TAILQ_FIRST(&admission->unused);
     int r;
 
-    if (waiting == NULL || account->n_waiting >= places_per_uid(broker))
+    if (waiting == NULL || !quota_allows_place(&broker->core.quota, account))
         return -EAGAIN;
     waiting->generation++;
     r = loop_watch_waiting(broker, lane_fd, (uint32_t)(waiting - admission->places),
@@ -199,7 +161,7 @@ bool admission_seat_waiting(struct broker *broker)
     while (waiting != NULL && slot_n_taken(&broker->core.slots) < broker->core.slots.limit) {
         struct waiting *next = TAILQ_NEXT(waiting, link);
 
-        if (slot_allowed(broker, waiting->account)) {
+        if (quota_allows_slot(&broker->core.quota, waiting->account)) {
             struct account *account = waiting->account;
             int lane_fd;
 
@@ -223,7 +185,8 @@ static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum 
 
 static enum fipc_reason why_no_slot(const struct broker *broker, const struct account *account)
 {
-    return slot_allowed(broker, account) ? FIPC_REASON_NO_SLOT : FIPC_REASON_QUOTA;
+    return quota_allows_slot(&broker->core.quota, account) ? FIPC_REASON_NO_SLOT
+                                                           : FIPC_REASON_QUOTA;
 }
 
 static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -259,7 +222,7 @@ static bool others_come_first(const struct broker *broker)
 {
     const struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
 
-    while (waiting != NULL && !slot_allowed(broker, waiting->account))
+    while (waiting != NULL && !quota_allows_slot(&broker->core.quota, waiting->account))
         waiting = TAILQ_NEXT(waiting, link);
     return waiting != NULL;
 }

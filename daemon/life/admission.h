@@ -56,13 +56,6 @@ bool admission_seat_waiting(struct broker *broker);
  */
 void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generation);
 
-/* How many slots one uid may have under the present config. */
-uint32_t admission_slots_per_uid(const struct broker *broker);
-
-/* Whether this uid may have regions of so many more bytes. */
-bool admission_region_allowed(const struct broker *broker, const struct account *account,
-                              uint64_t bytes);
-
 /* A slot of this account ended. */
 void admission_slot_ended(struct broker *broker, struct slot *slot);
 

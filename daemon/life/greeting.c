@@ -230,8 +230,8 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
         !policy_may_have_rings(broker->core.uid, &slot->peer, config, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
         slot_end(&broker->core.slots, slot, FIPC_REASON_RING_BYTES);
-    else if (!admission_region_allowed(
-                 broker, slot->account,
+    else if (!quota_allows_region(
+                 &broker->core.quota, slot->account,
                  fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
         slot_end(&broker->core.slots, slot, FIPC_REASON_QUOTA);
     else

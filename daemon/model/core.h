@@ -11,6 +11,7 @@
 #include "daemon/config/config.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
+#include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/model/worker.h"
@@ -25,6 +26,7 @@ struct core {
     struct config *config;
     uid_t uid; /* that the broker runs as */
     struct ev_loop *ev;
+    struct quota quota;
     struct account_table accounts;
     struct slot_table slots;
     struct handler_table handlers;

@@ -3,15 +3,13 @@
 
 #include "daemon/model/account.h"
 #include "daemon/model/core.h"
+#include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/traffic/notice.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define WISHES_PER_SLOT_MAX 64
-#define WISHES_PER_UID_MAX 4096
 
 bool room_wish_exists(const struct service *service, const struct slot *slot)
 {
@@ -25,12 +23,11 @@ bool room_wish_exists(const struct service *service, const struct slot *slot)
 }
 
 /* Return: as room_wish_make() */
-static int wish_begin(struct service *service, struct slot *slot)
+static int wish_begin(const struct quota *quota, struct service *service, struct slot *slot)
 {
     struct room_wish *wish;
 
-    if (slot->n_room_wishes == WISHES_PER_SLOT_MAX ||
-        slot->account->n_room_wishes == WISHES_PER_UID_MAX)
+    if (!quota_allows_room_wish(quota, slot))
         return -EDQUOT;
     wish = malloc(sizeof(*wish));
     if (wish == NULL)
@@ -44,10 +41,11 @@ static int wish_begin(struct service *service, struct slot *slot)
     return 0;
 }
 
-int room_wish_make(struct service *service, struct slot *slot, size_t size)
+int room_wish_make(const struct quota *quota, struct service *service, struct slot *slot,
+                   size_t size)
 {
     struct account *account = slot->account;
-    int r = room_wish_exists(service, slot) ? 0 : wish_begin(service, slot);
+    int r = room_wish_exists(service, slot) ? 0 : wish_begin(quota, service, slot);
 
     if (r == 0 && size > account->wished_bytes)
         account->wished_bytes = size;

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 struct core;
+struct quota;
 struct service;
 struct slot;
 
@@ -23,7 +24,8 @@ struct room_wish {
 /* For a request of this size.
  * Return: 0, also where there is one already; -EDQUOT the slot, or its uid, has too many; -ENOMEM
  */
-int room_wish_make(struct service *service, struct slot *slot, size_t size);
+int room_wish_make(const struct quota *quota, struct service *service, struct slot *slot,
+                   size_t size);
 
 bool room_wish_exists(const struct service *service, const struct slot *slot);
 

@@ -19,27 +19,12 @@
 #include <errno.h>
 
 #define QUEUE_MAX 4096
-/* Of one uid, in all queues together. */
-#define SHARE_MAX 1024
-#define SHARE_BYTES_MAX (UINT64_C(8) << 20)
 
 /* ---- room ---- */
-
-/* One that is larger than the whole share goes alone. */
-static bool has_bytes_for(const struct account *account, uint64_t size)
-{
-    return account->queued_bytes == 0 || account->queued_bytes + size <= SHARE_BYTES_MAX;
-}
 
 static bool is_service_low(const struct service *service)
 {
     return service->n_queued <= QUEUE_MAX / 2;
-}
-
-static bool is_share_low(const struct account *account)
-{
-    return account->n_queued <= SHARE_MAX / 2 && account->queued_bytes <= SHARE_BYTES_MAX / 2 &&
-           has_bytes_for(account, account->wished_bytes);
 }
 
 static bool service_has_room(const struct service *service)
@@ -48,16 +33,17 @@ static bool service_has_room(const struct service *service)
            (TAILQ_EMPTY(&service->room_wishes) || is_service_low(service));
 }
 
-static bool share_has_room(const struct account *account, size_t size)
+static bool share_has_room(const struct quota *quota, const struct account *account, size_t size)
 {
-    return account->n_queued < SHARE_MAX && has_bytes_for(account, size) &&
-           (TAILQ_EMPTY(&account->room_wishes) || is_share_low(account));
+    return quota_allows_queued(quota, account, size) &&
+           (TAILQ_EMPTY(&account->room_wishes) || quota_is_queued_low(quota, account));
 }
 
-static bool has_room(const struct service *service, const struct slot *slot, size_t size)
+static bool has_room(const struct quota *quota, const struct service *service,
+                     const struct slot *slot, size_t size)
 {
     return slot->n_queued == 0 ||
-           (service_has_room(service) && share_has_room(slot->account, size));
+           (service_has_room(service) && share_has_room(quota, slot->account, size));
 }
 
 static void service_became_low(struct core *core, struct service *service)
@@ -66,7 +52,7 @@ static void service_became_low(struct core *core, struct service *service)
 
     for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_service);
-        if (is_share_low(wish->slot->account))
+        if (quota_is_queued_low(&core->quota, wish->slot->account))
             room_wish_fulfil(core, wish);
     }
 }
@@ -101,7 +87,8 @@ static void count_out(struct core *core, struct service *service, struct handler
 {
     struct slot *slot = answer_caller(core, handler);
     struct account *account = slot->account;
-    bool was_service_low = is_service_low(service), was_share_low = is_share_low(account);
+    bool was_service_low = is_service_low(service),
+         was_share_low = quota_is_queued_low(&core->quota, account);
     bool waits_with_nothing;
 
     service->n_queued--;
@@ -111,7 +98,7 @@ static void count_out(struct core *core, struct service *service, struct handler
     waits_with_nothing = slot->n_queued == 0 && !TAILQ_EMPTY(&slot->room_wishes);
     if (!was_service_low && is_service_low(service))
         service_became_low(core, service);
-    if (waits_with_nothing || (!was_share_low && is_share_low(account)))
+    if (waits_with_nothing || (!was_share_low && quota_is_queued_low(&core->quota, account)))
         tell_share(core, account);
 }
 
@@ -141,13 +128,13 @@ void queue_remove(struct core *core, struct handler *handler)
 }
 
 /* Return: -EAGAIN; else as room_wish_make() */
-static int refuse(struct service *service, struct slot *slot, const struct handler *handler,
-                  size_t size)
+static int refuse(const struct quota *quota, struct service *service, struct slot *slot,
+                  const struct handler *handler, size_t size)
 {
     int r = 0;
 
     if ((handler->flags & FIPC_REQUEST_NO_WAIT) == 0)
-        r = room_wish_make(service, slot, size);
+        r = room_wish_make(quota, service, slot, size);
     return r < 0 ? r : -EAGAIN;
 }
 
@@ -158,8 +145,8 @@ int queue_request(struct core *core, struct service *service, struct handler *ha
     int r;
 
     /* nor before it was told: its requests stay in order */
-    if (!has_room(service, slot, size) || room_wish_exists(service, slot))
-        return refuse(service, slot, handler, size);
+    if (!has_room(&core->quota, service, slot, size) || room_wish_exists(service, slot))
+        return refuse(&core->quota, service, slot, handler, size);
     r = handler_keep_request(handler, payload, size);
     if (r < 0)
         return r;

@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_PER_SLOT_MAX 64
-#define NAMES_PER_UID_MAX 4096
 /* Of one request: it may be what kills them. */
 #define WORKER_DEATHS_MAX 3
 
@@ -284,7 +282,7 @@ int relay_open(struct core *core, struct slot *slot, const char *name, size_t na
 {
     struct service *service = service_find(&core->services, name, name_bytes);
 
-    if (service == NULL && slot->account->n_names == NAMES_PER_UID_MAX)
+    if (service == NULL && !quota_allows_name(&core->quota, slot->account))
         return -EDQUOT;
     if (service == NULL)
         service = service_open(&core->services, name, name_bytes, slot->account);
@@ -304,7 +302,7 @@ int relay_serve(struct core *core, struct slot *slot, const char *name, size_t n
         return -EINVAL;
     if (!policy_may_serve(core->uid, &slot->peer, name, name_bytes))
         return -EACCES;
-    if (slot->n_workers == NAMES_PER_SLOT_MAX)
+    if (!quota_allows_worker(&core->quota, slot))
         return -EDQUOT;
     r = relay_open(core, slot, name, name_bytes, &service);
     if (r < 0)

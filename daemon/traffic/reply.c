@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One uid's share of all handlers: one in so many. */
-#define HANDLERS_SHARE 4
-/* Of one uid's replies that wait for room. */
-#define UNSENT_BYTES_MAX (UINT64_C(64) << 20)
-
 struct slot *answer_caller(struct core *core, const struct handler *handler)
 {
     struct slot *slot = slot_find(&core->slots, handler->slot, handler->slot_generation);
@@ -31,7 +26,7 @@ struct handler *answer_begin(struct core *core, struct slot *slot, uint64_t id,
     uint64_t longest_ns = core->config->timeouts.handler_ms * FIPC_NS_PER_MS;
     struct handler *handler;
 
-    if (slot->account->n_handlers == core->handlers.places.capacity / HANDLERS_SHARE)
+    if (!quota_allows_handler(&core->quota, slot->account))
         return NULL;
     handler = handler_start(&core->handlers, slot->index, slot->generation);
     if (handler == NULL)
@@ -146,12 +141,12 @@ static void send_to_lane(const struct slot *slot, const struct handler *handler,
 }
 
 /* Return: 0; -ENOBUFS too much of its uid waits already; -ENOMEM */
-static int keep_reply(const struct account *account, struct handler *handler, const void *data,
-                      size_t size)
+static int keep_reply(const struct quota *quota, const struct account *account,
+                      struct handler *handler, const void *data, size_t size)
 {
     if (size == 0)
         return 0;
-    if (account->unsent_bytes + size > UNSENT_BYTES_MAX)
+    if (!quota_allows_unsent(quota, account, size))
         return -ENOBUFS;
     handler->reply = malloc(size);
     if (handler->reply == NULL)
@@ -165,7 +160,7 @@ static int keep_reply(const struct account *account, struct handler *handler, co
 static void keep_unsent(struct core *core, struct slot *slot, struct handler *handler,
                         int32_t status, const void *data, size_t size)
 {
-    int r = keep_reply(slot->account, handler, data, size);
+    int r = keep_reply(&core->quota, slot->account, handler, data, size);
 
     handler->status = r < 0 ? r : status;
     slot->account->unsent_bytes += handler->reply_bytes;
