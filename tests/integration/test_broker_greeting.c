@@ -771,7 +771,7 @@ static void (*const steps[])(struct raw_client *client) = {
     after_open,       during_a_call,      with_a_reply_unread, with_half_a_request,
 };
 
-#define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
+#define N_STEPS COUNT_OF(steps)
 
 GROUP(dying, .timeout = 60, .fixtures = {{start, stop}});
 

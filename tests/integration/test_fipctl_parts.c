@@ -40,8 +40,7 @@ static const struct {
 
 GROUP(parts);
 
-LOOP_TEST(duration_has_three_digits_and_the_unit_that_fits,
-          sizeof(durations) / sizeof(durations[0]))
+LOOP_TEST(duration_has_three_digits_and_the_unit_that_fits, COUNT_OF(durations))
 {
     ck_assert_str_eq(duration_format(durations[_i].ns).text, durations[_i].text);
 }
@@ -157,7 +156,7 @@ static const char *const lost[] = {
     "serve com.example.x -- cat", "slots", "wait com.example.x",
 };
 
-LOOP_TEST(a_lost_broker_is_no_broker, sizeof(lost) / sizeof(lost[0]))
+LOOP_TEST(a_lost_broker_is_no_broker, COUNT_OF(lost))
 {
     struct fake_broker fake;
     char line[256], expected[256], said[256];
@@ -217,8 +216,7 @@ static void *answer_and_welcome(void *argument)
     return NULL;
 }
 
-LOOP_TEST(error_of_a_service_is_not_taken_for_one_of_the_broker,
-          sizeof(answers) / sizeof(answers[0]))
+LOOP_TEST(error_of_a_service_is_not_taken_for_one_of_the_broker, COUNT_OF(answers))
 {
     struct answering answering = {.error = answers[_i].error};
     char line[256], said[256];

@@ -120,8 +120,7 @@ GROUP(fairness, .timeout = 60, .fixtures = {{setup, teardown}});
 /* Two clients with many turns' worth of requests. One asks how far the other one is, again and
  * again: a report takes the rest of a turn, so that the two alternate. A broker that loses its CPU
  * ends the turn in which it does, but not each of them. */
-LOOP_TEST(full_rings_are_served_in_turns_of_messages_per_turn,
-          sizeof(per_turn_cases) / sizeof(per_turn_cases[0]))
+LOOP_TEST(full_rings_are_served_in_turns_of_messages_per_turn, COUNT_OF(per_turn_cases))
 {
     int per_turn = per_turn_cases[_i];
     int least = per_turn < RECORDS_PER_CLOCK_LOOK ? per_turn : RECORDS_PER_CLOCK_LOOK;

@@ -263,7 +263,7 @@ static const struct {
 
 GROUP(escape);
 
-LOOP_TEST(escape_leaves_printable_ascii_and_nothing_else, (sizeof(escapes) / sizeof(escapes[0])))
+LOOP_TEST(escape_leaves_printable_ascii_and_nothing_else, COUNT_OF(escapes))
 {
     char buffer[64];
 

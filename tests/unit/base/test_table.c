@@ -58,7 +58,7 @@ static const struct {
 
 GROUP(places, .fixtures = {{make_table, drop_table}});
 
-LOOP_TEST(places_are_taken_in_this_order, (sizeof(courses) / sizeof(courses[0])))
+LOOP_TEST(places_are_taken_in_this_order, COUNT_OF(courses))
 {
     const char *taken = courses[_i].taken;
 

@@ -229,7 +229,7 @@ LOOP_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it, N_PLACES)
 
 static const size_t sizes[] = {0, 33, 300, 450, 700};
 
-#define N_SIZES ((int)(sizeof(sizes) / sizeof(sizes[0])))
+#define N_SIZES COUNT_OF(sizes)
 
 /* Bits of a way to end both. */
 enum { OLDER_FIRST = 1, COMMIT_FIRST = 2, COMMIT_SECOND = 4, N_WAYS = 8 };
