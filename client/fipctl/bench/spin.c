@@ -5,7 +5,7 @@
  * check, nobody ever sleeps; a payload is copied in, back, and out. Who waits for long lets others
  * have the CPU for a moment: that may be the other process.
  */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/clock.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 #include "client/fipctl/duration.h"
 #include "client/fipctl/output.h"
 #include "client/fipctl/table.h"

@@ -8,7 +8,7 @@
  * Before each measurement everything is set up anew and done for a tenth of the time without being
  * counted. No process of a floor is there while another contender is measured.
  */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "client/fipctl/output.h"

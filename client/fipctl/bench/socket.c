@@ -5,7 +5,7 @@
  * that has nothing but an epoll loop and sends each packet back; when relayed, what a worker behind
  * another such socket made of it. Its address is abstract, so that nothing of it is in any folder.
  */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/os/os.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Figures mean nothing without the machine that they come from. */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>

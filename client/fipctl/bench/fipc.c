@@ -4,7 +4,7 @@
  * fipc as programs use it: the client library and the broker that runs. What is relayed goes to a
  * worker of ours, in a process of its own.
  */
-#include "client/fipctl/bench.h"
+#include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPCTL_BENCH_H
-#define FIPCTL_BENCH_H
+#ifndef FIPC_FIPCTL_BENCH_H
+#define FIPC_FIPCTL_BENCH_H
 
 /*
  * What `fipctl bench` measures. An exchange is what is done, a contender is who does it: fipc
