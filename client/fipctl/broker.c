@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/broker.h"
 
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/invocation.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PROBE_MS_MIN 100
 
 static fipc_options connect_options(const struct invocation *invocation, int timeout_ms)
 {
@@ -41,6 +44,31 @@ int broker_remaining_ms(const struct invocation *invocation)
     return waited_ms < invocation->settings.timeout_ms
                ? (int)(invocation->settings.timeout_ms - waited_ms)
                : 1;
+}
+
+/* Whether there is no broker to connect to. A call that found none ends with an error that services
+ * have too, so it is tried: as long as there is time, and long enough for a broker that is busy. */
+static bool is_broker_gone(const struct invocation *invocation)
+{
+    const int remaining_ms = broker_remaining_ms(invocation);
+    fipc_client *client = NULL;
+    int r = broker_try_connect(invocation,
+                               remaining_ms > PROBE_MS_MIN ? remaining_ms : PROBE_MS_MIN, &client);
+
+    fipc_unref(client);
+    return r == -ECONNREFUSED;
+}
+
+static bool is_of_connect(const struct invocation *invocation, int error)
+{
+    return (error == -ECONNREFUSED && is_broker_gone(invocation)) ||
+           (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);
+}
+
+int broker_tell_error(const struct invocation *invocation, const char *service, int error)
+{
+    return is_of_connect(invocation, error) ? failure_of_connect(invocation, error)
+                                            : failure_of_call(invocation, service, error);
 }
 
 /* Asks for room: that is decided without a message, and in one place, whatever sizes the broker is
@@ -77,7 +105,7 @@ static int tell_limit(const struct invocation *invocation, const char *service, 
         fipc_unref(client);
     }
     if (limit == 0 || limit >= size)
-        return failure_of_call(invocation, service, -EMSGSIZE);
+        return broker_tell_error(invocation, service, -EMSGSIZE);
     failure_print("%s: %s: %zu bytes are too many for one request; the limit is %zu bytes",
                   invocation->command->name, service, size, limit);
     return EXIT_CALL_FAILED;
@@ -91,7 +119,7 @@ int broker_tell_call(const struct invocation *invocation, const char *service, s
     case -EMSGSIZE:
         return tell_limit(invocation, service, size);
     default:
-        return failure_of_call(invocation, service, r);
+        return broker_tell_error(invocation, service, r);
     }
 }
 
@@ -115,7 +143,9 @@ int broker_wait_served(const struct invocation *invocation, fipc_client *client,
     do {
         r = fipc_wait(client, name, broker_remaining_ms(invocation));
     } while (r == -ETIMEDOUT && fipc_now_ns() < deadline_ns);
-    return r < 0 ? failure_of_wait(invocation, name, r) : EXIT_SUCCESS;
+    if (r == -ETIMEDOUT)
+        return failure_of_wait(invocation, name);
+    return r < 0 ? broker_tell_error(invocation, name, r) : EXIT_SUCCESS;
 }
 
 int broker_call_served(const struct invocation *invocation, const char *service, const void *data,

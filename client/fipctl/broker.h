@@ -62,6 +62,10 @@ int broker_remaining_ms(const struct invocation *invocation);
  * that cannot be found out */
 size_t broker_find_limit(fipc_client *client, const char *service, size_t size);
 
+/* Prints why a call to @service failed, or that no broker could be asked for it; @error: negative
+ * errno. Return: the exit status to end with */
+int broker_tell_error(const struct invocation *invocation, const char *service, int error);
+
 /* What a call with @size bytes returned, @r: says what went wrong, if anything did. Return: the
  * exit status to end with */
 int broker_tell_call(const struct invocation *invocation, const char *service, size_t size, int r);

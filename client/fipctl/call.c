@@ -3,6 +3,7 @@
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/options.h"
 #include "client/fipctl/output.h"
 #include "client/fipctl/payload.h"
 

@@ -3,9 +3,25 @@
 
 #include <limits.h>
 #include <stddef.h>
-#include <string.h>
 
-const struct command commands[] = {
+static const struct option_spec common_options[] = {
+    {"socket", 0, OPTION_TEXT, "PATH", "Talk to the broker at PATH instead of $FIPC_SOCKET",
+     offsetof(struct settings, socket), 0, 0},
+    {"user", 0, OPTION_FLAG, NULL, "Talk to your own broker, in $XDG_RUNTIME_DIR",
+     offsetof(struct settings, user), 0, 0},
+    {"json", 0, OPTION_FLAG, NULL, "Print one JSON document", offsetof(struct settings, json), 0,
+     0},
+    {"timeout", 0, OPTION_NUMBER, "MS",
+     "Wait so many milliseconds for broker and reply (default 5000)",
+     offsetof(struct settings, timeout_ms), 1, INT_MAX},
+    {"help", 'h', OPTION_HELP, NULL, "Print this help", 0, 0, 0},
+    {"version", 0, OPTION_VERSION, NULL, "Print the version", 0, 0, 0},
+    {0},
+};
+
+const struct option_spec no_options[] = {{0}};
+
+static const struct command commands[] = {
     {"bench", "", "Measure what calls cost here",
      "Round trips of small and large calls, of calls that come seldom, and of calls without a\n"
      "session. With --floors beside what a bare socket and bare shared memory cost here.",
@@ -31,11 +47,4 @@ const struct command commands[] = {
     {0},
 };
 
-const struct command *command_find(const char *name)
-{
-    for (const struct command *command = commands; command->name != NULL; command++) {
-        if (strcmp(command->name, name) == 0)
-            return command;
-    }
-    return NULL;
-}
+const struct program fipctl_program = {commands, common_options};

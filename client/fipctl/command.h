@@ -3,29 +3,9 @@
 #define FIPC_FIPCTL_COMMAND_H
 
 /* The commands of fipctl: one row each in the table of command.c, all else follows from it. */
-#include "client/fipctl/options.h"
+#include "client/fipctl/invocation.h"
 
-enum {
-    EXIT_CALL_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_NO_BROKER = 3,
-};
-
-struct command {
-    const char *name;
-    const char *arguments;             /* as shown in the usage line */
-    const char *help;                  /* one line */
-    const char *details;               /* more of it for --help; NULL: there is no more */
-    const struct option_spec *options; /* its own, beside the common ones */
-    int n_arguments_min, n_arguments_max;
-    int (*run)(const struct invocation *invocation); /* Return: an exit status */
-    bool has_json; /* not where all that is printed comes from elsewhere */
-};
-
-/* The end of the table is a row without a name. */
-extern const struct command commands[];
-
-const struct command *command_find(const char *name);
+extern const struct program fipctl_program;
 
 extern const struct option_spec no_options[];
 extern const struct option_spec bench_options[];

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/failure.h"
 
-#include "client/fipctl/broker.h"
-#include "client/fipctl/command.h"
+#include "client/fipctl/invocation.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 
@@ -12,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define PROBE_MS_MIN 100
 
 static void print_line(const char *line) { (void)fprintf(stderr, "fipctl: %s\n", line); }
 
@@ -119,29 +115,8 @@ static void print_reason(const struct invocation *invocation, const char *servic
         command, service, meaning != NULL ? meaning : fipc_strerror(error));
 }
 
-/* Whether there is no broker to connect to. A call that found none ends with an error that services
- * have too, so it is tried: as long as there is time, and long enough for a broker that is busy. */
-static bool is_broker_gone(const struct invocation *invocation)
-{
-    const int remaining_ms = broker_remaining_ms(invocation);
-    fipc_client *client = NULL;
-    int r = broker_try_connect(invocation,
-                               remaining_ms > PROBE_MS_MIN ? remaining_ms : PROBE_MS_MIN, &client);
-
-    fipc_unref(client);
-    return r == -ECONNREFUSED;
-}
-
-static bool is_of_connect(const struct invocation *invocation, int error)
-{
-    return (error == -ECONNREFUSED && is_broker_gone(invocation)) ||
-           (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);
-}
-
 int failure_of_call(const struct invocation *invocation, const char *service, int error)
 {
-    if (is_of_connect(invocation, error))
-        return failure_of_connect(invocation, error);
     if (error == -ETIMEDOUT)
         print_timeout(invocation, service);
     else
@@ -149,10 +124,8 @@ int failure_of_call(const struct invocation *invocation, const char *service, in
     return EXIT_CALL_FAILED;
 }
 
-int failure_of_wait(const struct invocation *invocation, const char *name, int error)
+int failure_of_wait(const struct invocation *invocation, const char *name)
 {
-    if (error != -ETIMEDOUT)
-        return failure_of_call(invocation, name, error);
     failure_print("%s: %s: nobody served it within %llu ms; start its service, or wait longer with "
                   "--timeout MS",
                   invocation->command->name, name,

@@ -13,12 +13,12 @@ void failure_print(const char *format, ...) __attribute__((format(printf, 1, 2))
 int failure_of_usage(const struct invocation *invocation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Why a service did not answer, or what it answered, or that no broker could be asked for it;
- * @error: negative errno. Return: the exit status to end with */
+/* Why a service did not answer, or what it answered; @error: negative errno. Whether the broker
+ * failed instead is looked at before: broker_tell_error(). Return: the exit status to end with */
 int failure_of_call(const struct invocation *invocation, const char *service, int error);
 
-/* Likewise, why nobody serves a name that was waited for. */
-int failure_of_wait(const struct invocation *invocation, const char *name, int error);
+/* Nobody served a name within --timeout. Return: the exit status to end with */
+int failure_of_wait(const struct invocation *invocation, const char *name);
 
 /* Why there is no connection; @error: negative errno. Return: the exit status to end with */
 int failure_of_connect(const struct invocation *invocation, int error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/help.h"
 
-#include "client/fipctl/command.h"
+#include "client/fipctl/invocation.h"
 #include "client/fipctl/output.h"
 #include "common/version.h"
 
@@ -31,21 +31,21 @@ static void print_options(const struct option_spec *spec, const struct command *
     }
 }
 
-static void print_overview(void)
+static void print_overview(const struct program *program)
 {
     output_print("Usage: fipctl [OPTION]... COMMAND [ARGUMENT]...\n"
                  "Talks to fipcd, the message broker of this host.\n"
                  "\nCommands:\n");
-    for (const struct command *command = commands; command->name != NULL; command++)
+    for (const struct command *command = program->commands; command->name != NULL; command++)
         output_print("  %-*s%s\n", LEFT_WIDTH, command->name, command->help);
     output_print("\nOptions, before or after the command:\n");
-    print_options(common_options, NULL);
+    print_options(program->options, NULL);
     output_print(
         "\n'fipctl COMMAND --help' tells more of a command.\n"
         "Exit status: 0 success, 1 the call failed, 2 wrong usage, 3 no broker answers.\n");
 }
 
-static void print_command(const struct command *command)
+static void print_command(const struct program *program, const struct command *command)
 {
     output_print("Usage: fipctl %s [OPTION]...%s%s\n%s.\n", command->name,
                  command->arguments[0] != '\0' ? " " : "", command->arguments, command->help);
@@ -53,15 +53,15 @@ static void print_command(const struct command *command)
         output_print("%s\n", command->details);
     output_print("\nOptions:\n");
     print_options(command->options, command);
-    print_options(common_options, command);
+    print_options(program->options, command);
 }
 
-void help_print(const struct command *command)
+void help_print(const struct program *program, const struct command *command)
 {
     if (command != NULL)
-        print_command(command);
+        print_command(program, command);
     else
-        print_overview();
+        print_overview(program);
 }
 
 void help_print_version(void) { output_print("fipctl %s\n", FIPC_VERSION); }

@@ -3,9 +3,10 @@
 #define FIPC_FIPCTL_HELP_H
 
 struct command;
+struct program;
 
-/* On stdout, of @command; NULL: of fipctl as a whole. */
-void help_print(const struct command *command);
+/* Prints the help of @command on stdout; NULL: of the whole program. */
+void help_print(const struct program *program, const struct command *command);
 void help_print_version(void);
 
 #endif

@@ -8,7 +8,6 @@
  */
 #include "client/fipctl/options.h"
 
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "client/fipctl/help.h"
 #include "common/name.h"
@@ -28,23 +27,6 @@
 #define SPECS_MAX 16 /* options that one command knows, the common ones among them */
 #define LONG_ONLY                                                                                  \
     (UCHAR_MAX + 1) /* what getopt_long() returns for the first spec, if it has no letter */
-
-const struct option_spec common_options[] = {
-    {"socket", 0, OPTION_TEXT, "PATH", "Talk to the broker at PATH instead of $FIPC_SOCKET",
-     offsetof(struct settings, socket), 0, 0},
-    {"user", 0, OPTION_FLAG, NULL, "Talk to your own broker, in $XDG_RUNTIME_DIR",
-     offsetof(struct settings, user), 0, 0},
-    {"json", 0, OPTION_FLAG, NULL, "Print one JSON document", offsetof(struct settings, json), 0,
-     0},
-    {"timeout", 0, OPTION_NUMBER, "MS",
-     "Wait so many milliseconds for broker and reply (default 5000)",
-     offsetof(struct settings, timeout_ms), 1, INT_MAX},
-    {"help", 'h', OPTION_HELP, NULL, "Print this help", 0, 0, 0},
-    {"version", 0, OPTION_VERSION, NULL, "Print the version", 0, 0, 0},
-    {0},
-};
-
-const struct option_spec no_options[] = {{0}};
 
 static const struct settings default_settings = {
     .timeout_ms = 5000,
@@ -83,13 +65,12 @@ static void grammar_add(struct grammar *grammar, const struct option_spec *spec)
     }
 }
 
-/* @command: NULL before there is one. */
-static void grammar_init(struct grammar *grammar, const struct command *command)
+static void grammar_init(struct grammar *grammar, const struct invocation *invocation)
 {
     *grammar = (struct grammar){.shorts = "-:"}; /* every word in its place; errors are ours */
-    grammar_add(grammar, common_options);
-    if (command != NULL)
-        grammar_add(grammar, command->options);
+    grammar_add(grammar, invocation->program->options);
+    if (invocation->command != NULL)
+        grammar_add(grammar, invocation->command->options);
 }
 
 /* @key: from getopt_long(). Return: NULL if no option has it */
@@ -153,13 +134,23 @@ static int apply_option(struct invocation *invocation, const struct option_spec 
                                     (unsigned long long)spec->max);
         return OPTIONS_GO_ON;
     case OPTION_HELP:
-        help_print(invocation->command);
+        help_print(invocation->program, invocation->command);
         return EXIT_SUCCESS;
     case OPTION_VERSION:
         help_print_version();
         return EXIT_SUCCESS;
     }
     return OPTIONS_GO_ON;
+}
+
+/* Return: NULL if there is no such command */
+static const struct command *find_command(const struct program *program, const char *name)
+{
+    for (const struct command *command = program->commands; command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
 }
 
 /* A word that is no option: the command, then its arguments, which gather at the front of argv. */
@@ -169,7 +160,7 @@ static int take_word(struct invocation *invocation, char *word)
         invocation->arguments[invocation->n_arguments++] = word;
         return OPTIONS_GO_ON;
     }
-    invocation->command = command_find(word);
+    invocation->command = find_command(invocation->program, word);
     if (invocation->command == NULL)
         return failure_of_usage(invocation, "%s: no such command", word);
     return OPTIONS_GO_ON;
@@ -181,7 +172,7 @@ static int parse_words(struct invocation *invocation, int argc, char **argv)
     int status = OPTIONS_GO_ON;
 
     opterr = 0;
-    grammar_init(&grammar, NULL);
+    grammar_init(&grammar, invocation);
     while (status == OPTIONS_GO_ON) {
         bool has_command = invocation->command != NULL;
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): fipctl has one thread */
@@ -196,7 +187,7 @@ static int parse_words(struct invocation *invocation, int argc, char **argv)
         else
             status = apply_option(invocation, grammar_find(&grammar, key));
         if (!has_command && invocation->command != NULL)
-            grammar_init(&grammar, invocation->command);
+            grammar_init(&grammar, invocation);
     }
     while (status == OPTIONS_GO_ON && optind < argc) /* what follows "--" */
         status = take_word(invocation, argv[optind++]);
@@ -264,13 +255,15 @@ int options_check_name(const struct invocation *invocation, const char *name)
                             name, FIPC_NAME_BYTES_MAX);
 }
 
-int options_parse(struct invocation *ret_invocation, int argc, char **argv)
+int options_parse(struct invocation *ret_invocation, const struct program *program, int argc,
+                  char **argv)
 {
     int status;
 
     /* A word is stored below where it was read: argv[0] at least was no argument. */
     *ret_invocation = (struct invocation){
         .started_ns = fipc_now_ns(),
+        .program = program,
         .settings = default_settings,
         .arguments = argv,
     };

@@ -7,8 +7,8 @@
  */
 #include "client/fipctl/output.h"
 
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/invocation.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #include "client/fipctl/pages.h"
 
 #include "client/fipctl/broker.h"
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/invocation.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/options.h"
 #include "client/fipctl/run.h"
 #include "common/clock.h"
 #include "common/name.h"
@@ -259,7 +260,7 @@ static int tell(const struct invocation *invocation, const char *name, int r)
     case -ECONNREFUSED: /* no service has a say here */
         return failure_of_connect(invocation, r);
     default:
-        return failure_of_call(invocation, name, r);
+        return broker_tell_error(invocation, name, r);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
+#include "client/fipctl/options.h"
 #include "client/fipctl/output.h"
 
 #include <stdlib.h>

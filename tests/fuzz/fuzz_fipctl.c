@@ -6,6 +6,7 @@
  */
 #include "client/fipctl/command.h"
 #include "client/fipctl/duration.h"
+#include "client/fipctl/options.h"
 #include "tests/fuzz/input.h"
 
 #include <errno.h>
@@ -169,7 +170,7 @@ static int run(struct invocation *invocation, int argc, char **argv)
     int status;
 
     optind = 0; /* getopt_long(3) begins anew */
-    status = options_parse(invocation, argc, argv);
+    status = options_parse(invocation, &fipctl_program, argc, argv);
     if (status != OPTIONS_GO_ON)
         return status;
     FUZZ_CHECK(invocation->n_arguments >= invocation->command->n_arguments_min);

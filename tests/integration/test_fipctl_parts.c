@@ -2,6 +2,7 @@
 #include "client/fipctl/base64.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/duration.h"
+#include "client/fipctl/options.h"
 #include "client/fipctl/samples.h"
 #include "tests/integration/fake_broker.h"
 #include "tests/suite.h"
@@ -127,7 +128,7 @@ static int run_fipctl(char *line, char *said, size_t size)
     while ((argv[argc] = strtok_r(rest, " ", &rest)) != NULL)
         argc++;
     ck_assert_int_eq(dup2(said_fd, STDERR_FILENO), STDERR_FILENO);
-    status = options_parse(&invocation, argc, argv);
+    status = options_parse(&invocation, &fipctl_program, argc, argv);
     if (status == OPTIONS_GO_ON)
         status = invocation.command->run(&invocation);
     ck_assert_int_eq(dup2(saved_fd, STDERR_FILENO), STDERR_FILENO);

@@ -11,6 +11,7 @@
 #include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
+#include "client/fipctl/options.h"
 #include "client/fipctl/output.h"
 #include "client/fipctl/samples.h"
 #include "common/clock.h"

@@ -7,7 +7,7 @@
  * itself, and the floors, which do the same with nothing around it. Each contender carries a
  * request to another process and brings the same bytes back.
  */
-#include "client/fipctl/options.h"
+#include "client/fipctl/invocation.h"
 
 #include <jansson.h>
 #include <sched.h>

@@ -5,7 +5,7 @@
  * worker of ours, in a process of its own.
  */
 #include "client/fipctl/bench/bench.h"
-#include "client/fipctl/command.h"
+#include "client/fipctl/broker.h"
 #include "client/fipctl/failure.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static int start_worker(struct fipc_state *state, const struct bench_place *plac
     if (r == 0)
         return EXIT_SUCCESS;
     if (r == -ECONNREFUSED)
-        return failure_of_call(place->invocation, state->service, r);
+        return broker_tell_error(place->invocation, state->service, r);
     failure_print("bench: no worker serves %s: %s; may this user serve names?", state->service,
                   fipc_strerror(r));
     return EXIT_CALL_FAILED;
@@ -148,7 +148,7 @@ static int fipc_tell(const void *argument, int error)
     if (error == -EBADMSG)
         return failure_of_reply(state->invocation, state->service,
                                 "the reply is not what was sent");
-    return failure_of_call(state->invocation, state->service, error);
+    return broker_tell_error(state->invocation, state->service, error);
 }
 
 const struct bench_contender bench_fipc = {

@@ -6,7 +6,6 @@
  * another such socket made of it. Its address is abstract, so that nothing of it is in any folder.
  */
 #include "client/fipctl/bench/bench.h"
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/os/os.h"
 

@@ -6,7 +6,6 @@
  * have the CPU for a moment: that may be the other process.
  */
 #include "client/fipctl/bench/bench.h"
-#include "client/fipctl/command.h"
 #include "client/fipctl/failure.h"
 #include "common/clock.h"
 #include "common/os/os.h"
