@@ -2,8 +2,14 @@
 #ifndef FIPC_DAEMON_BASE_LOG_H
 #define FIPC_DAEMON_BASE_LOG_H
 
-/* One line on stderr for each event, with its level, or an entry in the journal if that is where
- * stderr leads; what peers can cause is limited in rate, per kind of event. */
+/*
+ * One line on stderr for each event, with its level, or a structured entry in the journal if that
+ * is where stderr leads. What peers can cause is limited in rate, for each kind of event.
+ *
+ * The fields of an entry: MESSAGE=, PRIORITY=, MESSAGE_ID= by the kind of event; of a subject
+ * FIPC_PEER_UID=, FIPC_PEER_PID=, and FIPC_SLOT= if it has one; FIPC_REASON= of a client that was
+ * refused or closed.
+ */
 #include "common/control.h"
 
 #include <stdbool.h>
