@@ -142,7 +142,7 @@ void broker_reconfigure(struct broker *broker, struct config *config)
 void broker_run(struct broker *broker)
 {
     (void)ev_run(broker->core.ev, 0);
-    log_catch_up(true);
+    log_catch_up(fipc_now_ns(), true);
     log_event(LOG_INFO, LOG_EVENT_STOPPED, NULL, "stopped");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/log.h"
+#include "daemon/base/systemd_sender.h"
 #include "daemon/base/uid_map.h"
 #include "daemon/base/user_files.h"
 #include "daemon/broker.h"
@@ -170,7 +171,7 @@ static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
     (void)revents;
     if (running->broker.core.stopping)
         return;
-    notify_reloading(&running->broker);
+    notify_reloading();
     if (load_config(running->options, &config, log_config_error) == 0)
         broker_reconfigure(&running->broker, config);
     else
@@ -237,6 +238,8 @@ int main(int argc, char **argv)
         return check_config(&options);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe that nobody reads any more */
 
+    systemd_sender_init(getenv("NOTIFY_SOCKET"), SYSTEMD_JOURNAL_SOCKET);
+    (void)atexit(systemd_sender_finish);
     to_journal = log_init();
     if (!uids_are_told_apart(&options))
         return EXIT_FAILURE;

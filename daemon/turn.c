@@ -13,6 +13,7 @@
 #include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/base/loop_memory.h"
+#include "daemon/base/systemd_sender.h"
 #include "daemon/broker.h"
 #include "daemon/life/greeting.h"
 #include "daemon/life/slot_close.h"
@@ -37,8 +38,6 @@
 /* A client on the same CPU may work for a while before it calls again. */
 #define PATIENCE_NS (500 * FIPC_NS_PER_US)
 #define ROUNDS_PER_CLOCK_LOOK 8
-/* When all windows of the log are over that were not when it fell behind. */
-#define LOG_DUE_S 10.1
 #define EVENTS_PER_LOOK 512
 /* At least as many as there are besides those of slots and handlers. */
 #define BROKER_TIMERS 1024
@@ -220,6 +219,32 @@ static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
     broker->core.events_end_ns = broker->core.now_ns + EVENTS_NS;
 }
 
+/* What could not be logged or told at once is due later. */
+static void set_telling(struct ev_loop *ev, struct loop *loop, uint64_t now_ns)
+{
+    uint64_t log_ns = log_due_ns(), sender_ns = systemd_sender_due_ns();
+    uint64_t due_ns = log_ns < sender_ns ? log_ns : sender_ns;
+
+    if (due_ns == FIPC_NEVER || (ev_is_active(&loop->telling) && loop->telling_ns <= due_ns))
+        return;
+    loop->telling_ns = due_ns;
+    ev_now_update(ev);
+    ev_timer_stop(ev, &loop->telling);
+    ev_timer_set(&loop->telling, due_ns > now_ns ? (double)(due_ns - now_ns) / 1e9 : 0, 0);
+    ev_timer_start(ev, &loop->telling);
+}
+
+static void tell_again(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    uint64_t now_ns = fipc_now_ns();
+
+    (void)ev;
+    (void)timer;
+    (void)revents;
+    systemd_sender_retry(now_ns);
+    log_catch_up(now_ns, false);
+}
+
 static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
     struct broker *broker = ev_userdata(ev);
@@ -243,24 +268,13 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
     notify_look_at_status(broker);
     if (core->stopping && core->handlers.n_live == 0)
         ev_break(ev, EVBREAK_ALL);
-    if (log_is_behind() && !ev_is_active(&loop->log_due)) {
-        ev_timer_set(&loop->log_due, LOG_DUE_S, 0);
-        ev_timer_start(ev, &loop->log_due);
-    }
+    set_telling(ev, loop, core->now_ns);
     if (core->hot.count > 0 || more_to_seat || more_to_close) {
         ev_idle_start(ev, &loop->more_work);
     } else {
         ev_idle_stop(ev, &loop->more_work);
         core->n_blocked++;
     }
-}
-
-static void log_due(struct ev_loop *ev, ev_timer *timer, int revents)
-{
-    (void)ev;
-    (void)timer;
-    (void)revents;
-    log_catch_up(false);
 }
 
 /* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
@@ -390,7 +404,7 @@ int loop_init(struct broker *broker)
     ev_check_init(&loop->after_poll, after_poll);
     ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
     ev_check_start(core->ev, &loop->after_poll);
-    ev_timer_init(&loop->log_due, log_due, LOG_DUE_S, 0);
+    ev_init(&loop->telling, tell_again);
     ev_idle_init(&loop->more_work, more_work);
     return 0;
 }

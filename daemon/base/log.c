@@ -32,8 +32,19 @@ static const char *const message_ids[LOG_EVENT_COUNT] = {
 };
 
 #define LINE_BYTES 1024
+#define ENTRY_BYTES 2048 /* a line and its fields; below SYSTEMD_TEXT_BYTES_MAX */
+#define LOST_PAUSE_NS FIPC_NS_PER_S
 #define WINDOW_NS (10 * FIPC_NS_PER_S)
 #define LINES_PER_WINDOW 10
+
+/* As it is written down. */
+struct event {
+    int level;
+    enum log_event kind;
+    const struct log_subject *subject; /* NULL: the broker itself */
+    const char *text;
+    enum systemd_need need;
+};
 
 /* How many lines of one kind were written since its window began. */
 struct rate {
@@ -46,6 +57,7 @@ static struct {
     int level;
     bool to_journal;
     unsigned n_lost; /* events that found no reader, since the last one that did */
+    uint64_t lost_due_ns;
     struct rate rates[LOG_EVENT_COUNT];
 } state = {.level = LOG_INFO};
 
@@ -66,36 +78,37 @@ static bool stderr_is_journal(void)
     return strcmp(stream, ours) == 0;
 }
 
-static void append(char text[OUTBOX_TEXT_BYTES_MAX], const char *format, ...)
+static void append(char text[ENTRY_BYTES], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Cuts what does not fit. */
-static void append(char text[OUTBOX_TEXT_BYTES_MAX], const char *format, ...)
+static void append(char text[ENTRY_BYTES], const char *format, ...)
 {
     size_t used = strlen(text);
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(text + used, OUTBOX_TEXT_BYTES_MAX - used, format, arguments);
+    (void)vsnprintf(text + used, ENTRY_BYTES - used, format, arguments);
     va_end(arguments);
 }
 
 /* Return: 0; -EAGAIN nobody reads the journal, the entry is lost; another negative errno: it cannot
  * be reached */
-static int write_entry(int level, enum log_event event, const struct log_subject *subject,
-                       const char *message)
+static int write_entry(const struct event *event, uint64_t now_ns)
 {
-    char text[OUTBOX_TEXT_BYTES_MAX] = "";
+    const struct log_subject *subject = event->subject;
+    char entry[ENTRY_BYTES] = "";
 
-    append(text, "PRIORITY=%d\nMESSAGE_ID=%s\nSYSLOG_IDENTIFIER=fipcd", level, message_ids[event]);
+    append(entry, "PRIORITY=%d\nMESSAGE_ID=%s\nSYSLOG_IDENTIFIER=fipcd\n", event->level,
+           message_ids[event->kind]);
     if (subject != NULL)
-        append(text, "\nFIPC_PEER_UID=%u\nFIPC_PEER_PID=%d", subject->uid, subject->pid);
+        append(entry, "FIPC_PEER_UID=%u\nFIPC_PEER_PID=%d\n", subject->uid, subject->pid);
     if (subject != NULL && subject->slot >= 0)
-        append(text, "\nFIPC_SLOT=%lld", (long long)subject->slot);
-    if (subject != NULL && (event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED))
-        append(text, "\nFIPC_REASON=%s", fipc_reason_name(subject->reason));
-    append(text, "\nMESSAGE=%s", message);
-    return outbox_post(OUTBOX_JOURNAL, text);
+        append(entry, "FIPC_SLOT=%lld\n", (long long)subject->slot);
+    if (subject != NULL && (event->kind == LOG_EVENT_REFUSED || event->kind == LOG_EVENT_CLOSED))
+        append(entry, "FIPC_REASON=%s\n", fipc_reason_name(subject->reason));
+    append(entry, "MESSAGE=%s\n", event->text);
+    return systemd_sender_journal(entry, strlen(entry), event->need, now_ns);
 }
 
 /* ---- lines and entries ---- */
@@ -142,27 +155,41 @@ static int write_line(int level, const char *text)
 }
 
 /* As an entry, or as a line where there is no journal. Return: 0; -EAGAIN */
-static int write_once(int level, enum log_event event, const struct log_subject *subject,
-                      const char *text)
+static int write_once(const struct event *event, uint64_t now_ns)
 {
-    int r = state.to_journal ? write_entry(level, event, subject, text) : -ENOTCONN;
+    int r = state.to_journal ? write_entry(event, now_ns) : -ENOTCONN;
 
-    return r == 0 || r == -EAGAIN ? r : write_line(level, text);
+    return r == 0 || r == -EAGAIN ? r : write_line(event->level, event->text);
 }
 
-static void write_event(int level, enum log_event event, const struct log_subject *subject,
-                        const char *text)
+/* Not kept itself: as long as nobody reads, the number grows. */
+static void write_lost(uint64_t now_ns)
 {
-    char lost[64];
+    char text[64];
+    struct event event = {LOG_WARNING, LOG_EVENT_SHORT, NULL, text, SYSTEMD_MAY_BE_LOST};
 
-    if (state.n_lost > 0) {
-        (void)snprintf(lost, sizeof(lost), "%u events were not logged: nobody read the log",
-                       state.n_lost);
-        if (write_once(LOG_WARNING, LOG_EVENT_SHORT, NULL, lost) == 0)
-            state.n_lost = 0;
-    }
-    if (write_once(level, event, subject, text) < 0)
-        state.n_lost++;
+    if (state.n_lost == 0)
+        return;
+    (void)snprintf(text, sizeof(text),
+                   state.to_journal ? "%u entries were lost: nobody read the journal"
+                                    : "%u events were not logged: nobody read the log",
+                   state.n_lost);
+    if (write_once(&event, now_ns) == 0)
+        state.n_lost = 0;
+    state.lost_due_ns = now_ns + LOST_PAUSE_NS;
+}
+
+static void write_event(int level, enum log_event kind, const struct log_subject *subject,
+                        const char *text, uint64_t now_ns)
+{
+    struct event event = {level, kind, subject, text,
+                          level <= LOG_WARNING ? SYSTEMD_MUST_ARRIVE : SYSTEMD_MAY_BE_LOST};
+
+    write_lost(now_ns);
+    if (write_once(&event, now_ns) == 0)
+        return;
+    if (state.n_lost++ == 0)
+        state.lost_due_ns = now_ns + LOST_PAUSE_NS;
 }
 
 static const char *kind_name(enum log_event event)
@@ -191,30 +218,37 @@ static void end_window(enum log_event event, uint64_t now_ns, bool is_over)
         return;
     (void)snprintf(text, sizeof(text), "%u more %s were not logged", n_suppressed,
                    kind_name(event));
-    write_event(LOG_WARNING, event, NULL, text);
+    write_event(LOG_WARNING, event, NULL, text, now_ns);
 }
 
-bool log_is_behind(void)
+uint64_t log_due_ns(void)
 {
+    /* a line is not tried again by itself: its reader may never read */
+    uint64_t due_ns = state.n_lost > 0 && state.to_journal ? state.lost_due_ns : FIPC_NEVER;
+
     for (size_t i = 0; i < LOG_EVENT_COUNT; i++) {
-        if (state.rates[i].suppressed > 0)
-            return true;
+        const struct rate *rate = &state.rates[i];
+
+        if (rate->suppressed > 0 && rate->started_ns + WINDOW_NS < due_ns)
+            due_ns = rate->started_ns + WINDOW_NS;
     }
-    return false;
+    return due_ns;
 }
 
-void log_catch_up(bool all)
+void log_catch_up(uint64_t now_ns, bool all)
 {
     for (enum log_event event = 0; event < LOG_EVENT_COUNT; event++)
-        end_window(event, fipc_now_ns(), all);
+        end_window(event, now_ns, all);
+    if (all || now_ns >= log_due_ns())
+        write_lost(now_ns);
 }
 
 /* Whether one more line of this kind may be written now. */
-static bool rate_allows(enum log_event event)
+static bool rate_allows(enum log_event event, uint64_t now_ns)
 {
     struct rate *rate = &state.rates[event];
 
-    end_window(event, fipc_now_ns(), false);
+    end_window(event, now_ns, false);
     if (rate->written >= LINES_PER_WINDOW) {
         rate->suppressed++;
         return false;
@@ -228,11 +262,13 @@ void log_event(int level, enum log_event event, const struct log_subject *subjec
 {
     char text[LINE_BYTES];
     va_list arguments;
+    uint64_t now_ns;
     int used = 0;
 
     if (level > state.level)
         return;
-    if (level != LOG_DEBUG && peers_can_cause(event) && !rate_allows(event))
+    now_ns = fipc_now_ns();
+    if (level != LOG_DEBUG && peers_can_cause(event) && !rate_allows(event, now_ns))
         return;
 
     if (subject != NULL && subject->slot >= 0)
@@ -247,7 +283,7 @@ void log_event(int level, enum log_event event, const struct log_subject *subjec
     va_end(arguments);
     for (char *at = text; (at = strchr(at, '\n')) != NULL;)
         *at = ' ';
-    write_event(level, event, subject, text);
+    write_event(level, event, subject, text, now_ns);
 }
 
 const char *log_escape(char *buffer, size_t buffer_size, const void *bytes, size_t size)

@@ -55,10 +55,12 @@ int log_level(void);
 void log_event(int level, enum log_event event, const struct log_subject *subject,
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Whether events were counted instead of logged and that was not said yet; and says it, of those
- * whose ten seconds are over, or of all. */
-bool log_is_behind(void);
-void log_catch_up(bool all);
+/* When log_catch_up() is to be called: at the end of a window in which events were only counted, or
+ * a second after entries were lost. Return: FIPC_NEVER if everything was logged */
+uint64_t log_due_ns(void);
+
+/* Says how many events were not logged: of the windows that are over, or of all. */
+void log_catch_up(uint64_t now_ns, bool all);
 
 /* Makes bytes of a peer harmless: printable ASCII stays, all else becomes \xNN; cut to fit. Return:
  * @buffer. */

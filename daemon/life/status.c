@@ -8,61 +8,59 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
 #define STATUS_DELAY_S 1.0
 /* What stopping takes besides the drain. */
 #define STOP_MARGIN_MS 5000
 
-static void tell(const struct broker *broker, const char *format, ...)
+/* What is not sent now a later text says better. */
+#define AS_STATUS SYSTEMD_MAY_BE_LOST
+/* What the service manager waits for. */
+#define AS_STATE SYSTEMD_MUST_ARRIVE
+
+static int tell(enum systemd_need need, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* One that finds the outbox full is given up: a later one says what is true then. */
-static void tell(const struct broker *broker, const char *format, ...)
+/* Return: 0; a negative errno: it was not sent */
+static int tell(enum systemd_need need, const char *format, ...)
 {
     char text[256];
     va_list arguments;
 
-    if (!broker->notify.is_wanted)
-        return;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    (void)outbox_post(OUTBOX_SERVICE_MANAGER, text);
+    return systemd_sender_notify(text, need, fipc_now_ns());
 }
 
-/* Return: @buffer, "STATUS=..." */
-static const char *status_text(struct broker *broker, char *buffer, size_t size)
+/* Tells how many slots are in use, after @state. */
+static void tell_slots(struct broker *broker, enum systemd_need need, const char *state)
 {
-    int backlog = broker->listener.socket.backlog;
-    char waiting[32] = "unknown";
+    uint32_t n_taken = slot_n_taken(&broker->core.slots);
 
-    broker->notify.told_n_taken = slot_n_taken(&broker->core.slots);
-    if (backlog >= 0)
-        (void)snprintf(waiting, sizeof(waiting), "%d", backlog);
-    (void)snprintf(buffer, size, "STATUS=%u of %u slots in use; backlog %s",
-                   broker->notify.told_n_taken, broker->core.config->slots.count, waiting);
-    return buffer;
+    if (tell(need, "%sSTATUS=%u of %u slots in use", state, n_taken,
+             broker->core.config->slots.count) == 0)
+        broker->notify.told_n_taken = n_taken;
 }
 
 /* Runs only when the loop has come round: a turn in which every active slot was served. */
 static void feed_watchdog(struct ev_loop *ev, ev_timer *timer, int revents)
 {
+    (void)ev;
     (void)timer;
     (void)revents;
-    tell(ev_userdata(ev), "WATCHDOG=1");
+    (void)tell(AS_STATUS, "WATCHDOG=1");
 }
 
 static void tell_status(struct ev_loop *ev, ev_timer *timer, int revents)
 {
     struct broker *broker = ev_userdata(ev);
-    char status[128];
 
     (void)timer;
     (void)revents;
     if (!broker->core.stopping)
-        tell(broker, "%s", status_text(broker, status, sizeof(status)));
+        tell_slots(broker, AS_STATUS, "");
 }
 
 void notify_init(struct broker *broker)
@@ -70,7 +68,6 @@ void notify_init(struct broker *broker)
     struct notify *notify = &broker->notify;
     uint64_t watchdog_us;
 
-    notify->is_wanted = getenv("NOTIFY_SOCKET") != NULL;
     ev_timer_init(&notify->status, tell_status, STATUS_DELAY_S, 0);
     ev_init(&notify->watchdog, feed_watchdog);
     if (sd_watchdog_enabled(false, &watchdog_us) <= 0)
@@ -85,32 +82,27 @@ void notify_deinit(struct broker *broker)
     ev_timer_stop(broker->core.ev, &broker->notify.status);
 }
 
-void notify_ready(struct broker *broker)
-{
-    char status[128];
+void notify_ready(struct broker *broker) { tell_slots(broker, AS_STATE, "READY=1\n"); }
 
-    if (broker->notify.is_wanted)
-        tell(broker, "READY=1\n%s", status_text(broker, status, sizeof(status)));
-}
-
-void notify_reloading(const struct broker *broker)
+void notify_reloading(void)
 {
-    tell(broker, "RELOADING=1\nMONOTONIC_USEC=%llu",
-         (unsigned long long)(fipc_now_ns() / FIPC_NS_PER_US));
+    (void)tell(AS_STATE, "RELOADING=1\nMONOTONIC_USEC=%llu",
+               (unsigned long long)(fipc_now_ns() / FIPC_NS_PER_US));
 }
 
 void notify_stopping(const struct broker *broker)
 {
-    tell(broker, "STOPPING=1\nSTATUS=stopping, %u calls are open\nEXTEND_TIMEOUT_USEC=%llu",
-         broker->core.handlers.n_live,
-         (broker->core.config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) * 1000);
+    (void)tell(AS_STATE, "STOPPING=1\nSTATUS=stopping, %u calls are open\nEXTEND_TIMEOUT_USEC=%llu",
+               broker->core.handlers.n_live,
+               (broker->core.config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) *
+                   1000);
 }
 
 void notify_look_at_status(struct broker *broker)
 {
     struct notify *notify = &broker->notify;
 
-    if (notify->is_wanted && notify->told_n_taken != slot_n_taken(&broker->core.slots) &&
+    if (systemd_sender_has_manager() && notify->told_n_taken != slot_n_taken(&broker->core.slots) &&
         !ev_is_active(&notify->status)) {
         ev_timer_set(&notify->status, STATUS_DELAY_S, 0);
         ev_timer_start(broker->core.ev, &notify->status);

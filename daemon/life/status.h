@@ -2,16 +2,13 @@
 #ifndef FIPC_DAEMON_LIFE_STATUS_H
 #define FIPC_DAEMON_LIFE_STATUS_H
 
-/* Tells the service manager how the broker is: sd_notify(3). All of it does nothing where nobody
- * asked to be told ($NOTIFY_SOCKET). */
+/* Tells the service manager how the broker is: sd_notify(3). Does nothing where there is none. */
 #include <ev.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct broker;
 
 struct notify {
-    bool is_wanted;
     ev_timer watchdog;
     ev_timer status;       /* active: the status changed and is told soon */
     uint32_t told_n_taken; /* slots in use, as last told */
@@ -23,7 +20,7 @@ void notify_init(struct broker *broker);
 void notify_deinit(struct broker *broker);
 
 void notify_ready(struct broker *broker);
-void notify_reloading(const struct broker *broker);
+void notify_reloading(void);
 void notify_stopping(const struct broker *broker);
 
 /* Once in a turn: what changed is told, but at most once in a second. */

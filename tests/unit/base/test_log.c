@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker writes to stderr: levels, what is made of a peer's bytes, and how much of what
- * peers cause. */
+/* What the broker writes to stderr or to the journal: levels, what is made of a peer's bytes, and
+ * how much of what peers cause. */
 #include "daemon/base/log.h"
 
+#include "common/clock.h"
+#include "common/os/os.h"
+#include "daemon/base/systemd_sender.h"
 #include "tests/suite.h"
 
 #include <check.h>
@@ -10,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -205,24 +211,28 @@ TEST(window_does_not_end_early)
 
 TEST(what_was_left_out_is_told_without_another_event)
 {
+    uint64_t due_ns;
+
+    ck_assert_uint_eq(log_due_ns(), FIPC_NEVER);
     log_closed(LINES_PER_WINDOW + 7);
-    ck_assert(log_is_behind());
-    log_catch_up(false);
+    due_ns = log_due_ns();
+    ck_assert_uint_gt(due_ns, fipc_now_ns() + (WINDOW_S - 1) * FIPC_NS_PER_S);
+    ck_assert_uint_le(due_ns, fipc_now_ns() + WINDOW_S * FIPC_NS_PER_S);
+    log_catch_up(due_ns - 1, false);
     ck_assert_uint_eq(lines_written(), LINES_PER_WINDOW); /* the window is not over */
-    moved_s += WINDOW_S;
-    log_catch_up(false);
+    log_catch_up(due_ns, false);
     ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
-    ck_assert(!log_is_behind());
+    ck_assert_uint_eq(log_due_ns(), FIPC_NEVER);
 }
 
 TEST(at_the_end_all_that_was_left_out_is_told)
 {
     log_closed(LINES_PER_WINDOW + 7);
-    log_catch_up(true);
+    log_catch_up(fipc_now_ns(), true);
     ck_assert_uint_eq(count_of(written(), "7 more closings were not logged"), 1);
 }
 
-/* ---- a reader that does not read ---- */
+/* ---- a pipe that nobody reads ---- */
 
 TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
 {
@@ -239,8 +249,161 @@ TEST(full_pipe_makes_nobody_wait_and_the_loss_is_told)
     ck_assert_int_gt(read(ends[0], drained, sizeof(drained) - 1), 0);
     ck_assert_uint_eq(count_of(drained, " events were not logged: nobody read the log"), 1);
     ck_assert_uint_eq(count_of(drained, "the last"), 1);
+    ck_assert_uint_eq(log_due_ns(), FIPC_NEVER);
     (void)close(ends[0]);
     (void)close(ends[1]);
+}
+
+/* ---- entries of the journal ---- */
+
+static struct sockaddr_un journal = {.sun_family = AF_UNIX};
+static int journal_fd;
+
+static void listen_as_journald(void)
+{
+    journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(journal_fd, (struct sockaddr *)&journal, sizeof(journal)), 0);
+}
+
+static void lead_stderr_to_journal(void)
+{
+    struct stat status;
+    char stream[64];
+
+    (void)snprintf(journal.sun_path, sizeof(journal.sun_path), "/tmp/fipc-journal-%d", getpid());
+    listen_as_journald();
+    catch_stderr();
+    ck_assert_int_eq(fstat(STDERR_FILENO, &status), 0);
+    (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+                   (unsigned long long)status.st_ino);
+    ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+    systemd_sender_init(NULL, journal.sun_path);
+    ck_assert(log_init());
+}
+
+static void stop_journald(void)
+{
+    (void)close(journal_fd);
+    (void)unlink(journal.sun_path);
+}
+
+static void lead_stderr_back(void)
+{
+    stop_journald();
+    release_stderr();
+}
+
+/* Return: the next entry; "" if there is none. */
+static const char *next_entry(void)
+{
+    static char entry[16384];
+    ssize_t size = recv(journal_fd, entry, sizeof(entry) - 1, 0);
+
+    entry[size > 0 ? size : 0] = '\0';
+    return entry;
+}
+
+GROUP(journaled, .fixtures = {{lead_stderr_to_journal, lead_stderr_back}});
+
+LOOP_TEST(stderr_that_is_no_journal_gets_lines, 4)
+{
+    static const char *const streams[] = {"", "1:2", "8:8:8", "stderr"};
+
+    ck_assert_int_eq(setenv("JOURNAL_STREAM", streams[_i], 1), 0);
+    ck_assert(!log_init());
+    log_event(LOG_ERR, LOG_EVENT_STARTED, NULL, "event");
+    ck_assert_uint_eq(lines_written(), 1);
+    ck_assert_str_eq(next_entry(), "");
+}
+
+#define SLOT_3                                                                                     \
+    {                                                                                              \
+        .slot = 3, .uid = 1000, .pid = 42, .reason = FIPC_REASON_STOPPING                          \
+    }
+#define NO_SLOT                                                                                    \
+    {                                                                                              \
+        .slot = -1, .uid = 4294967294U, .pid = 1, .reason = FIPC_REASON_STOPPING                   \
+    }
+
+static const struct {
+    int level;
+    enum log_event event;
+    bool has_subject;
+    struct log_subject subject;
+    const char *entry; /* after PRIORITY=, MESSAGE_ID= and SYSLOG_IDENTIFIER= */
+} entries[] = {
+    {LOG_INFO, LOG_EVENT_STARTED, false, SLOT_3, "MESSAGE=two words\n"},
+    {LOG_ERR, LOG_EVENT_STATE, true, SLOT_3,
+     "FIPC_PEER_UID=1000\nFIPC_PEER_PID=42\nFIPC_SLOT=3\n"
+     "MESSAGE=slot 3 (uid 1000, pid 42): two words\n"},
+    {LOG_WARNING, LOG_EVENT_CLOSED, true, SLOT_3,
+     "FIPC_PEER_UID=1000\nFIPC_PEER_PID=42\nFIPC_SLOT=3\nFIPC_REASON=the broker is stopping\n"
+     "MESSAGE=slot 3 (uid 1000, pid 42): two words\n"},
+    {LOG_WARNING, LOG_EVENT_REFUSED, true, NO_SLOT,
+     "FIPC_PEER_UID=4294967294\nFIPC_PEER_PID=1\nFIPC_REASON=the broker is stopping\n"
+     "MESSAGE=client (uid 4294967294, pid 1): two words\n"},
+};
+
+LOOP_TEST(event_becomes_this_entry, (sizeof(entries) / sizeof(entries[0])))
+{
+    char start[64], id[33] = "";
+    const char *entry;
+    int used = 0;
+
+    log_event(entries[_i].level, entries[_i].event,
+              entries[_i].has_subject ? &entries[_i].subject : NULL, "two\n%s", "words");
+    entry = next_entry();
+    (void)snprintf(start, sizeof(start), "PRIORITY=%d\nMESSAGE_ID=", entries[_i].level);
+    ck_assert_msg(strncmp(entry, start, strlen(start)) == 0, "%s", entry);
+    entry += strlen(start);
+    ck_assert_int_eq(sscanf(entry, "%32[0-9a-f]\nSYSLOG_IDENTIFIER=fipcd\n%n", id, &used), 1);
+    ck_assert_uint_eq(strlen(id), 32);
+    ck_assert_str_eq(entry + used, entries[_i].entry);
+    ck_assert_str_eq(next_entry(), "");
+    ck_assert_uint_eq(lines_written(), 0);
+}
+
+TEST(message_that_is_too_long_leaves_the_entry_whole)
+{
+    char text[5000];
+    const char *entry;
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_event(LOG_ERR, LOG_EVENT_CLOSED, &(struct log_subject)SLOT_3, "%s", text);
+    entry = next_entry();
+    ck_assert_uint_gt(strlen(entry), 1000);
+    ck_assert_str_eq(entry + strlen(entry) - 2, "x\n");
+}
+
+TEST(warnings_wait_for_a_journald_that_is_gone_and_the_rest_is_counted)
+{
+    uint64_t due_ns;
+
+    stop_journald();
+    for (int i = 0; i < 3; i++) {
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL, "warning %d", i);
+        log_event(LOG_INFO, LOG_EVENT_STARTED, NULL, "info");
+    }
+    due_ns = log_due_ns();
+    ck_assert_uint_le(due_ns, fipc_now_ns() + FIPC_NS_PER_S);
+    log_catch_up(due_ns, false); /* still gone: not one more entry that is to be sent */
+    ck_assert_uint_gt(log_due_ns(), due_ns);
+
+    listen_as_journald();
+    systemd_sender_retry(log_due_ns());
+    log_catch_up(log_due_ns(), false);
+    for (int i = 0; i < 3; i++) {
+        char message[32];
+
+        (void)snprintf(message, sizeof(message), "MESSAGE=warning %d\n", i);
+        ck_assert_ptr_nonnull(strstr(next_entry(), message));
+    }
+    ck_assert_ptr_nonnull(
+        strstr(next_entry(), "\nMESSAGE=3 entries were lost: nobody read the journal\n"));
+    ck_assert_str_eq(next_entry(), "");
+    ck_assert_uint_eq(log_due_ns(), FIPC_NEVER);
+    ck_assert_uint_eq(lines_written(), 0);
 }
 
 /* ---- a peer's bytes ---- */
