@@ -9,7 +9,6 @@
 #include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/config/keys.h"
-#include "daemon/life/backlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -304,10 +303,10 @@ void control_socket_compare(const struct control_socket *control, const struct c
         (void)snprintf(fact, sizeof(fact), "path %s", control->path);
         warn_of_difference(config, "control.socket", fact, "ListenSequentialPacket");
     }
-    if (control->backlog >= 0 && (uint32_t)control->backlog != config->control.backlog) {
-        (void)snprintf(fact, sizeof(fact), "backlog %d", control->backlog);
-        warn_of_difference(config, "control.backlog", fact, "Backlog");
-    }
+    if ((config->given & config_key_bit("control.backlog")) != 0)
+        log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
+                  "control.backlog is not in force for connections that wait to be accepted: the "
+                  "socket comes from systemd; change Backlog= of fipcd.socket instead");
     compare_access(control, config);
 }
 
@@ -343,7 +342,6 @@ int control_socket_listen(struct control_socket *control, uint32_t backlog)
 {
     if (!control->is_inherited && listen(control->fd, (int)backlog) < 0)
         return -errno;
-    control->backlog = backlog_granted(control->fd);
     return 0;
 }
 

@@ -16,11 +16,10 @@ struct control_socket {
     char *path;
     struct stat bound; /* the file of a socket of our own */
     bool has_made_folder;
-    int backlog;       /* connections that may really wait; negative: not known */
     bool is_inherited; /* systemd's: it stays when we go */
 };
 
-#define CONTROL_SOCKET_EMPTY ((struct control_socket){.fd = -1, .lock_fd = -1, .backlog = -1})
+#define CONTROL_SOCKET_EMPTY ((struct control_socket){.fd = -1, .lock_fd = -1})
 
 /**
  * control_socket_open() - take over systemd's socket, else bind the configured one
