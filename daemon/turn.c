@@ -219,22 +219,22 @@ static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
     broker->core.events_end_ns = broker->core.now_ns + EVENTS_NS;
 }
 
-/* What could not be logged or told at once is due later. */
-static void set_telling(struct ev_loop *ev, struct loop *loop, uint64_t now_ns)
+/* Sets the timer for events that were only counted, and for texts that systemd did not take. */
+static void set_catch_up(struct ev_loop *ev, struct loop *loop, uint64_t now_ns)
 {
     uint64_t log_ns = log_due_ns(), sender_ns = systemd_sender_due_ns();
     uint64_t due_ns = log_ns < sender_ns ? log_ns : sender_ns;
 
-    if (due_ns == FIPC_NEVER || (ev_is_active(&loop->telling) && loop->telling_ns <= due_ns))
+    if (due_ns == FIPC_NEVER || (ev_is_active(&loop->catch_up) && loop->catch_up_ns <= due_ns))
         return;
-    loop->telling_ns = due_ns;
+    loop->catch_up_ns = due_ns;
     ev_now_update(ev);
-    ev_timer_stop(ev, &loop->telling);
-    ev_timer_set(&loop->telling, due_ns > now_ns ? (double)(due_ns - now_ns) / 1e9 : 0, 0);
-    ev_timer_start(ev, &loop->telling);
+    ev_timer_stop(ev, &loop->catch_up);
+    ev_timer_set(&loop->catch_up, due_ns > now_ns ? (double)(due_ns - now_ns) / 1e9 : 0, 0);
+    ev_timer_start(ev, &loop->catch_up);
 }
 
-static void tell_again(struct ev_loop *ev, ev_timer *timer, int revents)
+static void catch_up(struct ev_loop *ev, ev_timer *timer, int revents)
 {
     uint64_t now_ns = fipc_now_ns();
 
@@ -268,7 +268,7 @@ static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
     notify_look_at_status(broker);
     if (core->stopping && core->handlers.n_live == 0)
         ev_break(ev, EVBREAK_ALL);
-    set_telling(ev, loop, core->now_ns);
+    set_catch_up(ev, loop, core->now_ns);
     if (core->hot.count > 0 || more_to_seat || more_to_close) {
         ev_idle_start(ev, &loop->more_work);
     } else {
@@ -404,7 +404,7 @@ int loop_init(struct broker *broker)
     ev_check_init(&loop->after_poll, after_poll);
     ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
     ev_check_start(core->ev, &loop->after_poll);
-    ev_init(&loop->telling, tell_again);
+    ev_init(&loop->catch_up, catch_up);
     ev_idle_init(&loop->more_work, more_work);
     return 0;
 }

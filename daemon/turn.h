@@ -22,10 +22,10 @@ struct loop {
     ev_io slot_fds_ready;
     ev_check after_poll;
     ev_prepare before_poll;
-    ev_timer telling;    /* active: something could not be logged or told to systemd yet */
-    uint64_t telling_ns; /* when it runs out */
-    ev_idle more_work;   /* active: poll without blocking */
-    ev_async signals;    /* never sent: libev makes its fd for signals when the first one starts */
+    ev_timer catch_up;    /* active: events were only counted, or systemd did not take a text */
+    uint64_t catch_up_ns; /* when it runs out */
+    ev_idle more_work;    /* active: poll without blocking */
+    ev_async signals;     /* never sent: libev makes its fd for signals when the first one starts */
     struct fipc_spin spin;
     bool spinning;
 };

@@ -4,7 +4,7 @@
 
 /*
  * One line on stderr for each event, with its level, or a structured entry in the journal if that
- * is where stderr leads. What peers can cause is limited in rate, for each kind of event.
+ * is where stderr leads. Events that peers can cause are limited in rate, for each kind of event.
  *
  * The fields of an entry: MESSAGE=, PRIORITY=, MESSAGE_ID= by the kind of event; of a subject
  * FIPC_PEER_UID=, FIPC_PEER_PID=, and FIPC_SLOT= if it has one; FIPC_REASON= of a client that was

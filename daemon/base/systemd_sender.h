@@ -4,8 +4,8 @@
 
 /*
  * Sends datagrams to systemd: the state of the service to the service manager, entries to the
- * journal. Nothing blocks. A reader may be busy, stopped, or restarting: what must arrive is kept,
- * and the owner of the loop calls systemd_sender_retry() when it is due.
+ * journal. Nothing blocks. A reader may be busy, stopped, or restarting: a text that must arrive is
+ * kept, and the owner of the loop calls systemd_sender_retry() when it is due.
  *
  * One state for the process. Threads: the loop's only.
  */

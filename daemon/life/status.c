@@ -14,9 +14,9 @@
 /* What stopping takes besides the drain. */
 #define STOP_MARGIN_MS 5000
 
-/* What is not sent now a later text says better. */
+/* A later text replaces one that is lost. */
 #define AS_STATUS SYSTEMD_MAY_BE_LOST
-/* What the service manager waits for. */
+/* The service manager waits for this one. */
 #define AS_STATE SYSTEMD_MUST_ARRIVE
 
 static int tell(enum systemd_need need, const char *format, ...)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker writes to stderr or to the journal: levels, what is made of a peer's bytes, and
- * how much of what peers cause. */
+/* Lines on stderr and entries in the journal: levels, a peer's bytes, and the rate of events that
+ * peers cause. */
 #include "daemon/base/log.h"
 
 #include "common/clock.h"

@@ -68,7 +68,7 @@ static const char *read_from(int fd)
     return text;
 }
 
-/* As read_from(), after what is kept was tried again: a queue may hold ten only. */
+/* As read_from(), after the kept texts were tried again: a queue may hold ten only. */
 static const char *read_again_from(int fd)
 {
     const char *text = read_from(fd);
