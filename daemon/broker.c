@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/broker.h"
 
+#include "common/clock.h"
 #include "common/os/os.h"
 #include "common/version.h"
 #include "daemon/base/log.h"
-#include "daemon/life/slot_close.h"
-#include "daemon/model/slot_deadline.h"
+#include "daemon/base/poller.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
 
@@ -17,11 +17,26 @@
 /* The range of slots.count. Address space only, likewise. */
 #define SLOTS_MAX (UINT32_C(1) << 16)
 
-static void drain_over(struct ev_loop *ev, ev_timer *timer, int revents)
+static void drain_over(void *context, struct deadline *deadline)
 {
-    (void)timer;
-    (void)revents;
-    ev_break(ev, EVBREAK_ALL);
+    struct core *core = context;
+
+    (void)deadline;
+    poller_stop(core->poller);
+}
+
+static int make_tables(struct core *core)
+{
+    int r;
+
+    r = slot_table_init(&core->slots, SLOTS_MAX, core->config->slots.count);
+    if (r == 0)
+        r = handler_table_init(&core->handlers, HANDLERS_MAX);
+    if (r == 0)
+        r = service_table_init(&core->services, builtins, builtin_count);
+    if (r == 0)
+        r = delivery_table_init(&core->deliveries);
+    return r;
 }
 
 static void set_quota(struct broker *broker)
@@ -34,19 +49,15 @@ static void set_quota(struct broker *broker)
 
 static int broker_make_parts(struct broker *broker)
 {
+    struct core *core = &broker->core;
     int r;
 
-    r = slot_table_init(&broker->core.slots, SLOTS_MAX, broker->core.config->slots.count);
+    r = make_tables(core);
     if (r == 0)
-        r = handler_table_init(&broker->core.handlers, HANDLERS_MAX);
+        r = turn_init(&broker->turn);
     if (r == 0)
-        r = service_table_init(&broker->core.services, builtins, builtin_count);
-    if (r == 0)
-        r = delivery_table_init(&broker->core.deliveries);
-    if (r == 0)
-        r = loop_init(broker);
-    if (r == 0)
-        r = admission_init(broker, broker->core.config->control.backlog);
+        r = admission_init(&broker->admission, core, &broker->greeting, &broker->closer,
+                           core->config->control.backlog);
     if (r == 0)
         set_quota(broker);
     if (r < 0)
@@ -59,17 +70,21 @@ int broker_init(struct broker *broker, struct config *config)
     int r;
 
     *broker = (struct broker){
-        .core = {.config = config, .uid = geteuid(), .started_ns = fipc_now_ns()},
+        .core = {.config = config, .uid = geteuid(), .clock = fipc_now_ns},
+        .turn = {.core = &broker->core,
+                 .admission = &broker->admission,
+                 .closer = &broker->closer,
+                 .greeting = &broker->greeting,
+                 .status = &broker->status},
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
-        .loop = {.slot_fds = -1},
         .greeting = {.pagemap_fd = -1},
     };
+    broker->core.started_ns = core_look_at_clock(&broker->core);
     r = broker_make_parts(broker);
     if (r == 0) {
-        greeting_init(broker);
-        ev_timer_init(&broker->drain, drain_over, config->timeouts.drain_ms / 1e3, 0);
-        notify_init(broker);
-        r = listener_open(broker);
+        greeting_init(&broker->greeting, &broker->core);
+        status_init(&broker->status, &broker->core);
+        r = listener_open(&broker->listener, &broker->core, &broker->admission, &broker->closer);
     }
     if (r < 0) {
         broker_deinit(broker);
@@ -79,34 +94,40 @@ int broker_init(struct broker *broker, struct config *config)
               FIPC_VERSION, broker->listener.socket.path,
               broker->listener.socket.has_made_folder ? ", in a folder made for it" : "",
               config->slots.count);
-    notify_ready(broker);
+    status_ready(&broker->status);
     return 0;
+}
+
+static void end_all_slots(struct broker *broker)
+{
+    struct slot_table *slots = &broker->core.slots;
+
+    for (uint32_t i = 0; i < slots->places.n_used; i++) {
+        if (slots->slots[i].state != SLOT_FREE)
+            slot_end(slots, &slots->slots[i], FIPC_REASON_STOPPING);
+    }
+    turn_close_ending(&broker->turn);
 }
 
 void broker_deinit(struct broker *broker)
 {
-    struct slot *slot;
+    struct core *core = &broker->core;
 
-    if (broker->core.ev != NULL) {
-        notify_deinit(broker);
-        listener_close(broker);
-        admission_deinit(broker);
+    if (core->poller != NULL) {
+        status_deinit(&broker->status);
+        listener_close(&broker->listener);
+        admission_deinit(&broker->admission);
+        end_all_slots(broker);
     }
-    for (uint32_t i = 0; i < broker->core.slots.places.n_used; i++) {
-        if (broker->core.slots.slots[i].state != SLOT_FREE)
-            slot_end(&broker->core.slots, &broker->core.slots.slots[i], FIPC_REASON_STOPPING);
-    }
-    while ((slot = slot_take_ending(&broker->core.slots)) != NULL)
-        slot_close(broker, slot);
-    closer_deinit(&broker->closer, &broker->core.accounts);
-    account_table_deinit(&broker->core.accounts);
-    greeting_deinit(broker);
-    loop_deinit(broker);
-    delivery_table_deinit(&broker->core.deliveries);
-    service_table_deinit(&broker->core.services);
-    handler_table_deinit(&broker->core.handlers);
-    slot_table_deinit(&broker->core.slots);
-    broker->core.config = config_free(broker->core.config);
+    closer_deinit(&broker->closer, &core->accounts);
+    account_table_deinit(&core->accounts);
+    greeting_deinit(&broker->greeting);
+    turn_deinit(&broker->turn);
+    delivery_table_deinit(&core->deliveries);
+    service_table_deinit(&core->services);
+    handler_table_deinit(&core->handlers);
+    slot_table_deinit(&core->slots);
+    core->config = config_free(core->config);
 }
 
 static void warn_of_fixed_keys(const struct control_socket *socket, const struct config *present,
@@ -127,36 +148,40 @@ static void warn_of_fixed_keys(const struct control_socket *socket, const struct
 
 void broker_reconfigure(struct broker *broker, struct config *config)
 {
-    warn_of_fixed_keys(&broker->listener.socket, broker->core.config, config);
-    config_free(broker->core.config);
-    broker->core.config = config;
-    broker->core.slots.limit = config->slots.count;
+    struct core *core = &broker->core;
+
+    warn_of_fixed_keys(&broker->listener.socket, core->config, config);
+    config_free(core->config);
+    core->config = config;
+    core->slots.limit = config->slots.count;
     set_quota(broker);
-    loop_reconfigure(broker);
-    ev_timer_set(&broker->drain, config->timeouts.drain_ms / 1e3, 0);
-    slot_timers_set(&broker->core);
+    turn_reconfigure(&broker->turn);
     log_set_level(config->log.level);
     log_event(LOG_INFO, LOG_EVENT_RELOADED, NULL, "config reloaded, %u slots", config->slots.count);
 }
 
 void broker_run(struct broker *broker)
 {
-    (void)ev_run(broker->core.ev, 0);
+    turn_run(&broker->turn);
     log_catch_up(fipc_now_ns(), true);
     log_event(LOG_INFO, LOG_EVENT_STOPPED, NULL, "stopped");
 }
 
 void broker_stop(struct broker *broker)
 {
-    if (broker->core.stopping) {
-        ev_break(broker->core.ev, EVBREAK_ALL);
+    struct core *core = &broker->core;
+
+    if (core->stopping) {
+        poller_stop(core->poller);
         return;
     }
-    broker->core.stopping = true;
-    notify_stopping(broker);
-    listener_close(broker);
+    core->stopping = true;
+    status_stopping(&broker->status);
+    listener_close(&broker->listener);
     log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
-              broker->core.handlers.n_live);
-    relay_stop(&broker->core);
-    ev_timer_start(broker->core.ev, &broker->drain);
+              core->handlers.n_live);
+    relay_stop(core);
+    deadline_set(core->deadlines, &broker->drain,
+                 core_look_at_clock(core) + core->config->timeouts.drain_ms * FIPC_NS_PER_MS,
+                 drain_over);
 }

@@ -16,13 +16,13 @@
 
 struct broker {
     struct core core;
-    struct loop loop;
+    struct turn turn;
     struct listener listener;
     struct admission admission;
     struct greeting greeting;
     struct closer closer;
-    struct notify notify;
-    ev_timer drain;
+    struct status status;
+    struct deadline drain;
 };
 
 /**

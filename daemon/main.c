@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/log.h"
+#include "daemon/base/poller.h"
 #include "daemon/base/systemd_sender.h"
 #include "daemon/base/uid_map.h"
 #include "daemon/base/user_files.h"
@@ -118,7 +119,6 @@ static int override_config(struct config *config, const struct options *options)
 struct running {
     struct broker broker;
     const struct options *options;
-    ev_signal terminate, interrupt, hang_up;
 };
 
 static int load_config(const struct options *options, struct config **ret_config,
@@ -155,42 +155,39 @@ static bool uids_are_told_apart(const struct options *options)
     return false;
 }
 
-static void stop_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
+static void stop_signal(int signal, void *userdata)
 {
-    (void)watcher;
-    (void)revents;
-    broker_stop(ev_userdata(ev));
+    struct running *running = userdata;
+
+    (void)signal;
+    broker_stop(&running->broker);
 }
 
-static void reload_signal(struct ev_loop *ev, ev_signal *watcher, int revents)
+static void reload_signal(int signal, void *userdata)
 {
-    struct running *running = watcher->data;
+    struct running *running = userdata;
+    struct broker *broker = &running->broker;
     struct config *config;
 
-    (void)ev;
-    (void)revents;
-    if (running->broker.core.stopping)
+    (void)signal;
+    if (broker->core.stopping)
         return;
-    notify_reloading();
+    status_reloading();
     if (load_config(running->options, &config, log_config_error) == 0)
-        broker_reconfigure(&running->broker, config);
+        broker_reconfigure(broker, config);
     else
         log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL,
                   "the config was not reloaded; the old one stays in force");
-    notify_ready(&running->broker);
+    status_ready(&broker->status);
 }
 
 static void watch_signals(struct running *running)
 {
-    struct ev_loop *ev = running->broker.core.ev;
+    struct poller *poller = running->broker.core.poller;
 
-    ev_signal_init(&running->terminate, stop_signal, SIGTERM);
-    ev_signal_start(ev, &running->terminate);
-    ev_signal_init(&running->interrupt, stop_signal, SIGINT);
-    ev_signal_start(ev, &running->interrupt);
-    ev_signal_init(&running->hang_up, reload_signal, SIGHUP);
-    running->hang_up.data = running;
-    ev_signal_start(ev, &running->hang_up);
+    poller_watch_signal(poller, SIGTERM, stop_signal, running);
+    poller_watch_signal(poller, SIGINT, stop_signal, running);
+    poller_watch_signal(poller, SIGHUP, reload_signal, running);
 }
 
 /* @how: SIG_BLOCK before it starts, so that who is told to end meanwhile does so in order */

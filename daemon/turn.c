@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A turn: serve the hot slots; when they fall silent spin a little, since waking up costs a hundred
- * messages; then arm them, look once more, and let libev wait. Every phase is bounded, so that
- * timers, new connections and rings of cold slots are served in between.
- *
- * The set is never put into another epoll set: that takes a mutex of the whole kernel, which any
- * user can hold for tens of milliseconds. libev polls it.
+ * A turn: call what is due; serve the hot slots; when they fall silent spin a little, since waking
+ * up costs a hundred messages; then arm them, look once more, and let the poller wait. Every phase
+ * is bounded, so that deadlines, new connections and rings of cold slots are served in between.
  */
 #include "daemon/turn.h"
 
 #include "common/clock.h"
-#include "common/os/os.h"
 #include "daemon/base/log.h"
-#include "daemon/base/loop_memory.h"
+#include "daemon/base/poller.h"
 #include "daemon/base/systemd_sender.h"
-#include "daemon/broker.h"
+#include "daemon/life/admission.h"
+#include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
 #include "daemon/life/slot_close.h"
+#include "daemon/life/status.h"
+#include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <time.h>
-
-/* How long hot slots may keep the loop from timers and new connections. */
+/* How long hot slots may keep the loop from deadlines and new connections. */
 #define TURN_NS (100 * FIPC_NS_PER_US)
-/* How long lanes, timers and new connections may keep it from hot slots and bells. */
+/* How long lanes, deadlines and new connections may keep it from hot slots and bells. */
 #define EVENTS_NS (50 * FIPC_NS_PER_US)
 /* How long they may keep it from the bells of cold slots: whoever calls seldom waits for that. */
 #define LOOK_NS (20 * FIPC_NS_PER_US)
@@ -38,31 +31,16 @@
 /* A client on the same CPU may work for a while before it calls again. */
 #define PATIENCE_NS (500 * FIPC_NS_PER_US)
 #define ROUNDS_PER_CLOCK_LOOK 8
-#define EVENTS_PER_LOOK 512
 /* At least as many as there are besides those of slots and handlers. */
-#define BROKER_TIMERS 1024
+#define BROKER_DEADLINES 16
 
-/* epoll_data of an fd: the generation of its owner, what it is, and the owner's index. */
-#define EVENT_KIND_SHIFT 30
-#define EVENT_INDEX_MASK ((UINT32_C(1) << EVENT_KIND_SHIFT) - 1)
-
-enum event_kind {
-    EVENT_BELL,
-    EVENT_FIRST_BELL,
-    EVENT_LANE,
-    EVENT_WAITING_LANE,
-};
-
-static uint64_t event_data(uint32_t generation, enum event_kind kind, uint32_t index)
-{
-    return (uint64_t)generation << 32 | (uint32_t)kind << EVENT_KIND_SHIFT | index;
-}
+/* ---- the hot set ---- */
 
 static struct slot *hot_slot(void *owner, uint32_t member)
 {
-    struct broker *broker = owner;
+    struct core *core = owner;
 
-    return &broker->core.slots.slots[member];
+    return &core->slots.slots[member];
 }
 
 static unsigned hot_serve(void *owner, uint32_t member, uint64_t end_ns)
@@ -89,335 +67,257 @@ static const struct fipc_hot_set_ops hot_ops = {
     .end = hot_end,
 };
 
-/* ---- one turn ---- */
+/* ---- ends ---- */
 
-/* Closes the slots that ended, one at least, no further one after @end_ns. Return: whether none is
- * left */
-static bool loop_close_ending(struct broker *broker, uint64_t end_ns)
+/* Closes slots that ended, one at least, no further one after @end_ns. */
+static void close_some(struct turn *turn, uint64_t end_ns)
 {
-    while (!STAILQ_EMPTY(&broker->core.slots.ending)) {
-        slot_close(broker, slot_take_ending(&broker->core.slots));
-        broker->core.now_ns = fipc_now_ns();
-        if (broker->core.now_ns >= end_ns)
+    struct slot_table *slots = &turn->core->slots;
+
+    while (!STAILQ_EMPTY(&slots->ending)) {
+        slot_close(turn->core, turn->greeting, turn->closer, slot_take_ending(slots));
+        if (core_look_at_clock(turn->core) >= end_ns)
             break;
     }
-    return STAILQ_EMPTY(&broker->core.slots.ending);
 }
 
-static void lane_event(struct broker *broker, struct slot *slot, uint32_t events)
+void turn_close_ending(struct turn *turn) { close_some(turn, FIPC_NEVER); }
+
+static void slot_over(void *context, struct deadline *deadline)
+{
+    struct core *core = context;
+    struct slot *slot = DEADLINE_OWNER(deadline, struct slot, deadline);
+    enum fipc_reason reason = FIPC_REASON_NONE;
+
+    if (slot->is_ending)
+        return;
+    /* a record that came just now is news, not idleness: the slot is served first */
+    if (slot->state == SLOT_OPEN && dispatch_has_work(core, slot))
+        core_heat(core, slot);
+    else if (core->now_ns >= slot_deadline_ns(core->config, slot, &reason) && !core_is_late(core))
+        slot_end(&core->slots, slot, reason);
+    core_set_slot_deadline(core, slot);
+}
+
+static void call_what_is_due(struct turn *turn)
+{
+    struct core *core = turn->core;
+    uint64_t until_ns = core->now_ns; /* a deadline that is set meanwhile has its own turn */
+    struct deadline *deadline;
+
+    while ((deadline = deadline_take(core->deadlines, until_ns)) != NULL) {
+        deadline->over(core, deadline);
+        (void)core_look_at_clock(core);
+        close_some(turn, core->events_end_ns);
+    }
+}
+
+/* ---- fds ---- */
+
+static void lane_event(struct turn *turn, struct slot *slot, const struct poller_event *event)
 {
     if (slot->state == SLOT_GREETING)
-        greeting_receive(broker, slot);
-    else if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        slot_end(&broker->core.slots, slot, FIPC_REASON_GONE);
+        greeting_receive(turn->greeting, slot);
     else
-        slot_end(&broker->core.slots, slot, FIPC_REASON_UNEXPECTED);
+        slot_end(&turn->core->slots, slot,
+                 event->has_hung_up ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
 }
 
-static void slot_event(struct broker *broker, const struct epoll_event *event)
+static void client_event(struct turn *turn, const struct poller_event *event)
 {
-    uint32_t generation = (uint32_t)(event->data.u64 >> 32);
-    uint32_t index = (uint32_t)event->data.u64 & EVENT_INDEX_MASK;
-    enum event_kind kind = (uint32_t)event->data.u64 >> EVENT_KIND_SHIFT;
+    struct core *core = turn->core;
     struct slot *slot;
 
-    if (kind == EVENT_WAITING_LANE) {
-        admission_hung_up(broker, index, generation);
+    if (event->kind == POLLER_WAITING_LANE) {
+        admission_hung_up(turn->admission, event->index, event->generation);
         return;
     }
-    slot = slot_find(&broker->core.slots, index, generation);
+    slot = slot_find(&core->slots, event->index, event->generation);
     if (slot == NULL || slot->is_ending)
         return;
-    if (kind == EVENT_LANE)
-        lane_event(broker, slot, event->events);
-    else if (kind == EVENT_FIRST_BELL)
-        greeting_take_bell(broker, slot);
+    if (event->kind == POLLER_LANE)
+        lane_event(turn, slot, event);
+    else if (event->kind == POLLER_FIRST_BELL)
+        greeting_take_bell(turn->greeting, slot);
     else
-        core_heat(&broker->core, slot);
+        core_heat(core, slot);
 }
 
-static bool is_bell(const struct epoll_event *event)
+/* Bells first: they cost little, and come once. A lane or a first bell may cost what a hundred
+ * calls do, to greet or to close; those that have no turn now come again. */
+static void look_at_client_fds(void *context)
 {
-    return ((uint32_t)event->data.u64 >> EVENT_KIND_SHIFT) == EVENT_BELL;
-}
+    struct turn *turn = context;
+    struct core *core = turn->core;
+    struct poller_event events[POLLER_EVENTS_MAX];
+    int count = poller_look(core->poller, events);
+    uint64_t end_ns = core_look_at_clock(core) + EVENTS_NS;
 
-/* Bells first: they cost little, and are not told again. A lane or a first bell may cost what a
- * hundred calls do, to greet or to close; those that have no turn now are told again. */
-static void loop_look_at_fds(struct broker *broker)
-{
-    struct epoll_event events[EVENTS_PER_LOOK];
-    int count = epoll_wait(broker->loop.slot_fds, events, EVENTS_PER_LOOK, 0);
-    uint64_t end_ns;
-
-    broker->core.now_ns = fipc_now_ns();
     for (int i = 0; i < count; i++) {
-        if (is_bell(&events[i]))
-            slot_event(broker, &events[i]);
+        if (events[i].kind == POLLER_BELL)
+            client_event(turn, &events[i]);
     }
-    end_ns = broker->core.now_ns + EVENTS_NS;
-    for (int i = 0; i < count && broker->core.now_ns < end_ns; i++) {
-        if (is_bell(&events[i]))
+    for (int i = 0; i < count && core->now_ns < end_ns; i++) {
+        if (events[i].kind == POLLER_BELL)
             continue;
-        slot_event(broker, &events[i]);
-        broker->core.now_ns = fipc_now_ns();
-        loop_close_ending(broker, end_ns);
+        client_event(turn, &events[i]);
+        (void)core_look_at_clock(core);
+        close_some(turn, end_ns);
     }
 }
 
-static void slot_fds_ready(struct ev_loop *ev, ev_io *watcher, int revents)
+/* ---- one turn ---- */
+
+/* Return: whether to go on with a round in which nothing was done */
+static bool spin(struct turn *turn)
 {
-    (void)watcher;
-    (void)revents;
-    loop_look_at_fds(ev_userdata(ev));
+    if (!turn->spinning)
+        fipc_spin_begin(&turn->spin, turn->core->now_ns);
+    turn->spinning = fipc_spin_again(&turn->spin);
+    if (!turn->spinning)
+        fipc_spin_end(&turn->spin, false);
+    return turn->spinning;
+}
+
+static void spin_paid_off(struct turn *turn)
+{
+    if (turn->spinning)
+        fipc_spin_end(&turn->spin, true);
+    turn->spinning = false;
 }
 
 /* Serves hot slots until they fall silent. Return: whether they did; false: the turn is over first.
  */
-static bool loop_serve_hot(struct broker *broker)
+static bool serve_hot(struct turn *turn)
 {
-    struct core *core = &broker->core;
-    struct loop *loop = &broker->loop;
+    struct core *core = turn->core;
     uint64_t look_ns = core->now_ns + LOOK_NS;
     uint64_t turn_end_ns = core->now_ns + TURN_NS;
 
     for (unsigned round = 1;; round++) {
         unsigned work = fipc_hot_set_serve(&core->hot, SLICE_NS, &core->now_ns);
 
-        (void)loop_close_ending(broker, core->now_ns + EVENTS_NS);
-
-        if (work > 0 && loop->spinning) {
-            fipc_spin_end(&loop->spin, true);
-            loop->spinning = false;
-        }
-        if (work == 0 && round % ROUNDS_PER_CLOCK_LOOK == 0)
-            core->now_ns = fipc_now_ns();
-        if (work == 0) {
-            if (!loop->spinning)
-                fipc_spin_begin(&loop->spin, core->now_ns);
-            loop->spinning = fipc_spin_again(&loop->spin);
-            if (!loop->spinning) {
-                fipc_spin_end(&loop->spin, false);
-                return true;
-            }
-        }
+        close_some(turn, core->now_ns + EVENTS_NS);
+        if (work > 0)
+            spin_paid_off(turn);
+        else if (round % ROUNDS_PER_CLOCK_LOOK == 0)
+            (void)core_look_at_clock(core);
+        if (work == 0 && !spin(turn))
+            return true;
         if (core->now_ns >= turn_end_ns)
             return false;
         if (core->now_ns >= look_ns) {
-            loop_look_at_fds(broker);
+            look_at_client_fds(turn);
             look_ns = core->now_ns + LOOK_NS;
         }
     }
 }
 
-static void after_poll(struct ev_loop *ev, ev_check *watcher, int revents)
+static void after_wait(void *context)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct turn *turn = context;
+    struct core *core = turn->core;
 
-    (void)watcher;
-    (void)revents;
-    broker->core.now_ns = fipc_now_ns();
-    broker->core.events_end_ns = broker->core.now_ns + EVENTS_NS;
+    core->events_end_ns = core_look_at_clock(core) + EVENTS_NS;
+    call_what_is_due(turn);
 }
 
-/* Sets the timer for events that were only counted, and for texts that systemd did not take. */
-static void set_catch_up(struct ev_loop *ev, struct loop *loop, uint64_t now_ns)
+static void woken(void *context)
+{
+    struct turn *turn = context;
+
+    (void)closer_collect(turn->closer, &turn->core->accounts, turn->core->now_ns);
+}
+
+static void catch_up(void *context, struct deadline *deadline)
+{
+    const struct core *core = context;
+
+    (void)deadline;
+    systemd_sender_retry(core->now_ns);
+    log_catch_up(core->now_ns, false);
+}
+
+/* For events that were only counted, and for texts that systemd did not take. */
+static void set_catch_up(struct turn *turn)
 {
     uint64_t log_ns = log_due_ns(), sender_ns = systemd_sender_due_ns();
     uint64_t due_ns = log_ns < sender_ns ? log_ns : sender_ns;
 
-    if (due_ns == FIPC_NEVER || (ev_is_active(&loop->catch_up) && loop->catch_up_ns <= due_ns))
-        return;
-    loop->catch_up_ns = due_ns;
-    ev_now_update(ev);
-    ev_timer_stop(ev, &loop->catch_up);
-    ev_timer_set(&loop->catch_up, due_ns > now_ns ? (double)(due_ns - now_ns) / 1e9 : 0, 0);
-    ev_timer_start(ev, &loop->catch_up);
+    if (due_ns != FIPC_NEVER)
+        deadline_set(turn->core->deadlines, &turn->catch_up, due_ns, catch_up);
 }
 
-static void catch_up(struct ev_loop *ev, ev_timer *timer, int revents)
+static bool before_wait(void *context)
 {
-    uint64_t now_ns = fipc_now_ns();
+    struct turn *turn = context;
+    struct core *core = turn->core;
+    bool more_to_seat;
 
-    (void)ev;
-    (void)timer;
-    (void)revents;
-    systemd_sender_retry(now_ns);
-    log_catch_up(now_ns, false);
-}
-
-static void before_poll(struct ev_loop *ev, ev_prepare *watcher, int revents)
-{
-    struct broker *broker = ev_userdata(ev);
-    struct core *core = &broker->core;
-    struct loop *loop = &broker->loop;
-    bool more_to_seat, more_to_close;
-
-    (void)watcher;
-    (void)revents;
     core->n_turns++;
-    core->now_ns = fipc_now_ns();
-    (void)loop_close_ending(broker, core->now_ns + EVENTS_NS);
+    close_some(turn, core_look_at_clock(core) + EVENTS_NS);
     if (core->hot.count > 0) {
-        bool silent = loop_serve_hot(broker);
+        bool silent = serve_hot(turn);
 
         fipc_hot_set_cool(&core->hot, silent ? FIPC_NEVER : core->now_ns - COOL_NS);
     }
     /* after the hot slots, some of which may have ended; who gets one of them is hot */
-    more_to_seat = admission_seat_waiting(broker);
-    more_to_close = !loop_close_ending(broker, core->now_ns + EVENTS_NS);
-    notify_look_at_status(broker);
+    more_to_seat = admission_seat_waiting(turn->admission);
+    close_some(turn, core->now_ns + EVENTS_NS);
+    status_look(turn->status);
     if (core->stopping && core->handlers.n_live == 0)
-        ev_break(ev, EVBREAK_ALL);
-    set_catch_up(ev, loop, core->now_ns);
-    if (core->hot.count > 0 || more_to_seat || more_to_close) {
-        ev_idle_start(ev, &loop->more_work);
-    } else {
-        ev_idle_stop(ev, &loop->more_work);
-        core->n_blocked++;
-    }
+        poller_stop(core->poller);
+    set_catch_up(turn);
+    if (core->hot.count > 0 || more_to_seat || !STAILQ_EMPTY(&core->slots.ending))
+        return false;
+    core->n_blocked++;
+    return true;
 }
 
-/* An idle watcher has nothing to do: being active is what keeps libev from blocking. */
-static void more_work(struct ev_loop *ev, ev_idle *watcher, int revents)
-{
-    (void)ev;
-    (void)watcher;
-    (void)revents;
-}
+static const struct poller_ops poller_ops = {
+    .after_wait = after_wait,
+    .client_fds = look_at_client_fds,
+    .woken = woken,
+    .before_wait = before_wait,
+};
 
-/* ---- what others ask for ---- */
-
-static int loop_watch(struct broker *broker, int fd, uint32_t events, uint64_t data)
-{
-    struct epoll_event event = {.events = events, .data.u64 = data};
-
-    return epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
-int loop_watch_lane(struct broker *broker, const struct slot *slot)
-{
-    return loop_watch(broker, slot->lane_fd, EPOLLIN | EPOLLRDHUP,
-                      event_data(slot->generation, EVENT_LANE, slot->index));
-}
-
-int loop_watch_first_bell(struct broker *broker, const struct slot *slot)
-{
-    return loop_watch(broker, slot->bell_fd, EPOLLIN,
-                      event_data(slot->generation, EVENT_FIRST_BELL, slot->index));
-}
-
-void loop_watch_next_bells(struct broker *broker, const struct slot *slot)
-{
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLET,
-        .data.u64 = event_data(slot->generation, EVENT_BELL, slot->index),
-    };
-
-    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_MOD, slot->bell_fd, &event);
-}
-
-int loop_watch_waiting(struct broker *broker, int lane_fd, uint32_t place, uint32_t generation)
-{
-    return loop_watch(broker, lane_fd, EPOLLRDHUP,
-                      event_data(generation, EVENT_WAITING_LANE, place));
-}
-
-void loop_unwatch_waiting(struct broker *broker, int lane_fd)
-{
-    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, lane_fd, NULL);
-}
-
-void loop_unwatch_bell(struct broker *broker, const struct slot *slot)
-{
-    if (slot->bell_fd >= 0)
-        (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, slot->bell_fd, NULL);
-}
-
-void loop_unwatch(struct broker *broker, const struct slot *slot)
-{
-    (void)epoll_ctl(broker->loop.slot_fds, EPOLL_CTL_DEL, slot->lane_fd, NULL);
-    loop_unwatch_bell(broker, slot);
-    fipc_hot_set_remove(&broker->core.hot, slot->index);
-}
+void turn_run(struct turn *turn) { poller_run(turn->core->poller); }
 
 /* ---- life ---- */
 
-/* libev would call abort(3). Without its fd for signals the broker cannot start; a poll(2) without
- * memory is tried again. */
-static void system_error(const char *what)
+void turn_reconfigure(struct turn *turn)
 {
-    static const struct timespec moment = {.tv_nsec = 10000000};
+    struct core *core = turn->core;
 
-    log_event(LOG_ERR, LOG_EVENT_SHORT, NULL, "%s: %s", what, strerror(errno));
-    if (errno != ENOMEM || strstr(what, "pipe") != NULL)
-        exit(EXIT_FAILURE);
-    (void)nanosleep(&moment, NULL);
+    fipc_spin_init(&turn->spin, core->config->dispatch.spin_us * FIPC_NS_PER_US, PATIENCE_NS);
+    turn->spinning = false;
+    (void)core_look_at_clock(core);
+    for (uint32_t i = 0; i < core->slots.places.n_used; i++) {
+        if (core->slots.slots[i].state != SLOT_FREE)
+            core_set_slot_deadline(core, &core->slots.slots[i]);
+    }
 }
 
-static void nothing_was_sent(struct ev_loop *ev, ev_async *watcher, int revents)
+int turn_init(struct turn *turn)
 {
-    (void)ev;
-    (void)watcher;
-    (void)revents;
-}
-
-void loop_reconfigure(struct broker *broker)
-{
-    fipc_spin_init(&broker->loop.spin, broker->core.config->dispatch.spin_us * FIPC_NS_PER_US,
-                   PATIENCE_NS);
-    broker->loop.spinning = false;
-}
-
-int loop_init(struct broker *broker)
-{
-    struct core *core = &broker->core;
-    struct loop *loop = &broker->loop;
+    struct core *core = turn->core;
     int r;
 
-    loop->slot_fds = -1;
-    r = loop_memory_init((size_t)BROKER_TIMERS + broker->core.slots.places.capacity +
-                         broker->core.handlers.places.capacity);
+    r = poller_new(&core->poller,
+                   BROKER_DEADLINES + core->slots.places.capacity + core->handlers.places.capacity,
+                   &poller_ops, turn);
     if (r < 0)
         return r;
-    ev_set_syserr_cb(system_error);
-    core->ev = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
-    if (core->ev == NULL)
-        return -ENOMEM;
-    ev_set_userdata(core->ev, broker);
-    ev_async_init(&loop->signals, nothing_was_sent);
-    ev_async_start(core->ev, &loop->signals);
-    loop->slot_fds = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->slot_fds < 0)
-        return -errno;
-    r = fipc_hot_set_init(&core->hot, broker->core.slots.places.capacity, &hot_ops, broker);
-    if (r < 0)
-        return r;
-    loop_reconfigure(broker);
-
-    ev_io_init(&loop->slot_fds_ready, slot_fds_ready, loop->slot_fds, EV_READ);
-    ev_set_priority(&loop->slot_fds_ready, 1); /* bells before new connections */
-    ev_io_start(core->ev, &loop->slot_fds_ready);
-    ev_prepare_init(&loop->before_poll, before_poll);
-    /* the last one before libev waits: what other watchers find out is served in the same turn */
-    ev_set_priority(&loop->before_poll, EV_MINPRI);
-    ev_prepare_start(core->ev, &loop->before_poll);
-    ev_check_init(&loop->after_poll, after_poll);
-    ev_set_priority(&loop->after_poll, EV_MAXPRI); /* before all that the poll found */
-    ev_check_start(core->ev, &loop->after_poll);
-    ev_init(&loop->catch_up, catch_up);
-    ev_idle_init(&loop->more_work, more_work);
-    return 0;
+    core->deadlines = poller_deadlines(core->poller);
+    core->slot_over = slot_over;
+    r = fipc_hot_set_init(&core->hot, core->slots.places.capacity, &hot_ops, core);
+    if (r == 0)
+        turn_reconfigure(turn);
+    return r;
 }
 
-void loop_deinit(struct broker *broker)
+void turn_deinit(struct turn *turn)
 {
-    struct core *core = &broker->core;
-    struct loop *loop = &broker->loop;
-
-    if (core->ev != NULL)
-        ev_loop_destroy(core->ev);
-    core->ev = NULL;
-    loop_memory_deinit();
-    fipc_hot_set_deinit(&core->hot);
-    loop->slot_fds = fd_close(loop->slot_fds);
+    turn->core->poller = poller_free(turn->core->poller);
+    fipc_hot_set_deinit(&turn->core->hot);
 }

@@ -3,55 +3,49 @@
 #define FIPC_DAEMON_TURN_H
 
 /*
- * The event loop. libev polls a handful of fds; one of them is a private epoll set that holds every
- * fd of every slot. Slots that are active now are polled in memory while the loop spins; all others
- * ring their bell, which is in the set. The loop blocks only when every open slot is armed and was
- * looked at after that.
+ * The top of the house: it alone lets time pass. Slots that are active now are polled in memory
+ * while the turn spins; all others ring their bell, which the poller watches. The broker blocks
+ * only when every open slot is armed and was looked at after that. What the floors below marked is
+ * done here: slots that ended are closed, deadlines that are over are called.
  */
 #include "common/spin.h"
+#include "daemon/base/deadline.h"
 
-#include <ev.h>
 #include <stdbool.h>
-#include <stdint.h>
 
-struct broker;
-struct slot;
+struct admission;
+struct closer;
+struct core;
+struct greeting;
+struct status;
 
-struct loop {
-    int slot_fds; /* the private epoll set, with those of the waiting room too */
-    ev_io slot_fds_ready;
-    ev_check after_poll;
-    ev_prepare before_poll;
-    ev_timer catch_up;    /* active: events were only counted, or systemd did not take a text */
-    uint64_t catch_up_ns; /* when it runs out */
-    ev_idle more_work;    /* active: poll without blocking */
-    ev_async signals;     /* never sent: libev makes its fd for signals when the first one starts */
+struct turn {
+    struct core *core;
+    struct admission *admission;
+    struct closer *closer;
+    struct greeting *greeting;
+    struct status *status;
     struct fipc_spin spin;
     bool spinning;
+    struct deadline catch_up; /* of the log, and of texts for systemd */
 };
 
-/* Return: 0; a negative errno */
-int loop_init(struct broker *broker);
-void loop_deinit(struct broker *broker);
-
-/* Takes what the config says of it. */
-void loop_reconfigure(struct broker *broker);
-
-/* Watches a slot's lane for packets and hang-up. Return: 0; a negative errno */
-int loop_watch_lane(struct broker *broker, const struct slot *slot);
-
-/* Watches a slot's bell, which is never read. The first one costs as much as a greeting, and is
- * told of until there is time for it; the next ones are told once. Return: 0; a negative errno */
-int loop_watch_first_bell(struct broker *broker, const struct slot *slot);
-void loop_watch_next_bells(struct broker *broker, const struct slot *slot);
-
-/* Watches the lane of a connection in the waiting room for a hang-up. Return: 0; a negative errno
+/**
+ * turn_init() - make the poller and the hot set of @turn->core
+ * @turn:  its other pointers are set; they are used from turn_run() on
+ *
+ * Return: 0; a negative errno
  */
-int loop_watch_waiting(struct broker *broker, int lane_fd, uint32_t place, uint32_t generation);
-void loop_unwatch_waiting(struct broker *broker, int lane_fd);
+int turn_init(struct turn *turn);
+void turn_deinit(struct turn *turn);
 
-/* Forgets the bell, or both, before they are closed: others may hold the same files open. */
-void loop_unwatch_bell(struct broker *broker, const struct slot *slot);
-void loop_unwatch(struct broker *broker, const struct slot *slot);
+/* Takes what the config says of it, and looks at the deadlines of all slots again. */
+void turn_reconfigure(struct turn *turn);
+
+/* Turns until poller_stop(), or until a broker that stops has no handler left. */
+void turn_run(struct turn *turn);
+
+/* Closes all slots that ended, however long it takes. */
+void turn_close_ending(struct turn *turn);
 
 #endif

@@ -5,10 +5,10 @@
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
-#include "daemon/broker.h"
+#include "daemon/base/poller.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
-#include "daemon/model/slot_deadline.h"
+#include "daemon/model/core.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 /* How often the deadlines of those who wait are looked at. */
-#define LOOK_S 0.1
+#define LOOK_NS (100 * FIPC_NS_PER_MS)
 /* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
  */
 #define SEATS_PER_TURN 32
@@ -38,17 +38,10 @@ static int peer_of(int lane_fd, struct peer *ret_peer)
     return 0;
 }
 
-void admission_slot_ended(struct broker *broker, struct slot *slot)
-{
-    slot->account->n_slots--;
-    account_release_if_unused(&broker->core.accounts, slot->account, broker->core.now_ns);
-    slot->account = NULL;
-}
-
 /* ---- refusing and seating ---- */
 
 /* Says why there is no slot. @lane_fd is consumed. @account: NULL: there is none */
-static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
+static void refuse(struct admission *admission, int lane_fd, const struct peer *peer,
                    struct account *account, enum fipc_reason reason)
 {
     struct fipc_control refused = {
@@ -57,46 +50,49 @@ static void refuse(struct broker *broker, int lane_fd, const struct peer *peer,
     };
     struct log_subject subject = {.slot = -1, .uid = peer->uid, .pid = peer->pid, .reason = reason};
 
-    broker->core.slots.n_refused[reason]++;
+    admission->core->slots.n_refused[reason]++;
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
     (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
-    closer_close(&broker->closer, lane_fd, account);
+    closer_close(admission->closer, lane_fd, account);
 }
 
 /* Gives a slot to a connection. Return: 0, @lane_fd is consumed; -EAGAIN there is none that its uid
  * may have */
-static int seat(struct broker *broker, int lane_fd, const struct peer *peer,
+static int seat(struct admission *admission, int lane_fd, const struct peer *peer,
                 struct account *account)
 {
     struct slot *slot;
 
-    if (!quota_allows_slot(&broker->core.quota, account))
+    if (!quota_allows_slot(&admission->core->quota, account))
         return -EAGAIN;
-    slot = slot_take(&broker->core.slots, lane_fd, peer, broker->core.now_ns);
+    slot = slot_take(&admission->core->slots, lane_fd, peer, admission->core->now_ns);
     if (slot == NULL)
         return -EAGAIN;
     slot->account = account;
     account->n_slots++;
-    slot_timer_start(&broker->core, slot);
-    if (loop_watch_lane(broker, slot) < 0)
-        slot_end(&broker->core.slots, slot, FIPC_REASON_SHORT);
+    core_set_slot_deadline(admission->core, slot);
+    if (poller_watch(admission->core->poller, POLLER_LANE, lane_fd, slot->index, slot->generation) <
+        0)
+        slot_end(&admission->core->slots, slot, FIPC_REASON_SHORT);
     else
-        greeting_receive(broker, slot); /* HELLO is often there before accept(2) */
+        greeting_receive(admission->greeting, slot); /* HELLO is often there before accept(2) */
     return 0;
 }
 
 /* ---- the waiting room ---- */
 
+static void look_later(struct admission *admission);
+
 /* Looks at HELLO without taking it. Until it has come, a connection may wait as long as one that is
  * greeting. */
-static void waiting_look(const struct broker *broker, struct waiting *waiting)
+static void waiting_look(const struct admission *admission, struct waiting *waiting)
 {
     struct {
         struct fipc_control_header header;
         struct fipc_hello hello;
     } packet;
     ssize_t size = recv(waiting->lane_fd, &packet, sizeof(packet), MSG_PEEK | MSG_DONTWAIT);
-    uint32_t wait_ms = broker->core.config->timeouts.doorbell_ms;
+    uint32_t wait_ms = admission->core->config->timeouts.doorbell_ms;
 
     waiting->has_said_hello =
         size == (ssize_t)sizeof(packet) && packet.header.magic == FIPC_CONTROL_MAGIC &&
@@ -110,155 +106,162 @@ static void waiting_look(const struct broker *broker, struct waiting *waiting)
 
 /* Return: 0, @lane_fd is consumed; -EAGAIN there is no place; another error: it cannot be watched
  */
-static int wait_for_slot(struct broker *broker, int lane_fd, const struct peer *peer,
+static int wait_for_slot(struct admission *admission, int lane_fd, const struct peer *peer,
                          struct account *account)
 {
-    struct admission *admission = &broker->admission;
     struct waiting *waiting = TAILQ_FIRST(&admission->unused);
     int r;
 
-    if (waiting == NULL || !quota_allows_place(&broker->core.quota, account))
+    if (waiting == NULL || !quota_allows_place(&admission->core->quota, account))
         return -EAGAIN;
     waiting->generation++;
-    r = loop_watch_waiting(broker, lane_fd, (uint32_t)(waiting - admission->places),
-                           waiting->generation);
+    r = poller_watch(admission->core->poller, POLLER_WAITING_LANE, lane_fd,
+                     (uint32_t)(waiting - admission->places), waiting->generation);
     if (r < 0)
         return r;
     TAILQ_REMOVE(&admission->unused, waiting, link);
     TAILQ_INSERT_TAIL(&admission->room, waiting, link);
-    broker->core.n_waiting++;
+    admission->core->n_waiting++;
     account->n_waiting++;
     waiting->lane_fd = lane_fd;
     waiting->peer = *peer;
     waiting->account = account;
-    waiting->since_ns = broker->core.now_ns;
-    waiting_look(broker, waiting);
-    if (!ev_is_active(&admission->deadlines))
-        ev_timer_again(broker->core.ev, &admission->deadlines);
+    waiting->since_ns = admission->core->now_ns;
+    waiting_look(admission, waiting);
+    if (!deadline_is_set(&admission->look))
+        look_later(admission);
     return 0;
 }
 
 /* Takes a connection out of the room. Its account stays, even where it holds nothing any more. */
-static int waiting_leave(struct broker *broker, struct waiting *waiting)
+static int waiting_leave(struct admission *admission, struct waiting *waiting)
 {
-    struct admission *admission = &broker->admission;
-
-    loop_unwatch_waiting(broker, waiting->lane_fd);
+    poller_unwatch(admission->core->poller, waiting->lane_fd);
     TAILQ_REMOVE(&admission->room, waiting, link);
     TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
-    broker->core.n_waiting--;
+    admission->core->n_waiting--;
     waiting->account->n_waiting--;
-    if (broker->core.n_waiting == 0)
-        ev_timer_stop(broker->core.ev, &admission->deadlines);
+    if (admission->core->n_waiting == 0)
+        deadline_clear(admission->core->deadlines, &admission->look);
     return fd_steal(&waiting->lane_fd);
 }
 
-bool admission_seat_waiting(struct broker *broker)
+bool admission_seat_waiting(struct admission *admission)
 {
-    struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
+    struct waiting *waiting = TAILQ_FIRST(&admission->room);
     int n_seated = 0;
 
-    while (waiting != NULL && slot_n_taken(&broker->core.slots) < broker->core.slots.limit) {
+    while (waiting != NULL &&
+           slot_n_taken(&admission->core->slots) < admission->core->slots.limit) {
         struct waiting *next = TAILQ_NEXT(waiting, link);
 
-        if (quota_allows_slot(&broker->core.quota, waiting->account)) {
+        if (quota_allows_slot(&admission->core->quota, waiting->account)) {
             struct account *account = waiting->account;
             int lane_fd;
 
             if (n_seated++ == SEATS_PER_TURN)
                 return true;
-            lane_fd = waiting_leave(broker, waiting);
-            (void)seat(broker, lane_fd, &waiting->peer, account);
+            lane_fd = waiting_leave(admission, waiting);
+            (void)seat(admission, lane_fd, &waiting->peer, account);
         }
         waiting = next;
     }
     return false;
 }
 
-static void waiting_refuse(struct broker *broker, struct waiting *waiting, enum fipc_reason reason)
+static void waiting_refuse(struct admission *admission, struct waiting *waiting,
+                           enum fipc_reason reason)
 {
     struct account *account = waiting->account;
 
-    refuse(broker, waiting_leave(broker, waiting), &waiting->peer, account, reason);
-    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
+    refuse(admission, waiting_leave(admission, waiting), &waiting->peer, account, reason);
+    account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
-static enum fipc_reason why_no_slot(const struct broker *broker, const struct account *account)
+static enum fipc_reason why_no_slot(const struct admission *admission,
+                                    const struct account *account)
 {
-    return quota_allows_slot(&broker->core.quota, account) ? FIPC_REASON_NO_SLOT
-                                                           : FIPC_REASON_QUOTA;
+    return quota_allows_slot(&admission->core->quota, account) ? FIPC_REASON_NO_SLOT
+                                                               : FIPC_REASON_QUOTA;
 }
 
-static void look_at_deadlines(struct ev_loop *ev, ev_timer *timer, int revents)
+static void look_at_deadlines(void *context, struct deadline *deadline)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct admission *admission = DEADLINE_OWNER(deadline, struct admission, look);
+    struct core *core = context;
     struct waiting *waiting, *next;
-    uint64_t now_ns = fipc_now_ns();
 
-    (void)timer;
-    (void)revents;
-    for (waiting = TAILQ_FIRST(&broker->admission.room); waiting != NULL; waiting = next) {
+    for (waiting = TAILQ_FIRST(&admission->room); waiting != NULL; waiting = next) {
         next = TAILQ_NEXT(waiting, link);
         if (!waiting->has_said_hello)
-            waiting_look(broker, waiting); /* it may have by now */
-        if (now_ns >= waiting->deadline_ns)
-            waiting_refuse(broker, waiting, why_no_slot(broker, waiting->account));
+            waiting_look(admission, waiting); /* it may have by now */
+        if (core->now_ns >= waiting->deadline_ns)
+            waiting_refuse(admission, waiting, why_no_slot(admission, waiting->account));
     }
+    if (!TAILQ_EMPTY(&admission->room))
+        look_later(admission);
 }
 
-void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generation)
+static void look_later(struct admission *admission)
 {
-    struct waiting *waiting = &broker->admission.places[place];
+    struct core *core = admission->core;
+
+    deadline_set(core->deadlines, &admission->look, core->now_ns + LOOK_NS, look_at_deadlines);
+}
+
+void admission_hung_up(struct admission *admission, uint32_t place, uint32_t generation)
+{
+    struct waiting *waiting = &admission->places[place];
     struct account *account = waiting->account;
 
     if (waiting->lane_fd < 0 || waiting->generation != generation)
         return;
-    closer_close(&broker->closer, waiting_leave(broker, waiting), account);
-    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
+    closer_close(admission->closer, waiting_leave(admission, waiting), account);
+    account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
 /* Whether somebody waits for nothing but a free slot: who waits for his own quota is in no way. */
-static bool others_come_first(const struct broker *broker)
+static bool others_come_first(const struct admission *admission)
 {
-    const struct waiting *waiting = TAILQ_FIRST(&broker->admission.room);
+    const struct waiting *waiting = TAILQ_FIRST(&admission->room);
 
-    while (waiting != NULL && !quota_allows_slot(&broker->core.quota, waiting->account))
+    while (waiting != NULL && !quota_allows_slot(&admission->core->quota, waiting->account))
         waiting = TAILQ_NEXT(waiting, link);
     return waiting != NULL;
 }
 
-void admission_admit(struct broker *broker, int lane_fd)
+void admission_admit(struct admission *admission, int lane_fd)
 {
     struct account *account;
     struct peer peer = {.uid = 0};
     int r;
 
     if (peer_of(lane_fd, &peer) < 0) {
-        closer_close(&broker->closer, lane_fd, NULL);
+        closer_close(admission->closer, lane_fd, NULL);
         return;
     }
-    account = account_open(&broker->core.accounts, peer.uid);
+    account = account_open(&admission->core->accounts, peer.uid);
     if (account == NULL) {
-        refuse(broker, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
+        refuse(admission, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
         return;
     }
     /* who comes now does not overtake who waits already */
-    r = others_come_first(broker) ? -EAGAIN : seat(broker, lane_fd, &peer, account);
+    r = others_come_first(admission) ? -EAGAIN : seat(admission, lane_fd, &peer, account);
     if (r == -EAGAIN)
-        r = wait_for_slot(broker, lane_fd, &peer, account);
+        r = wait_for_slot(admission, lane_fd, &peer, account);
     if (r == 0)
         return;
-    refuse(broker, lane_fd, &peer, account,
-           r == -EAGAIN ? why_no_slot(broker, account) : FIPC_REASON_SHORT);
-    account_release_if_unused(&broker->core.accounts, account, broker->core.now_ns);
+    refuse(admission, lane_fd, &peer, account,
+           r == -EAGAIN ? why_no_slot(admission, account) : FIPC_REASON_SHORT);
+    account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
 /* ---- life ---- */
 
-int admission_init(struct broker *broker, uint32_t capacity)
+int admission_init(struct admission *admission, struct core *core, struct greeting *greeting,
+                   struct closer *closer, uint32_t capacity)
 {
-    struct admission *admission = &broker->admission;
-
+    *admission = (struct admission){.core = core, .greeting = greeting, .closer = closer};
     TAILQ_INIT(&admission->room);
     TAILQ_INIT(&admission->unused);
     admission->places = calloc(capacity, sizeof(*admission->places));
@@ -269,17 +272,13 @@ int admission_init(struct broker *broker, uint32_t capacity)
         admission->places[i].lane_fd = -1;
         TAILQ_INSERT_TAIL(&admission->unused, &admission->places[i], link);
     }
-    ev_init(&admission->deadlines, look_at_deadlines);
-    admission->deadlines.repeat = LOOK_S;
     return 0;
 }
 
-void admission_deinit(struct broker *broker)
+void admission_deinit(struct admission *admission)
 {
-    struct admission *admission = &broker->admission;
-
     while (admission->places != NULL && !TAILQ_EMPTY(&admission->room))
-        waiting_refuse(broker, TAILQ_FIRST(&admission->room), FIPC_REASON_STOPPING);
+        waiting_refuse(admission, TAILQ_FIRST(&admission->room), FIPC_REASON_STOPPING);
     free(admission->places);
     admission->places = NULL;
 }

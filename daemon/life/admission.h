@@ -8,14 +8,16 @@
  * carries. HELLO stays unread in the socket meanwhile, so that who waits costs no more than its fd.
  */
 #include "common/control.h"
+#include "daemon/base/deadline.h"
 #include "daemon/model/slot.h"
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct broker;
+struct closer;
+struct core;
+struct greeting;
 
 /* One connection without a slot. */
 struct waiting {
@@ -32,31 +34,32 @@ struct waiting {
 TAILQ_HEAD(waiting_list, waiting);
 
 struct admission {
+    struct core *core;
+    struct greeting *greeting;
+    struct closer *closer;
     struct waiting *places;
     uint32_t capacity;
     struct waiting_list room;
     struct waiting_list unused;
-    ev_timer deadlines; /* active while somebody waits */
+    struct deadline look; /* set while somebody waits: at the deadlines of those who do */
 };
 
 /* Return: 0; -ENOMEM */
-int admission_init(struct broker *broker, uint32_t capacity);
+int admission_init(struct admission *admission, struct core *core, struct greeting *greeting,
+                   struct closer *closer, uint32_t capacity);
 
 /* Refuses whoever still waits. */
-void admission_deinit(struct broker *broker);
+void admission_deinit(struct admission *admission);
 
 /* A new connection. @lane_fd is consumed. */
-void admission_admit(struct broker *broker, int lane_fd);
+void admission_admit(struct admission *admission, int lane_fd);
 
 /* Gives free slots to those who wait, some at a time. Called once per turn, not from where a slot
  * ends. Return: whether there is more to do, so that the loop may not block. */
-bool admission_seat_waiting(struct broker *broker);
+bool admission_seat_waiting(struct admission *admission);
 
-/* The lane of a waiting connection hung up; @place and @generation are from loop_watch_waiting().
+/* The lane of a waiting connection hung up; @place and @generation are from poller_watch().
  */
-void admission_hung_up(struct broker *broker, uint32_t place, uint32_t generation);
-
-/* A slot of this account ended. */
-void admission_slot_ended(struct broker *broker, struct slot *slot);
+void admission_hung_up(struct admission *admission, uint32_t place, uint32_t generation);
 
 #endif

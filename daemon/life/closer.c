@@ -2,8 +2,7 @@
 #include "daemon/life/closer.h"
 
 #include "common/lane.h"
-#include "common/os/os.h"
-#include "daemon/broker.h"
+#include "daemon/base/poller.h"
 #include "daemon/model/account.h"
 
 #include <assert.h>
@@ -46,7 +45,7 @@ static void *closer_run(void *argument)
         (void)pthread_mutex_lock(&closer->lock);
         closer->n_closed++;
         if (!closer->ending) /* else the loop may be gone */
-            ev_async_send(closer->ev, &closer->some_closed);
+            poller_wake(closer->poller);
     }
     (void)pthread_mutex_unlock(&closer->lock);
     return NULL;
@@ -65,33 +64,23 @@ static int start_without_signals(struct closer *closer)
     return -r;
 }
 
-static void collect(struct ev_loop *ev, ev_async *watcher, int revents)
-{
-    struct broker *broker = ev_userdata(ev);
-
-    (void)watcher;
-    (void)revents;
-    (void)closer_collect(&broker->closer, &broker->core.accounts, broker->core.now_ns);
-}
-
-int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max)
+int closer_init(struct closer *closer, struct poller *poller, bool lanes_may_block, size_t fds_max)
 {
     int r;
 
-    *closer = (struct closer){.lanes_may_block = lanes_may_block, .ev = ev, .capacity = fds_max};
+    *closer =
+        (struct closer){.lanes_may_block = lanes_may_block, .poller = poller, .capacity = fds_max};
     closer->closings = calloc(fds_max, sizeof(*closer->closings));
     if (closer->closings == NULL)
         return -ENOMEM;
     (void)pthread_mutex_init(&closer->lock, NULL);
     (void)pthread_cond_init(&closer->more, NULL);
-    ev_async_init(&closer->some_closed, collect);
     r = start_without_signals(closer);
     if (r < 0) {
         free(closer->closings);
         closer->closings = NULL;
         return r;
     }
-    ev_async_start(ev, &closer->some_closed);
     closer->runs = true;
     return 0;
 }
@@ -112,7 +101,6 @@ void closer_deinit(struct closer *closer, struct account_table *accounts)
     if (pthread_timedjoin_np(closer->thread, NULL, &limit) != 0)
         return; /* stuck in a close: it and what it uses end with the process */
     (void)closer_collect(closer, accounts, fipc_now_ns());
-    ev_async_stop(closer->ev, &closer->some_closed);
     closer->runs = false;
     free(closer->closings);
     closer->closings = NULL;

@@ -19,13 +19,13 @@
  */
 #include "common/region.h"
 
-#include <ev.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct account;
 struct account_table;
+struct poller;
 
 /* A lane, or a region. */
 struct closing {
@@ -38,8 +38,7 @@ struct closing {
 struct closer {
     bool lanes_may_block;
     bool runs;
-    struct ev_loop *ev;
-    ev_async some_closed; /* sent by the thread: somebody may wait for it */
+    struct poller *poller; /* woken by the thread when something is closed */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -52,13 +51,13 @@ struct closer {
 
 /**
  * closer_init() - start the thread
- * @ev:               the loop, whose userdata is the broker
+ * @poller:           woken when something is closed: closer_settle() comes next
  * @lanes_may_block:  the kernel lets clients send fds; else the loop closes lanes itself
  * @fds_max:          how many fds this process may have
  *
  * Return: 0; a negative errno
  */
-int closer_init(struct closer *closer, struct ev_loop *ev, bool lanes_may_block, size_t fds_max);
+int closer_init(struct closer *closer, struct poller *poller, bool lanes_may_block, size_t fds_max);
 
 /* Lets the thread finish, but does not wait for a close that blocks. */
 void closer_deinit(struct closer *closer, struct account_table *accounts);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/greeting.h"
 
+#include "common/clock.h"
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
-#include "daemon/broker.h"
+#include "daemon/base/poller.h"
+#include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/wake_cost.h"
 #include "daemon/traffic/intake.h"
@@ -21,7 +23,7 @@
 /* An open session is sent wake-up bytes only, so that little can pile up in the kernel. */
 #define LANE_SEND_BUFFER_BYTES 4096
 
-#define WELCOME_RETRY_S 0.02
+#define WELCOME_RETRY_NS (20 * FIPC_NS_PER_MS)
 
 #define HELLO_BYTES_MAX                                                                            \
     (sizeof(struct fipc_control_header) + sizeof(struct fipc_hello) + FIPC_NAME_BYTES_MAX +        \
@@ -31,25 +33,24 @@ static_assert(HELLO_BYTES_MAX <= FIPC_PACKET_BYTES_MAX, "the largest HELLO is a 
 
 /* ---- one-shot ---- */
 
-static void oneshot_begin(struct broker *broker, struct slot *slot,
-                          const struct fipc_control *hello)
+static void oneshot_begin(struct core *core, struct slot *slot, const struct fipc_control *hello)
 {
     struct handler *handler;
 
-    slot_set_state(&broker->core.slots, slot, SLOT_ONESHOT);
-    handler = answer_begin(&broker->core, slot, hello->hello.id, hello->hello.remaining_ns);
+    slot_set_state(&core->slots, slot, SLOT_ONESHOT);
+    handler = answer_begin(core, slot, hello->hello.id, hello->hello.remaining_ns);
     if (handler == NULL) {
-        slot_end(&broker->core.slots, slot, FIPC_REASON_SHORT);
+        slot_end(&core->slots, slot, FIPC_REASON_SHORT);
         return;
     }
-    dispatch_request(&broker->core, handler,
-                     service_find(&broker->core.services, hello->name, hello->hello.name_bytes),
+    dispatch_request(core, handler,
+                     service_find(&core->services, hello->name, hello->hello.name_bytes),
                      hello->data, hello->hello.data_bytes);
 }
 
 /* ---- session ---- */
 
-static int session_make_channel(const struct broker *broker, struct slot *slot)
+static int session_make_channel(const struct core *core, struct slot *slot)
 {
     struct fipc_bell lane = {.kind = FIPC_BELL_LANE, .fd = slot->lane_fd};
     struct fipc_region region = FIPC_REGION_EMPTY;
@@ -66,12 +67,12 @@ static int session_make_channel(const struct broker *broker, struct slot *slot)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
     slot->account->region_bytes += slot->channel.region.size;
-    return policy_is_trusted(broker->core.uid, &slot->peer)
+    return policy_is_trusted(core->uid, &slot->peer)
                ? 0
                : fipc_memory_populate(slot->channel.region.base, slot->channel.region.size);
 }
 
-static int session_send_welcome(const struct broker *broker, const struct slot *slot)
+static int session_send_welcome(const struct core *core, const struct slot *slot)
 {
     struct fipc_control welcome = {
         .type = FIPC_CONTROL_WELCOME,
@@ -81,8 +82,8 @@ static int session_send_welcome(const struct broker *broker, const struct slot *
                 .generation = slot->generation,
                 .request_ring_bytes = slot->rings.request_bytes,
                 .reply_ring_bytes = slot->rings.reply_bytes,
-                .handler_ms = broker->core.config->timeouts.handler_ms,
-                .idle_ms = broker->core.config->timeouts.idle_ms,
+                .handler_ms = core->config->timeouts.handler_ms,
+                .idle_ms = core->config->timeouts.idle_ms,
                 .calls_max = DISPATCH_CALLS_MAX,
             },
     };
@@ -99,9 +100,9 @@ static int session_send_welcome(const struct broker *broker, const struct slot *
 }
 
 /* Undoes session_make_channel() and what followed, so that it can be tried again. */
-static void session_undo(struct broker *broker, struct slot *slot)
+static void session_undo(struct core *core, struct slot *slot)
 {
-    loop_unwatch_bell(broker, slot);
+    poller_unwatch(core->poller, slot->bell_fd);
     slot->bell_fd = fd_close(slot->bell_fd);
     slot->region_fd = fd_close(slot->region_fd);
     slot->account->region_bytes -= slot->channel.region.size;
@@ -109,117 +110,130 @@ static void session_undo(struct broker *broker, struct slot *slot)
 }
 
 /* Return: 0 the slot is welcomed; a negative errno, and everything is as before */
-static int session_welcome(struct broker *broker, struct slot *slot)
+static int session_welcome(struct core *core, struct slot *slot)
 {
     int r;
 
-    r = session_make_channel(broker, slot);
+    r = session_make_channel(core, slot);
     if (r == 0)
-        r = loop_watch_first_bell(broker, slot);
+        r = poller_watch(core->poller, POLLER_FIRST_BELL, slot->bell_fd, slot->index,
+                         slot->generation);
     if (r == 0)
-        r = session_send_welcome(broker, slot);
+        r = session_send_welcome(core, slot);
     if (r < 0) {
-        session_undo(broker, slot);
+        session_undo(core, slot);
         return r;
     }
-    slot_set_state(&broker->core.slots, slot, SLOT_WELCOMED);
+    slot_set_state(&core->slots, slot, SLOT_WELCOMED);
     return 0;
 }
 
 /* Whether we can look into it without being held up. */
-static bool region_is_safe(const struct broker *broker, const struct slot *slot)
+static bool region_is_safe(const struct greeting *greeting, const struct slot *slot)
 {
     return fipc_memory_is_sealed(slot->region_fd) &&
-           (policy_is_trusted(broker->core.uid, &slot->peer) ||
+           (policy_is_trusted(greeting->core->uid, &slot->peer) ||
             fipc_memory_is_populated(slot->channel.region.base, slot->channel.region.size,
-                                     broker->greeting.pagemap_fd));
+                                     greeting->pagemap_fd));
 }
 
-void greeting_take_bell(struct broker *broker, struct slot *slot)
+void greeting_take_bell(struct greeting *greeting, struct slot *slot)
 {
-    if (!region_is_safe(broker, slot)) {
-        slot_end(&broker->core.slots, slot, FIPC_REASON_NOT_SEALED);
+    struct core *core = greeting->core;
+
+    if (!region_is_safe(greeting, slot)) {
+        slot_end(&core->slots, slot, FIPC_REASON_NOT_SEALED);
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);
-    slot_set_state(&broker->core.slots, slot, SLOT_OPEN);
-    loop_watch_next_bells(broker, slot);
-    toll_welcome(&broker->core, slot);
-    core_heat(&broker->core, slot);
+    slot_set_state(&core->slots, slot, SLOT_OPEN);
+    poller_rewatch(core->poller, POLLER_BELL, slot->bell_fd, slot->index, slot->generation);
+    toll_welcome(core, slot);
+    core_heat(core, slot);
 }
 
-static void welcome_put_off(struct broker *broker, struct slot *slot)
-{
-    struct greeting *greeting = &broker->greeting;
+static void set_retry(struct greeting *greeting);
 
+static void welcome_put_off(struct greeting *greeting, struct slot *slot)
+{
     if (TAILQ_EMPTY(&greeting->due)) {
         log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL,
                   "too many fds are in flight to clients that don't read; new sessions wait");
-        ev_timer_again(broker->core.ev, &greeting->retry);
+        set_retry(greeting);
     }
     TAILQ_INSERT_TAIL(&greeting->due, slot, welcome_due);
     slot->is_welcome_due = true;
 }
 
-static void session_begin(struct broker *broker, struct slot *slot)
+static void session_begin(struct greeting *greeting, struct slot *slot)
 {
-    int r = TAILQ_EMPTY(&broker->greeting.due) ? session_welcome(broker, slot) : -ETOOMANYREFS;
+    struct core *core = greeting->core;
+    int r = TAILQ_EMPTY(&greeting->due) ? session_welcome(core, slot) : -ETOOMANYREFS;
 
     if (r == -ETOOMANYREFS)
-        welcome_put_off(broker, slot);
+        welcome_put_off(greeting, slot);
     else if (r < 0)
-        slot_end(&broker->core.slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+        slot_end(&core->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
 }
 
-static void welcome_retry(struct ev_loop *ev, ev_timer *timer, int revents)
+static void welcome_retry(void *context, struct deadline *deadline)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct greeting *greeting = DEADLINE_OWNER(deadline, struct greeting, retry);
+    struct core *core = context;
     struct slot *slot;
 
-    (void)timer;
-    (void)revents;
-    while ((slot = TAILQ_FIRST(&broker->greeting.due)) != NULL) {
-        int r = session_welcome(broker, slot);
+    while ((slot = TAILQ_FIRST(&greeting->due)) != NULL) {
+        int r = session_welcome(core, slot);
 
-        if (r == -ETOOMANYREFS)
+        if (r == -ETOOMANYREFS) {
+            set_retry(greeting);
             return;
-        greeting_forget(broker, slot);
-        slot->taken_ns = fipc_now_ns(); /* its time for a first request begins now */
+        }
+        greeting_forget(greeting, slot);
+        slot->taken_ns = core_look_at_clock(core); /* its time for a first request begins now */
         if (r < 0)
-            slot_end(&broker->core.slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+            slot_end(&core->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
     }
 }
 
-void greeting_init(struct broker *broker)
+static void set_retry(struct greeting *greeting)
 {
-    broker->greeting.pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (broker->greeting.pagemap_fd < 0)
+    struct core *core = greeting->core;
+
+    deadline_set(core->deadlines, &greeting->retry, core->now_ns + WELCOME_RETRY_NS, welcome_retry);
+}
+
+void greeting_init(struct greeting *greeting, struct core *core)
+{
+    *greeting = (struct greeting){.core = core,
+                                  .pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
+    if (greeting->pagemap_fd < 0)
         log_event(LOG_WARNING, LOG_EVENT_STARTED, NULL,
                   "/proc/self/pagemap: %s; who may connect can hold up the broker",
                   strerror(errno));
-    TAILQ_INIT(&broker->greeting.due);
-    ev_init(&broker->greeting.retry, welcome_retry);
-    broker->greeting.retry.repeat = WELCOME_RETRY_S;
+    TAILQ_INIT(&greeting->due);
 }
 
-void greeting_deinit(struct broker *broker)
+void greeting_deinit(struct greeting *greeting)
 {
-    broker->greeting.pagemap_fd = fd_close(broker->greeting.pagemap_fd);
+    greeting->pagemap_fd = fd_close(greeting->pagemap_fd);
 }
 
-void greeting_forget(struct broker *broker, struct slot *slot)
+void greeting_forget(struct greeting *greeting, struct slot *slot)
 {
     if (!slot->is_welcome_due)
         return;
-    TAILQ_REMOVE(&broker->greeting.due, slot, welcome_due);
+    TAILQ_REMOVE(&greeting->due, slot, welcome_due);
     slot->is_welcome_due = false;
-    if (TAILQ_EMPTY(&broker->greeting.due))
-        ev_timer_stop(broker->core.ev, &broker->greeting.retry);
+    if (TAILQ_EMPTY(&greeting->due))
+        deadline_clear(greeting->core->deadlines, &greeting->retry);
 }
 
-static void session_hello(struct broker *broker, struct slot *slot, const struct fipc_hello *hello)
+static void session_hello(struct greeting *greeting, struct slot *slot,
+                          const struct fipc_hello *hello)
 {
-    const struct config *config = broker->core.config;
+    struct core *core = greeting->core;
+    const struct config *config = core->config;
 
     slot->rings.request_bytes = hello->request_ring_bytes != 0 ? hello->request_ring_bytes
                                                                : config->slots.request_ring_bytes;
@@ -227,15 +241,15 @@ static void session_hello(struct broker *broker, struct slot *slot, const struct
         hello->reply_ring_bytes != 0 ? hello->reply_ring_bytes : config->slots.reply_ring_bytes;
     if (!fipc_ring_bytes_valid(slot->rings.request_bytes) ||
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
-        !policy_may_have_rings(broker->core.uid, &slot->peer, config, slot->rings.request_bytes,
+        !policy_may_have_rings(core->uid, &slot->peer, config, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
-        slot_end(&broker->core.slots, slot, FIPC_REASON_RING_BYTES);
+        slot_end(&core->slots, slot, FIPC_REASON_RING_BYTES);
     else if (!quota_allows_region(
-                 &broker->core.quota, slot->account,
+                 &core->quota, slot->account,
                  fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
-        slot_end(&broker->core.slots, slot, FIPC_REASON_QUOTA);
+        slot_end(&core->slots, slot, FIPC_REASON_QUOTA);
     else
-        session_begin(broker, slot);
+        session_begin(greeting, slot);
 }
 
 /* ---- HELLO ---- */
@@ -280,20 +294,21 @@ static int hello_receive(const struct slot *slot, void *packet, size_t packet_si
     return 0;
 }
 
-void greeting_receive(struct broker *broker, struct slot *slot)
+void greeting_receive(struct greeting *greeting, struct slot *slot)
 {
+    struct core *core = greeting->core;
     unsigned char packet[HELLO_BYTES_MAX];
     struct fipc_control hello;
     enum fipc_reason reason;
     bool oneshot;
     int r;
 
-    if (broker->core.stopping) {
-        slot_end(&broker->core.slots, slot, FIPC_REASON_STOPPING);
+    if (core->stopping) {
+        slot_end(&core->slots, slot, FIPC_REASON_STOPPING);
         return;
     }
     if (slot->is_welcome_due) { /* it hung up, or sent more before it was welcomed */
-        slot_end(&broker->core.slots, slot,
+        slot_end(&core->slots, slot,
                  fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
     }
@@ -301,15 +316,15 @@ void greeting_receive(struct broker *broker, struct slot *slot)
     if (r == -EAGAIN)
         return;
     if (r < 0) {
-        slot_end(&broker->core.slots, slot, reason);
+        slot_end(&core->slots, slot, reason);
         return;
     }
     oneshot = (hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
     if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 ||
         (!oneshot && hello.hello.name_bytes + hello.hello.data_bytes > 0))
-        slot_end(&broker->core.slots, slot, FIPC_REASON_MALFORMED);
+        slot_end(&core->slots, slot, FIPC_REASON_MALFORMED);
     else if (oneshot)
-        oneshot_begin(broker, slot, &hello);
+        oneshot_begin(core, slot, &hello);
     else
-        session_hello(broker, slot, &hello.hello);
+        session_hello(greeting, slot, &hello.hello);
 }

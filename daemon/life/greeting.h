@@ -2,20 +2,22 @@
 #ifndef FIPC_DAEMON_LIFE_GREETING_H
 #define FIPC_DAEMON_LIFE_GREETING_H
 
-#include <ev.h>
+#include "daemon/base/deadline.h"
+#include "daemon/model/slot.h"
+
 #include <sys/queue.h>
 
-struct broker;
-struct slot;
+struct core;
 
 TAILQ_HEAD(slot_list, slot);
 
 struct greeting {
+    struct core *core;
     /* WELCOMEs that wait because the kernel takes no more fds in flight from us: unix(7),
      * ETOOMANYREFS */
     struct slot_list due;
-    ev_timer retry; /* active while one is due */
-    int pagemap_fd; /* of our own memory; -1: the kernel has none */
+    struct deadline retry; /* set while one is due */
+    int pagemap_fd;        /* of our own memory; -1: the kernel has none */
 };
 
 /**
@@ -23,19 +25,19 @@ struct greeting {
  *
  * A session is welcome, a one-shot is served; anything else is refused with a reason.
  */
-void greeting_receive(struct broker *broker, struct slot *slot);
+void greeting_receive(struct greeting *greeting, struct slot *slot);
 
 /**
  * greeting_take_bell() - open the session of a slot that is welcomed, whose bell was rung
  *
  * If its region is not sealed, or has holes, it is refused.
  */
-void greeting_take_bell(struct broker *broker, struct slot *slot);
+void greeting_take_bell(struct greeting *greeting, struct slot *slot);
 
-void greeting_init(struct broker *broker);
-void greeting_deinit(struct broker *broker);
+void greeting_init(struct greeting *greeting, struct core *core);
+void greeting_deinit(struct greeting *greeting);
 
 /* A slot ends: its WELCOME is not due any more. */
-void greeting_forget(struct broker *broker, struct slot *slot);
+void greeting_forget(struct greeting *greeting, struct slot *slot);
 
 #endif

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/listener.h"
 
+#include "common/clock.h"
 #include "common/lane.h"
-#include "common/os/os.h"
 #include "daemon/base/log.h"
-#include "daemon/broker.h"
+#include "daemon/base/poller.h"
+#include "daemon/life/admission.h"
+#include "daemon/life/closer.h"
+#include "daemon/model/core.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +19,8 @@
 #define SO_PASSRIGHTS 83 /* asm-generic/socket.h of Linux 6.16 */
 #endif
 
-#define PAUSE_MIN_S 0.05
-#define PAUSE_MAX_S 1.0
+#define PAUSE_NS_MIN (50 * FIPC_NS_PER_MS)
+#define PAUSE_NS_MAX FIPC_NS_PER_S
 
 /* What stays free when accepting pauses, for what is open for a moment only: a region, a config
  * file. */
@@ -31,11 +34,19 @@
 
 /* ---- accepting ---- */
 
+static void listen_again(struct listener *listener);
+
+static void listener_retry(void *context, struct deadline *deadline)
+{
+    (void)context;
+    listen_again(DEADLINE_OWNER(deadline, struct listener, retry));
+}
+
 /* A listener that stays readable without being able to accept would spin: it rests, longer each
  * time. */
-static void listener_pause(struct broker *broker, const char *why)
+static void listener_pause(struct listener *listener, const char *why)
 {
-    struct listener *listener = &broker->listener;
+    struct core *core = listener->core;
 
     if (!listener->is_short)
         log_event(
@@ -43,64 +54,58 @@ static void listener_pause(struct broker *broker, const char *why)
             "accepting pauses: %s; new clients wait. Raise LimitNOFILE=, or lower slots.count",
             why);
     listener->is_short = true;
-    listener->pause_s = listener->pause_s == 0 ? PAUSE_MIN_S : listener->pause_s * 2;
-    if (listener->pause_s > PAUSE_MAX_S)
-        listener->pause_s = PAUSE_MAX_S;
-    ev_io_stop(broker->core.ev, &listener->ready);
-    ev_timer_stop(broker->core.ev, &listener->retry);
-    ev_timer_set(&listener->retry, listener->pause_s, 0);
-    ev_timer_start(broker->core.ev, &listener->retry);
+    listener->pause_ns = listener->pause_ns == 0 ? PAUSE_NS_MIN : listener->pause_ns * 2;
+    if (listener->pause_ns > PAUSE_NS_MAX)
+        listener->pause_ns = PAUSE_NS_MAX;
+    poller_pause_listening(core->poller);
+    deadline_set(core->deadlines, &listener->retry, core->now_ns + listener->pause_ns,
+                 listener_retry);
 }
 
 /* How many fds are free, and will be when all clients have what they may have. */
-static int64_t fds_left(struct broker *broker)
+static int64_t fds_left(struct listener *listener)
 {
-    const struct listener *listener = &broker->listener;
-    int64_t n_clients = (int64_t)slot_n_taken(&broker->core.slots) + broker->core.n_waiting;
-    int64_t n_coming = broker->core.n_waiting + broker->core.slots.n_by_state[SLOT_GREETING] +
-                       broker->core.slots.n_by_state[SLOT_WELCOMED];
+    struct core *core = listener->core;
+    int64_t n_clients = (int64_t)slot_n_taken(&core->slots) + core->n_waiting;
+    int64_t n_coming = core->n_waiting + core->slots.n_by_state[SLOT_GREETING] +
+                       core->slots.n_by_state[SLOT_WELCOMED];
 
     return listener->fds_limit - listener->fds_own - FDS_PER_CLIENT * n_clients -
            FDS_PER_WELCOME * n_coming -
-           (int64_t)closer_collect(&broker->closer, &broker->core.accounts, broker->core.now_ns);
+           (int64_t)closer_collect(listener->closer, &core->accounts, core->now_ns);
 }
 
-static void listener_ready(struct ev_loop *ev, ev_io *watcher, int revents)
+static void listener_ready(void *userdata)
 {
-    struct broker *broker = ev_userdata(ev);
+    struct listener *listener = userdata;
 
-    (void)revents;
-    broker->core.now_ns = fipc_now_ns();
+    (void)core_look_at_clock(listener->core);
     /* once it was short, until nobody waits */
-    for (int i = 0; i == 0 || broker->listener.is_short || !core_is_late(&broker->core); i++) {
+    for (int i = 0; i == 0 || listener->is_short || !core_is_late(listener->core); i++) {
         int fd;
 
-        if (fds_left(broker) < FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME) {
+        if (fds_left(listener) < FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME) {
             if (i == 0) /* else nobody may be waiting any more */
-                listener_pause(broker, "few file descriptors are left");
+                listener_pause(listener, "few file descriptors are left");
             return;
         }
-        fd = accept4(watcher->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        fd = accept4(listener->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            broker->listener.pause_s = 0;
-            admission_admit(broker, fd);
+            listener->pause_ns = 0;
+            admission_admit(listener->admission, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            listener_pause(broker, strerror(errno));
+            listener_pause(listener, strerror(errno));
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
-            broker->listener.is_short = false;
+            listener->is_short = false;
             return; /* EAGAIN: all are accepted */
         }
     }
 }
 
-static void listener_retry(struct ev_loop *ev, ev_timer *timer, int revents)
+static void listen_again(struct listener *listener)
 {
-    struct broker *broker = ev_userdata(ev);
-
-    (void)timer;
-    (void)revents;
-    ev_io_start(ev, &broker->listener.ready);
+    poller_listen(listener->core->poller, listener->socket.fd, listener_ready, listener);
 }
 
 /* ---- starting ---- */
@@ -163,46 +168,42 @@ static void log_start_error(const struct listener *listener, int error)
 }
 
 /* Listens, after all that can fail: who connects then is served. */
-static int listener_start(struct broker *broker)
+static int listener_start(struct listener *listener)
 {
-    struct listener *listener = &broker->listener;
+    struct core *core = listener->core;
     /* who connected to systemd's socket before may have sent some already */
     bool refuses_fds = refuse_fds(listener->socket.fd) && !listener->socket.is_inherited;
     int r = share_out_fds(listener);
 
     if (r == 0)
-        r = closer_init(&broker->closer, broker->core.ev, !refuses_fds,
-                        (size_t)listener->fds_limit);
+        r = closer_init(listener->closer, core->poller, !refuses_fds, (size_t)listener->fds_limit);
     if (r == 0)
-        r = control_socket_listen(&listener->socket, broker->core.config->control.backlog);
+        r = control_socket_listen(&listener->socket, core->config->control.backlog);
     if (r < 0) {
         log_start_error(listener, r);
         return r;
     }
-    control_socket_compare(&listener->socket, broker->core.config);
-    ev_init(&listener->retry, listener_retry);
-    ev_io_init(&listener->ready, listener_ready, listener->socket.fd, EV_READ);
-    ev_io_start(broker->core.ev, &listener->ready);
+    control_socket_compare(&listener->socket, core->config);
+    listen_again(listener);
     return 0;
 }
 
-int listener_open(struct broker *broker)
+int listener_open(struct listener *listener, struct core *core, struct admission *admission,
+                  struct closer *closer)
 {
-    struct listener *listener = &broker->listener;
     int r;
 
-    *listener = (struct listener){.socket = CONTROL_SOCKET_EMPTY};
-    r = control_socket_open(broker->core.config, &listener->socket);
-    return r < 0 ? r : listener_start(broker);
+    *listener = (struct listener){
+        .core = core, .admission = admission, .closer = closer, .socket = CONTROL_SOCKET_EMPTY};
+    r = control_socket_open(core->config, &listener->socket);
+    return r < 0 ? r : listener_start(listener);
 }
 
-void listener_close(struct broker *broker)
+void listener_close(struct listener *listener)
 {
-    struct listener *listener = &broker->listener;
-
     if (listener->socket.fd < 0)
         return;
-    ev_io_stop(broker->core.ev, &listener->ready);
-    ev_timer_stop(broker->core.ev, &listener->retry);
+    poller_pause_listening(listener->core->poller);
+    deadline_clear(listener->core->deadlines, &listener->retry);
     control_socket_close(&listener->socket);
 }

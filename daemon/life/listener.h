@@ -3,27 +3,32 @@
 #define FIPC_DAEMON_LIFE_LISTENER_H
 
 /* The control socket: who connects gets a slot. */
+#include "daemon/base/deadline.h"
 #include "daemon/life/control_socket.h"
 
-#include <ev.h>
 #include <stdbool.h>
 
-struct broker;
+struct admission;
+struct closer;
+struct core;
 
 struct listener {
+    struct core *core;
+    struct admission *admission;
+    struct closer *closer;
     struct control_socket socket;
-    ev_io ready;
-    ev_timer retry; /* active while accepting is paused: fds or memory ran out */
-    double pause_s; /* how long it pauses; 0: the last attempt succeeded */
-    bool is_short;  /* that it paused was logged; until all who wait are accepted */
+    struct deadline retry; /* set while accepting is paused: fds or memory ran out */
+    uint64_t pause_ns;     /* how long it pauses; 0: the last attempt succeeded */
+    bool is_short;         /* that it paused was logged; until all who wait are accepted */
     int fds_limit;
     int fds_own; /* of these: what the broker needs for itself */
 };
 
 /* Listens on the control socket. What goes wrong is logged. Return: 0; a negative errno */
-int listener_open(struct broker *broker);
+int listener_open(struct listener *listener, struct core *core, struct admission *admission,
+                  struct closer *closer);
 
 /* Stops listening, and removes the socket unless it is systemd's. Does nothing the second time. */
-void listener_close(struct broker *broker);
+void listener_close(struct listener *listener);
 
 #endif

@@ -4,11 +4,12 @@
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
-#include "daemon/broker.h"
+#include "daemon/base/poller.h"
+#include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
+#include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
-#include "daemon/model/slot_deadline.h"
 #include "daemon/traffic/notice.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
@@ -88,12 +89,12 @@ static void log_close(const struct slot *slot, enum fipc_reason reason)
 }
 
 /* A stranger may be punching holes into what he has not sealed. */
-static void give_region_back(struct broker *broker, struct slot *slot)
+static void give_region_back(const struct core *core, struct closer *closer, struct slot *slot)
 {
     struct fipc_region *region = &slot->channel.region;
 
-    if (slot->region_fd >= 0 && !policy_is_trusted(broker->core.uid, &slot->peer)) {
-        closer_unmap(&broker->closer, region, fd_steal(&slot->region_fd), slot->account);
+    if (slot->region_fd >= 0 && !policy_is_trusted(core->uid, &slot->peer)) {
+        closer_unmap(closer, region, fd_steal(&slot->region_fd), slot->account);
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);
@@ -101,34 +102,48 @@ static void give_region_back(struct broker *broker, struct slot *slot)
     fipc_channel_deinit(&slot->channel);
 }
 
-void slot_close(struct broker *broker, struct slot *slot)
+static void release_account(struct core *core, struct slot *slot)
+{
+    slot->account->n_slots--;
+    account_release_if_unused(&core->accounts, slot->account, core->now_ns);
+    slot->account = NULL;
+}
+
+static void count(struct slot_table *slots, const struct slot *slot, enum fipc_reason reason)
+{
+    if (is_before_open(slot))
+        slots->n_refused[reason]++;
+    else
+        slots->n_closed[reason]++;
+}
+
+void slot_close(struct core *core, struct greeting *greeting, struct closer *closer,
+                struct slot *slot)
 {
     enum fipc_reason reason = slot->end_reason;
-    bool refused = is_before_open(slot);
 
-    if (refused)
-        broker->core.slots.n_refused[reason]++;
-    else
-        broker->core.slots.n_closed[reason]++;
+    count(&core->slots, slot, reason);
     log_close(slot, reason);
     if (slot->state == SLOT_OPEN && reason == FIPC_REASON_GONE)
-        relay_take_last_replies(&broker->core, slot);
-    if (refused && reason != FIPC_REASON_GONE)
+        relay_take_last_replies(core, slot);
+    if (reason != FIPC_REASON_GONE && is_before_open(slot))
         say_refused(slot, reason);
-    else if (slot->state == SLOT_OPEN && reason != FIPC_REASON_GONE)
+    else if (reason != FIPC_REASON_GONE && slot->state == SLOT_OPEN)
         say_goodbye(slot, reason);
 
-    slot_set_state(&broker->core.slots, slot, SLOT_CLOSING);
+    slot_set_state(&core->slots, slot, SLOT_CLOSING);
     room_wish_forget_all(slot);
-    answer_drop_all(&broker->core, slot);
-    relay_leave(&broker->core, slot);
+    answer_drop_all(core, slot);
+    relay_leave(core, slot);
     notice_drop_all(slot);
-    slot_timer_stop(&broker->core, slot);
-    greeting_forget(broker, slot);
-    loop_unwatch(broker, slot);
-    give_region_back(broker, slot);
+    deadline_clear(core->deadlines, &slot->deadline);
+    greeting_forget(greeting, slot);
+    poller_unwatch(core->poller, slot->lane_fd);
+    poller_unwatch(core->poller, slot->bell_fd);
+    fipc_hot_set_remove(&core->hot, slot->index);
+    give_region_back(core, closer, slot);
     slot->bell_fd = fd_close(slot->bell_fd);
-    closer_close(&broker->closer, fd_steal(&slot->lane_fd), slot->account);
-    admission_slot_ended(broker, slot);
-    slot_free(&broker->core.slots, slot);
+    closer_close(closer, fd_steal(&slot->lane_fd), slot->account);
+    release_account(core, slot);
+    slot_free(&core->slots, slot);
 }

@@ -2,7 +2,9 @@
 #ifndef FIPC_DAEMON_LIFE_SLOT_CLOSE_H
 #define FIPC_DAEMON_LIFE_SLOT_CLOSE_H
 
-struct broker;
+struct closer;
+struct core;
+struct greeting;
 struct slot;
 
 /**
@@ -12,6 +14,7 @@ struct slot;
  * logged unless the client left by its own will. The live handlers of the slot end as dropped. The
  * slot is free afterwards. Threads and depth: the turn alone calls this, outside all else.
  */
-void slot_close(struct broker *broker, struct slot *slot);
+void slot_close(struct core *core, struct greeting *greeting, struct closer *closer,
+                struct slot *slot);
 
 #endif

@@ -4,13 +4,13 @@
 #include "common/clock.h"
 #include "common/os/os.h"
 #include "daemon/base/systemd_sender.h"
-#include "daemon/broker.h"
+#include "daemon/model/core.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
-#define STATUS_DELAY_S 1.0
+#define STATUS_DELAY_NS FIPC_NS_PER_S
 /* What stopping takes besides the drain. */
 #define STOP_MARGIN_MS 5000
 
@@ -35,76 +35,74 @@ static int tell(enum systemd_need need, const char *format, ...)
 }
 
 /* Tells how many slots are in use, after @state. */
-static void tell_slots(struct broker *broker, enum systemd_need need, const char *state)
+static void tell_slots(struct status *status, enum systemd_need need, const char *state)
 {
-    uint32_t n_taken = slot_n_taken(&broker->core.slots);
+    uint32_t n_taken = slot_n_taken(&status->core->slots);
 
     if (tell(need, "%sSTATUS=%u of %u slots in use", state, n_taken,
-             broker->core.config->slots.count) == 0)
-        broker->notify.told_n_taken = n_taken;
+             status->core->config->slots.count) == 0)
+        status->told_n_taken = n_taken;
 }
 
 /* Runs only when the loop has come round: a turn in which every active slot was served. */
-static void feed_watchdog(struct ev_loop *ev, ev_timer *timer, int revents)
+static void feed_watchdog(void *context, struct deadline *deadline)
 {
-    (void)ev;
-    (void)timer;
-    (void)revents;
+    struct status *status = DEADLINE_OWNER(deadline, struct status, watchdog);
+    struct core *core = context;
+
     (void)tell(AS_STATUS, "WATCHDOG=1");
+    deadline_set(core->deadlines, deadline, core->now_ns + status->watchdog_ns, feed_watchdog);
 }
 
-static void tell_status(struct ev_loop *ev, ev_timer *timer, int revents)
+static void tell_change(void *context, struct deadline *deadline)
 {
-    struct broker *broker = ev_userdata(ev);
+    const struct core *core = context;
 
-    (void)timer;
-    (void)revents;
-    if (!broker->core.stopping)
-        tell_slots(broker, AS_STATUS, "");
+    if (!core->stopping)
+        tell_slots(DEADLINE_OWNER(deadline, struct status, change), AS_STATUS, "");
 }
 
-void notify_init(struct broker *broker)
+void status_init(struct status *status, struct core *core)
 {
-    struct notify *notify = &broker->notify;
     uint64_t watchdog_us;
 
-    ev_timer_init(&notify->status, tell_status, STATUS_DELAY_S, 0);
-    ev_init(&notify->watchdog, feed_watchdog);
+    *status = (struct status){.core = core};
     if (sd_watchdog_enabled(false, &watchdog_us) <= 0)
         return;
-    ev_timer_set(&notify->watchdog, 0, (double)watchdog_us / 2 / 1e6);
-    ev_timer_start(broker->core.ev, &notify->watchdog);
+    status->watchdog_ns = watchdog_us / 2 * FIPC_NS_PER_US;
+    deadline_set(core->deadlines, &status->watchdog, core->now_ns, feed_watchdog);
 }
 
-void notify_deinit(struct broker *broker)
+void status_deinit(struct status *status)
 {
-    ev_timer_stop(broker->core.ev, &broker->notify.watchdog);
-    ev_timer_stop(broker->core.ev, &broker->notify.status);
+    if (status->core == NULL)
+        return;
+    deadline_clear(status->core->deadlines, &status->watchdog);
+    deadline_clear(status->core->deadlines, &status->change);
 }
 
-void notify_ready(struct broker *broker) { tell_slots(broker, AS_STATE, "READY=1\n"); }
+void status_ready(struct status *status) { tell_slots(status, AS_STATE, "READY=1\n"); }
 
-void notify_reloading(void)
+void status_reloading(void)
 {
     (void)tell(AS_STATE, "RELOADING=1\nMONOTONIC_USEC=%llu",
                (unsigned long long)(fipc_now_ns() / FIPC_NS_PER_US));
 }
 
-void notify_stopping(const struct broker *broker)
+void status_stopping(const struct status *status)
 {
+    const struct core *core = status->core;
+
     (void)tell(AS_STATE, "STOPPING=1\nSTATUS=stopping, %u calls are open\nEXTEND_TIMEOUT_USEC=%llu",
-               broker->core.handlers.n_live,
-               (broker->core.config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) *
-                   1000);
+               core->handlers.n_live,
+               (core->config->timeouts.drain_ms + (unsigned long long)STOP_MARGIN_MS) * 1000);
 }
 
-void notify_look_at_status(struct broker *broker)
+void status_look(struct status *status)
 {
-    struct notify *notify = &broker->notify;
+    struct core *core = status->core;
 
-    if (systemd_sender_has_manager() && notify->told_n_taken != slot_n_taken(&broker->core.slots) &&
-        !ev_is_active(&notify->status)) {
-        ev_timer_set(&notify->status, STATUS_DELAY_S, 0);
-        ev_timer_start(broker->core.ev, &notify->status);
-    }
+    if (systemd_sender_has_manager() && status->told_n_taken != slot_n_taken(&core->slots) &&
+        !deadline_is_set(&status->change))
+        deadline_set(core->deadlines, &status->change, core->now_ns + STATUS_DELAY_NS, tell_change);
 }

@@ -3,27 +3,30 @@
 #define FIPC_DAEMON_LIFE_STATUS_H
 
 /* Tells the service manager how the broker is: sd_notify(3). Does nothing where there is none. */
-#include <ev.h>
+#include "daemon/base/deadline.h"
+
 #include <stdint.h>
 
-struct broker;
+struct core;
 
-struct notify {
-    ev_timer watchdog;
-    ev_timer status;       /* active: the status changed and is told soon */
-    uint32_t told_n_taken; /* slots in use, as last told */
+struct status {
+    struct core *core;
+    uint64_t watchdog_ns;
+    struct deadline watchdog;
+    struct deadline change; /* set: the status changed, a message follows soon */
+    uint32_t told_n_taken;  /* slots in use, as last told */
 };
 
-void notify_init(struct broker *broker);
+void status_init(struct status *status, struct core *core);
 
-/* Stops the timers. Does nothing the second time. */
-void notify_deinit(struct broker *broker);
+/* Clears the deadlines. Does nothing the second time. */
+void status_deinit(struct status *status);
 
-void notify_ready(struct broker *broker);
-void notify_reloading(void);
-void notify_stopping(const struct broker *broker);
+void status_ready(struct status *status);
+void status_reloading(void);
+void status_stopping(const struct status *status);
 
 /* Once in a turn: what changed is told, but at most once in a second. */
-void notify_look_at_status(struct broker *broker);
+void status_look(struct status *status);
 
 #endif

@@ -7,26 +7,29 @@
  * active now. The broker embeds it, beside what the upper floors own.
  */
 #include "common/hot_set.h"
-#include "common/os/os.h"
+#include "daemon/base/deadline.h"
 #include "daemon/config/config.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
+#include "daemon/model/slot_deadline.h"
 #include "daemon/model/worker.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-struct ev_loop;
+struct poller;
 
 struct core {
     struct config *config;
     uid_t uid; /* that the broker runs as */
-    struct ev_loop *ev;
     struct quota quota;
+    struct poller *poller;
+    struct deadline_heap *deadlines; /* the poller's */
+    deadline_fn *slot_over;          /* of the slots' deadlines */
     struct account_table accounts;
     struct slot_table slots;
     struct handler_table handlers;
@@ -35,20 +38,34 @@ struct core {
     struct fipc_hot_set hot; /* the slots that the turn polls */
     uint32_t n_waiting;      /* connections in the waiting room */
     uint64_t started_ns;
-    uint64_t now_ns;        /* when the clock was looked at last: several times in each turn */
-    bool is_slice_over;     /* the slot that is served took so long that others have their turn */
-    uint64_t events_end_ns; /* see core_is_late() */
-    bool stopping;          /* takes no more connections and requests */
+    uint64_t (*clock)(void); /* fipc_now_ns(), or a test's */
+    uint64_t now_ns;         /* when the clock was looked at last: several times in each turn */
+    bool is_slice_over;      /* the slot that is served took so long that others have their turn */
+    uint64_t events_end_ns;  /* see core_is_late() */
+    bool stopping;           /* takes no more connections and requests */
     uint64_t n_turns;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };
 
-/* Whether timers and new connections had their share of this turn, and what they still have to do
- * is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
+/* The one writer of now_ns, but for the hot set. Return: now_ns */
+static inline uint64_t core_look_at_clock(struct core *core)
+{
+    core->now_ns = core->clock();
+    return core->now_ns;
+}
+
+/* Has the turn look, in time, whether a slot has lived long enough. */
+static inline void core_set_slot_deadline(struct core *core, struct slot *slot)
+{
+    deadline_set(core->deadlines, &slot->deadline,
+                 slot_next_look_ns(core->config, slot, core->now_ns), core->slot_over);
+}
+
+/* Whether deadlines and new connections had their share of this turn, and what they still have to
+ * do is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
 static inline bool core_is_late(struct core *core)
 {
-    core->now_ns = fipc_now_ns();
-    return core->now_ns >= core->events_end_ns;
+    return core_look_at_clock(core) >= core->events_end_ns;
 }
 
 /* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */

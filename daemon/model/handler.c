@@ -66,7 +66,7 @@ struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32
 void handler_end(struct handler_table *table, struct handler *handler, enum handler_outcome outcome)
 {
     handler_set_state(handler, HANDLER_FREE);
-    assert(!ev_is_active(&handler->timer));
+    assert(!deadline_is_set(&handler->deadline));
     assert(handler->queued == NULL && handler->delivery == NULL);
     handler_drop_request(handler);
     free(handler->reply);

@@ -14,9 +14,9 @@
  * Handlers live in one flat array that never moves, and refer to their slot by index and
  * generation.
  */
+#include "daemon/base/deadline.h"
 #include "daemon/base/table.h"
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,9 +61,9 @@ struct handler {
     uint64_t id;             /* of the request */
     uint64_t started_ns;
     uint64_t deadline_ns;
-    ev_timer timer; /* a service that answers later, and the deadline */
-    uint16_t flags; /* of the request: enum fipc_request_flag */
-    bool is_wait;   /* the message is WAIT: answered by WAITED */
+    struct deadline deadline; /* of the call, or of a service that answers later */
+    uint16_t flags;           /* of the request: enum fipc_request_flag */
+    bool is_wait;             /* the message is WAIT: answered by WAITED */
     /* of a request to a service that workers serve: daemon/traffic/relay.h */
     struct service *queued; /* in whose queue it is; NULL: in none */
     TAILQ_ENTRY(handler) in_queue;
@@ -99,7 +99,7 @@ void handler_table_deinit(struct handler_table *table);
 struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32_t slot_generation);
 
 /* Ends a life in HANDLER_DONE or HANDLER_FAILED: counts it and frees what it owns. It is in no list
- * and no timer. */
+ * and has no deadline set. */
 void handler_end(struct handler_table *table, struct handler *handler,
                  enum handler_outcome outcome);
 

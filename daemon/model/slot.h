@@ -9,11 +9,11 @@
  */
 #include "common/channel.h"
 #include "common/control.h"
+#include "daemon/base/deadline.h"
 #include "daemon/base/peer.h"
 #include "daemon/base/table.h"
 #include "daemon/model/handler.h"
 
-#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -45,7 +45,7 @@ struct slot {
     bool is_ending;               /* the turn closes it soon; nothing more is taken from it */
     enum fipc_reason end_reason;  /* valid while it is ending */
     STAILQ_ENTRY(slot) in_ending; /* slot_table.ending */
-    ev_timer timer; /* looks whether the slot has lived long enough: daemon/model/slot_deadline.h */
+    struct deadline deadline;     /* when to look whether it has lived long enough */
     uint64_t taken_ns;
     uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
     uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */

@@ -2,24 +2,33 @@
 #ifndef FIPC_DAEMON_MODEL_SLOT_DEADLINE_H
 #define FIPC_DAEMON_MODEL_SLOT_DEADLINE_H
 
-/* How long a slot may live in the state that it is in: doorbell_ms, idle_ms, and handler_ms for who
- * does not drain. */
+/* How long a slot may live in the state that it is in: doorbell_ms, idle_ms, and handler_ms for a
+ * client that does not take its replies. It costs nothing while messages flow: these functions look
+ * at times that the messages leave behind. */
+#include "common/control.h"
+
 #include <stdint.h>
 
-struct core;
+struct config;
 struct slot;
 
-/* From the slot's taking on. It costs nothing while messages flow: the timer looks at times that
- * they leave behind. */
-void slot_timer_start(struct core *core, struct slot *slot);
+/**
+ * slot_deadline_ns() - when the slot has lived long enough, as things are now
+ * @ret_reason:  why it ends then; untouched if it has no deadline
+ *
+ * Return: absolute nanoseconds; FIPC_NEVER if it may stay
+ */
+uint64_t slot_deadline_ns(const struct config *config, const struct slot *slot,
+                          enum fipc_reason *ret_reason);
 
-/* Looks at the times again. What can begin at any time, a block or an idle time, is noticed before
- * it has lasted twice its span. */
-void slot_timer_set(struct core *core, struct slot *slot, uint64_t now_ns);
-
-/* The same for all slots, when the config changed. */
-void slot_timers_set(struct core *core);
-
-void slot_timer_stop(struct core *core, struct slot *slot);
+/**
+ * slot_next_look_ns() - when to look at the deadline again
+ *
+ * A block or an idle time can begin at any time: each is noticed before it has lasted twice its
+ * span. A slot that rests is looked at when its rest is over.
+ *
+ * Return: absolute nanoseconds, a millisecond after @now_ns at the earliest
+ */
+uint64_t slot_next_look_ns(const struct config *config, const struct slot *slot, uint64_t now_ns);
 
 #endif

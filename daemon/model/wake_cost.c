@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "daemon/model/core.h"
-#include "daemon/model/slot_deadline.h"
 
 #include <time.h>
 
@@ -68,7 +67,7 @@ static void charge(struct toll *toll, const struct slot *slot, uint64_t cpu_ns, 
 static void rest(struct core *core, struct slot *slot, uint64_t now_ns)
 {
     slot->rest_until_ns = now_ns + (slot->account->toll.due_ns - DUE_NS_MAX) * BUDGET_SHARE;
-    slot_timer_set(core, slot, now_ns);
+    core_set_slot_deadline(core, slot);
 }
 
 void toll_welcome(struct core *core, struct slot *slot)

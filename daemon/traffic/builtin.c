@@ -2,7 +2,6 @@
 #include "daemon/traffic/builtin.h"
 
 #include "common/clock.h"
-#include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/reply.h"
 #include "daemon/traffic/report.h"
@@ -46,15 +45,12 @@ static int parse_number(const void *text, size_t size, uint32_t *ret_number)
     return 0;
 }
 
-static void delay_over(struct ev_loop *ev, ev_timer *timer, int revents)
+static void delay_over(void *context, struct deadline *deadline)
 {
-    struct core *core = ev_userdata(ev);
-    struct handler *handler = timer->data;
-    uint64_t now_ns = fipc_now_ns();
+    struct core *core = context;
+    struct handler *handler = DEADLINE_OWNER(deadline, struct handler, deadline);
 
-    (void)revents;
-    core->now_ns = now_ns;
-    if (now_ns >= handler->deadline_ns)
+    if (core->now_ns >= handler->deadline_ns)
         answer_error(core, handler, -ETIMEDOUT);
     else
         answer_reply(core, handler, NULL, 0);
@@ -65,20 +61,16 @@ static void delay_over(struct ev_loop *ev, ev_timer *timer, int revents)
 static void serve_delay(struct core *core, struct handler *handler, const void *payload,
                         size_t size)
 {
-    uint64_t wait_ns;
+    uint64_t due_ns;
     uint32_t ms;
 
     if (parse_number(payload, size, &ms) < 0) {
         answer_error(core, handler, -EINVAL);
         return;
     }
-    wait_ns = ms * FIPC_NS_PER_MS;
-    if (wait_ns >= handler->deadline_ns - core->now_ns)
-        wait_ns = handler->deadline_ns - core->now_ns;
-    ev_now_update(core->ev);
-    ev_timer_init(&handler->timer, delay_over, (double)wait_ns / (double)FIPC_NS_PER_S, 0);
-    handler->timer.data = handler;
-    ev_timer_start(core->ev, &handler->timer);
+    due_ns = fipc_deadline_after(core->now_ns, ms * FIPC_NS_PER_MS);
+    deadline_set(core->deadlines, &handler->deadline,
+                 due_ns < handler->deadline_ns ? due_ns : handler->deadline_ns, delay_over);
 }
 
 /* To make one takes long, and is the last thing in its slot's turn. */

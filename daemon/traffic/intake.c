@@ -336,8 +336,7 @@ static int send_waiting(struct core *core, struct slot *slot)
 static bool had_turn(struct core *core, unsigned work, uint64_t end_ns)
 {
     if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0) {
-        core->now_ns = fipc_now_ns();
-        core->is_slice_over = core->is_slice_over || core->now_ns >= end_ns;
+        core->is_slice_over = core_look_at_clock(core) >= end_ns || core->is_slice_over;
     }
     return core->is_slice_over || work >= core->config->dispatch.messages_per_turn;
 }

@@ -54,27 +54,14 @@ void answer_set_state(struct core *core, struct handler *handler, enum handler_s
     handler_set_state(handler, state);
 }
 
-static void deadline_over(struct ev_loop *ev, ev_timer *timer, int revents)
+static void deadline_over(void *context, struct deadline *deadline)
 {
-    struct core *core = ev_userdata(ev);
-    struct handler *handler = timer->data;
-
-    (void)revents;
-    core->now_ns = fipc_now_ns();
-    if (core->now_ns >= handler->deadline_ns)
-        answer_error(core, handler, -ETIMEDOUT);
-    else /* libev counts from when its turn began */
-        answer_set_deadline(core, handler);
+    answer_error(context, DEADLINE_OWNER(deadline, struct handler, deadline), -ETIMEDOUT);
 }
 
 void answer_set_deadline(struct core *core, struct handler *handler)
 {
-    uint64_t now_ns = core->now_ns;
-    uint64_t span_ns = handler->deadline_ns > now_ns ? handler->deadline_ns - now_ns : 0;
-
-    ev_timer_init(&handler->timer, deadline_over, (double)span_ns / (double)FIPC_NS_PER_S, 0);
-    handler->timer.data = handler;
-    ev_timer_start(core->ev, &handler->timer);
+    deadline_set(core->deadlines, &handler->deadline, handler->deadline_ns, deadline_over);
 }
 
 /* The last step of every handler. */
@@ -86,7 +73,7 @@ static void answer_end(struct core *core, struct slot *slot, struct handler *han
     if (handler->unsent)
         slot->account->unsent_bytes -= handler->reply_bytes;
     handler_list_remove(&core->handlers, handler->unsent ? &slot->unsent : &slot->live, handler);
-    ev_timer_stop(core->ev, &handler->timer);
+    deadline_clear(core->deadlines, &handler->deadline);
     answer_set_state(core, handler, outcome == HANDLER_REPLIED ? HANDLER_DONE : HANDLER_FAILED);
     slot->n_handlers[handler->state]--;
     handler_end(&core->handlers, handler, outcome);
@@ -176,7 +163,7 @@ static void answer_finish(struct core *core, struct handler *handler, int32_t st
     struct slot *slot = answer_caller(core, handler);
     int r;
 
-    ev_timer_stop(core->ev, &handler->timer);
+    deadline_clear(core->deadlines, &handler->deadline);
     relay_forget(core, handler);
     if (slot->state == SLOT_ONESHOT) {
         send_to_lane(slot, handler, status, data, size);

@@ -9,6 +9,7 @@
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
+#include "daemon/base/poller.h"
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
 #include "daemon/life/admission.h"
@@ -89,7 +90,7 @@ static void start_broker(void)
     FUZZ_CHECK(mkdtemp(folder) != NULL);
     log_set_level(LOG_DEBUG);
     FUZZ_CHECK(broker_init(&broker, make_config(folder)) == 0);
-    listener_close(&broker);
+    listener_close(&broker.listener);
     FUZZ_CHECK(rmdir(folder) == 0);
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = ROGUE_EMPTY;
@@ -100,7 +101,7 @@ static void turn(void)
     const struct handler_table *handlers = &broker.core.handlers;
     uint64_t n_ended = 0;
 
-    (void)ev_run(broker.core.ev, EVRUN_NOWAIT);
+    poller_run_once(broker.core.poller);
     for (int i = 0; i < HANDLER_OUTCOME_COUNT; i++)
         n_ended += handlers->n_ended[i];
     FUZZ_CHECK(handlers->n_started == n_ended + handlers->n_live);
@@ -111,7 +112,7 @@ static void turn(void)
 /* Connects without a word. */
 static void connect_client(struct rogue *client)
 {
-    admission_admit(&broker, rogue_connect(client));
+    admission_admit(&broker.admission, rogue_connect(client));
 }
 
 /* Takes its end of the channel if it was welcomed. */
