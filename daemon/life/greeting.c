@@ -8,7 +8,6 @@
 #include "daemon/base/poller.h"
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
-#include "daemon/model/wake_cost.h"
 #include "daemon/traffic/intake.h"
 #include "daemon/traffic/reply.h"
 
@@ -148,7 +147,7 @@ void greeting_take_bell(struct greeting *greeting, struct slot *slot)
     slot->region_fd = fd_close(slot->region_fd);
     slot_set_state(&core->slots, slot, SLOT_OPEN);
     poller_rewatch(core->poller, POLLER_BELL, slot->bell_fd, slot->index, slot->generation);
-    toll_welcome(core, slot);
+    dispatch_rest(core, slot); /* as the others of its uid do */
     core_heat(core, slot);
 }
 

@@ -26,7 +26,7 @@ struct account {
     uint32_t n_names;      /* that its slots were the first to serve, or to wait for */
     uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint64_t region_bytes; /* of the channels of its slots */
-    struct toll toll;
+    struct wake_cost wake_cost;
     struct fipc_hot_group hot; /* its slots that are */
 };
 

@@ -4,36 +4,43 @@
 
 /*
  * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of
- * epoll watchers on its end of a lane, and each byte that we send then takes half a millisecond.
- * While its uid is over its budget such a client rests: nothing of it is taken, and nobody wakes
- * it, nor one that comes anew. A uid that went far over it is watched for a while, and rests for
- * long after each costly wake-up. One whose every wake-up is costly for a whole handler_ms is
- * closed.
+ * epoll watchers on its end of a lane, and each byte that the broker sends then takes half a
+ * millisecond. While its uid is over its budget such a client rests: the broker takes nothing from
+ * it, and wakes neither it nor a client that connects meanwhile. A uid that went far over its
+ * budget is watched for a while, and rests for long after each costly wake-up. A client whose every
+ * wake-up is costly for a whole handler_ms is closed.
  */
+#include "common/bucket.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-struct core;
-struct slot;
-
-/* Of a uid, in CPU time of the broker. */
-struct toll {
-    uint64_t due_ns;           /* what was charged, less what the budget paid off */
-    uint64_t paid_ns;          /* until then */
+/* Of a uid. All zero: it owes nothing. */
+struct wake_cost {
+    struct fipc_bucket due;    /* CPU time of the broker, in nanoseconds */
     bool was_costly;           /* the last wake-up */
     uint64_t watched_until_ns; /* no costly wake-up passes for the machine's doing before */
 };
 
-/* Whether anything is due now, or a uid is watched: who comes back anew is not free of it. */
-bool toll_is_due(struct toll *toll, uint64_t now_ns);
+enum wake_verdict {
+    WAKE_PASS,
+    WAKE_REST,       /* until wake_cost_rest_until_ns() */
+    WAKE_TOO_COSTLY, /* the client is to be closed */
+};
 
-/* CPU time of this thread. */
-uint64_t toll_cpu_now_ns(void);
+/**
+ * wake_cost_charge() - charge one wake-up of a client to its uid
+ * @costly_ns:      of the client: since when each of its wake-ups was costly; 0: the last was not
+ * @cpu_ns:         CPU time that the wake-up took
+ * @costly_max_ns:  how long each wake-up of a client may be costly
+ */
+enum wake_verdict wake_cost_charge(struct wake_cost *cost, uint64_t *costly_ns, uint64_t cpu_ns,
+                                   uint64_t costly_max_ns, uint64_t now_ns);
 
-/* A session is opened: it rests as the others of its uid do. */
-void toll_welcome(struct core *core, struct slot *slot);
+/* Until when the clients of the uid rest. Return: a time; not after @now_ns if they need not */
+uint64_t wake_cost_rest_until_ns(struct wake_cost *cost, uint64_t now_ns);
 
-/* Charges one wake-up of a slot's client, which took @cpu_ns. May end the slot. */
-void toll_charge(struct core *core, struct slot *slot, uint64_t cpu_ns);
+/* Whether the uid owes anything now, or is watched: its next client is not free of it. */
+bool wake_cost_is_due(struct wake_cost *cost, uint64_t now_ns);
 
 #endif

@@ -11,6 +11,7 @@
 #include "daemon/traffic/intake.h"
 
 #include "common/channel.h"
+#include "common/clock.h"
 #include "common/name.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
@@ -24,6 +25,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* Room for the smallest answers: an error, or one of the control records. */
 #define ANSWER_BYTES 64
@@ -286,14 +288,48 @@ static int ring_bells(struct slot *slot)
     return r;
 }
 
+void dispatch_rest(struct core *core, struct slot *slot)
+{
+    slot->rest_until_ns = wake_cost_rest_until_ns(&slot->account->wake_cost, core->now_ns);
+    if (slot->rest_until_ns > core->now_ns)
+        core_set_slot_deadline(core, slot);
+}
+
+/* Charges one wake-up, which took @cpu_ns, to the client's uid. */
+static void charge(struct core *core, struct slot *slot, uint64_t cpu_ns)
+{
+    uint64_t costly_max_ns = core->config->timeouts.handler_ms * FIPC_NS_PER_MS;
+
+    switch (wake_cost_charge(&slot->account->wake_cost, &slot->costly_ns, cpu_ns, costly_max_ns,
+                             core->now_ns)) {
+    case WAKE_PASS:
+        break;
+    case WAKE_REST:
+        dispatch_rest(core, slot);
+        break;
+    case WAKE_TOO_COSTLY:
+        slot_end(&core->slots, slot, FIPC_REASON_TOO_SLOW);
+        break;
+    }
+}
+
+/* CPU time of this thread. */
+static uint64_t cpu_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * FIPC_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 static void ring(struct core *core, struct slot *slot)
 {
     bool is_awake = !slot->is_bell_due && !fipc_end_seems_asleep(slot->channel.peer);
-    uint64_t began_ns = is_awake ? 0 : toll_cpu_now_ns();
+    uint64_t began_ns = is_awake ? 0 : cpu_now_ns();
     int r = ring_bells(slot);
 
     if (!is_awake)
-        toll_charge(core, slot, toll_cpu_now_ns() - began_ns);
+        charge(core, slot, cpu_now_ns() - began_ns);
     if (r == -EBADMSG)
         slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_END);
     else if (r == -EPIPE)

@@ -35,6 +35,9 @@ unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns);
 /* Whether dispatch_serve() would do anything now. */
 bool dispatch_has_work(struct core *core, struct slot *slot);
 
+/* Has a slot rest as long as the wake-ups of its uid's clients demand: daemon/model/wake_cost.h */
+void dispatch_rest(struct core *core, struct slot *slot);
+
 /* Whether a slot is not read because its client has not made room for answers. */
 bool dispatch_waits_for_room(struct slot *slot);
 
