@@ -1,401 +1,94 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets over a real socket pair: whole, with exactly the fds that were sent, and the news of the
- * peer's end. */
+/* Control packets over a real socket pair. */
 #include "common/lane.h"
 
-#include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 static int lane[2] = {-1, -1};
-static int things[4]; /* to be sent */
 static struct fipc_lane_fds received;
 static unsigned char buffer[FIPC_PACKET_BYTES_MAX];
 static size_t size;
-static char byte[1];
+static unsigned char data[FIPC_PACKET_BYTES_MAX];
 
 static void open_lane(void)
 {
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
-    for (int i = 0; i < COUNT_OF(things); i++)
-        things[i] = memfd_create("thing", 0);
-    received.count = 0;
-    size = 7;
 }
 
 static void close_lane(void)
 {
     fipc_lane_fds_close(&received);
-    for (int i = 0; i < COUNT_OF(things); i++)
-        things[i] = fd_close(things[i]);
     lane[0] = fd_close(lane[0]);
     lane[1] = fd_close(lane[1]);
 }
-
-static const struct fipc_control refused = {
-    .type = FIPC_CONTROL_REFUSED,
-    .refused = {FIPC_REASON_QUOTA, 500},
-};
-
-static int send_refused(size_t n_fds) { return fipc_lane_send(lane[0], &refused, things, n_fds); }
 
 static int receive(void)
 {
     return fipc_lane_receive(lane[1], buffer, sizeof(buffer), &size, &received);
 }
 
-/* Bytes and fds as a stranger would send them. */
-static void send_raw(char *bytes, size_t n_bytes, const int *fds, size_t n_fds)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(FIPC_LANE_FDS_MAX * sizeof(int))];
-    } ancillary = {0};
-    struct iovec part = {.iov_base = bytes, .iov_len = n_bytes};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-    if (n_fds > 0) {
-        message.msg_control = ancillary.bytes;
-        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        ancillary.header.cmsg_level = SOL_SOCKET;
-        ancillary.header.cmsg_type = SCM_RIGHTS;
-        ancillary.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-        memcpy(CMSG_DATA(&ancillary.header), fds, n_fds * sizeof(int));
-    }
-    ck_assert_int_eq(sendmsg(lane[0], &message, MSG_DONTWAIT), (ssize_t)n_bytes);
-}
-
-/* The packet that send_refused() sent, with its fds. */
-static void expect_refused_packet(size_t n_fds)
-{
-    struct fipc_control control;
-
-    ck_assert_int_eq(receive(), 0);
-    ck_assert_int_eq(fipc_control_decode(buffer, size, &control), 0);
-    ck_assert_int_eq(control.type, FIPC_CONTROL_REFUSED);
-    ck_assert_uint_eq(control.refused.retry_ms, 500);
-    ck_assert_uint_eq(received.count, n_fds);
-}
-
-static ino_t inode_of(int fd)
-{
-    struct stat status;
-
-    ck_assert_int_eq(fstat(fd, &status), 0);
-    return status.st_ino;
-}
-
-/* ---- packets ---- */
-
 GROUP(lane, .fixtures = {HOLDINGS_KEPT, {open_lane, close_lane}});
 
-LOOP_TEST(packet_arrives_with_its_fds, COUNT_OF(things) + 1)
+LOOP_TEST(control_packet_arrives_with_its_fds, FIPC_LANE_SEND_FDS_MAX + 1)
 {
-    ck_assert_int_eq(send_refused((size_t)_i), 0);
-
-    expect_refused_packet((size_t)_i);
-    for (size_t i = 0; i < received.count; i++)
-        ck_assert_uint_eq(inode_of(received.fds[i]), inode_of(things[i]));
-}
-
-TEST(received_fds_are_closed_on_exec)
-{
-    ck_assert_int_eq(send_refused(1), 0);
-    expect_refused_packet(1);
-    ck_assert_int_eq(fcntl(received.fds[0], F_GETFD), FD_CLOEXEC);
-}
-
-TEST(fds_are_closed_together)
-{
-    int first;
-
-    ck_assert_int_eq(send_refused(4), 0);
-    expect_refused_packet(4);
-    first = received.fds[0];
-
-    fipc_lane_fds_close(&received);
-    ck_assert_uint_eq(received.count, 0);
-    ck_assert_int_eq(fcntl(first, F_GETFD), -1);
-    fipc_lane_fds_close(&received);
-}
-
-TEST(packets_keep_their_bounds_and_order)
-{
-    for (size_t n_fds = 0; n_fds <= 4; n_fds++)
-        ck_assert_int_eq(send_refused(n_fds), 0);
-    for (size_t n_fds = 0; n_fds <= 4; n_fds++) {
-        expect_refused_packet(n_fds);
-        fipc_lane_fds_close(&received);
-    }
-}
-
-TEST(empty_lane_gives_nothing)
-{
-    ck_assert_int_eq(receive(), -EAGAIN);
-    ck_assert_uint_eq(size, 7);
-    ck_assert_uint_eq(received.count, 0);
-}
-
-TEST(packet_that_cannot_be_encoded_is_not_sent)
-{
-    static unsigned char data[FIPC_PACKET_BYTES_MAX];
-    struct fipc_control control = {
-        .type = FIPC_CONTROL_ONESHOT_REPLY,
-        .oneshot_reply = {.data_bytes = sizeof(data)},
-        .data = data,
+    const struct fipc_control refused = {
+        .type = FIPC_CONTROL_REFUSED,
+        .refused = {FIPC_REASON_QUOTA, 500},
     };
+    const int fds[FIPC_LANE_SEND_FDS_MAX] = {lane[0], lane[1], lane[0], lane[1]};
+    struct fipc_control control;
 
-    ck_assert_int_eq(fipc_lane_send(lane[0], &control, things, 1), -EMSGSIZE);
-    ck_assert_int_eq(receive(), -EAGAIN);
-}
+    ck_assert_int_eq(fipc_lane_send(lane[0], &refused, fds, (size_t)_i), 0);
 
-TEST(packet_larger_than_the_lane_takes_is_refused)
-{
-    static unsigned char data[FIPC_ONESHOT_REPLY_BYTES_MAX];
-    struct fipc_control control = {
-        .type = FIPC_CONTROL_ONESHOT_REPLY,
-        .oneshot_reply = {.data_bytes = sizeof(data)},
-        .data = data,
-    };
-    int little = 4096;
-
-    ck_assert_int_eq(fipc_lane_send(lane[0], &control, NULL, 0), 0);
-    ck_assert_int_eq(setsockopt(lane[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
     ck_assert_int_eq(receive(), 0);
-    ck_assert_int_eq(fipc_lane_send(lane[0], &control, NULL, 0), -EMSGSIZE);
+    ck_assert_uint_eq(received.count, (size_t)_i);
+    ck_assert_int_eq(fipc_control_decode(buffer, size, &control), 0);
+    ck_assert_int_eq(control.type, FIPC_CONTROL_REFUSED);
+    ck_assert_uint_eq(control.refused.reason, FIPC_REASON_QUOTA);
+    ck_assert_uint_eq(control.refused.retry_ms, 500);
 }
 
-TEST(full_lane_is_not_waited_for)
-{
+/* The edges of a packet's data; one byte more than FIPC_PACKET_BYTES_MAX can never be sent. */
+#define DATA_BYTES_MAX                                                                             \
+    (FIPC_PACKET_BYTES_MAX - sizeof(struct fipc_control_header) - sizeof(struct fipc_oneshot_reply))
+
+static const struct {
+    size_t bytes;
     int r;
+} replies[] = {
+    {0, 0},
+    {1, 0},
+    {FIPC_ONESHOT_REPLY_BYTES_MAX, 0},
+    {DATA_BYTES_MAX, 0},
+    {DATA_BYTES_MAX + 1, -EMSGSIZE},
+};
 
-    while ((r = send_refused(0)) == 0)
-        continue;
-    ck_assert_int_eq(r, -EAGAIN);
+LOOP_TEST(packet_of_any_size_arrives_whole_or_not_at_all, COUNT_OF(replies))
+{
+    const struct fipc_control reply = {
+        .type = FIPC_CONTROL_ONESHOT_REPLY,
+        .oneshot_reply = {.data_bytes = (uint32_t)replies[_i].bytes},
+        .data = data,
+    };
+
+    pattern_fill(data, replies[_i].bytes, 1);
+    ck_assert_int_eq(fipc_lane_send(lane[0], &reply, NULL, 0), replies[_i].r);
+
+    ck_assert_int_eq(receive(), replies[_i].r == 0 ? 0 : -EAGAIN);
+    if (replies[_i].r < 0)
+        return;
+    ck_assert_uint_eq(size, FIPC_PACKET_BYTES_MAX - DATA_BYTES_MAX + replies[_i].bytes);
+    ck_assert(pattern_matches(buffer + size - replies[_i].bytes, replies[_i].bytes, 1));
 }
 
-TEST(bad_fd_is_reported)
+TEST(errors_of_the_lane_come_through)
 {
-    ck_assert_int_eq(fipc_lane_send(-1, &refused, NULL, 0), -EBADF);
-    ck_assert_int_eq(fipc_lane_send(lane[0], &refused, (int[]){-1}, 1), -EBADF);
-    ck_assert_int_eq(fipc_lane_receive(-1, buffer, sizeof(buffer), &size, &received), -EBADF);
-    ck_assert_uint_eq(received.count, 0);
-}
+    const struct fipc_control room = {.type = FIPC_CONTROL_ROOM};
 
-/* ---- what strangers send ---- */
-
-TEST(packet_of_exactly_the_buffer_is_taken)
-{
-    ck_assert_int_eq(send_refused(0), 0);
-    ck_assert_int_eq(fipc_lane_receive(lane[1], buffer, 24, &size, &received), 0);
-    ck_assert_uint_eq(size, 24);
-}
-
-TEST(packet_larger_than_the_buffer_is_refused_and_its_fds_handed_over)
-{
-    ck_assert_int_eq(send_refused(2), 0);
-
-    ck_assert_int_eq(fipc_lane_receive(lane[1], buffer, 23, &size, &received), -EMSGSIZE);
-    ck_assert_uint_eq(size, 7);
-    ck_assert_uint_eq(received.count, 2);
-    fipc_lane_fds_close(&received);
-    ck_assert_int_eq(receive(), -EAGAIN);
-}
-
-TEST(as_many_fds_as_can_come_are_handed_over)
-{
-    int many[FIPC_LANE_FDS_MAX];
-
-    for (int i = 0; i < COUNT_OF(many); i++)
-        many[i] = things[0];
-    send_raw(byte, 1, many, FIPC_LANE_FDS_MAX);
-
-    ck_assert_int_eq(receive(), 0);
-    ck_assert_uint_eq(received.count, FIPC_LANE_FDS_MAX);
-}
-
-TEST(fds_lost_for_lack_of_numbers_are_noticed)
-{
-    struct rlimit limit, saved;
-    int lowest_free = dup(0);
-
-    ck_assert_int_eq(send_refused(4), 0);
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
-    (void)fd_close(lowest_free);
-    limit = (struct rlimit){.rlim_cur = (rlim_t)lowest_free + 2, .rlim_max = saved.rlim_max};
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-
-    ck_assert_int_eq(receive(), -EBADMSG);
-    ck_assert_uint_eq(size, 7);
-    ck_assert_uint_eq(received.count, 2); /* ours to close */
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
-}
-
-TEST(empty_packet_counts_as_the_end_and_its_fds_are_handed_over)
-{
-    send_raw(byte, 0, things, 3);
-
-    ck_assert_int_eq(receive(), -EPIPE);
-    ck_assert_uint_eq(received.count, 3);
-}
-
-TEST(fds_of_an_earlier_packet_are_not_counted_again)
-{
-    ck_assert_int_eq(send_refused(2), 0);
-    ck_assert_int_eq(send_refused(0), 0);
-    expect_refused_packet(2);
-    fipc_lane_fds_close(&received);
-    received.count = 99;
-    expect_refused_packet(0);
-}
-
-/* ---- the peer's end ---- */
-
-TEST(hang_up_is_told_after_what_was_sent_before)
-{
-    ck_assert_int_eq(send_refused(1), 0);
-    lane[0] = fd_close(lane[0]);
-
-    expect_refused_packet(1);
-    fipc_lane_fds_close(&received);
-    ck_assert_int_eq(receive(), -EPIPE);
-    ck_assert_int_eq(receive(), -EPIPE);
-}
-
-/* As when a broker refuses a client before it reads its HELLO: the kernel says ECONNRESET first. */
-TEST(peer_that_left_something_unread_is_heard_all_the_same)
-{
-    ck_assert_int_eq(send_refused(1), 0);
-    ck_assert_int_eq(send(lane[1], "x", 1, 0), 1);
-    lane[0] = fd_close(lane[0]);
-
-    expect_refused_packet(1);
-    fipc_lane_fds_close(&received);
-    ck_assert_int_eq(receive(), -EPIPE);
-}
-
-TEST(sending_to_who_is_gone_says_so_and_raises_no_signal)
-{
+    ck_assert_int_eq(fipc_lane_send(-1, &room, NULL, 0), -EBADF);
     lane[1] = fd_close(lane[1]);
-    ck_assert_int_eq(send_refused(1), -EPIPE);
-    ck_assert_int_eq(send_refused(0), -EPIPE);
+    ck_assert_int_eq(fipc_lane_send(lane[0], &room, NULL, 0), -EPIPE);
 }
-
-TEST(sending_to_who_left_something_unread_says_so)
-{
-    ck_assert_int_eq(send_refused(1), 0);
-    lane[1] = fd_close(lane[1]);
-    ck_assert_int_eq(send_refused(0), -EPIPE);
-    ck_assert_int_eq(send_refused(0), -EPIPE);
-}
-
-TEST(lane_that_was_never_connected_counts_as_gone)
-{
-    lane[0] = fd_close(lane[0]);
-    lane[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    ck_assert_int_eq(send_refused(0), -EPIPE);
-    ck_assert_int_eq(fipc_lane_receive(lane[0], buffer, sizeof(buffer), &size, &received), -EPIPE);
-}
-
-/* ---- lanes over which no fds may come ---- */
-
-static int receive_plain(void)
-{
-    return fipc_lane_receive_plain(lane[1], buffer, sizeof(buffer), &size);
-}
-
-TEST(plain_packets_arrive_one_by_one)
-{
-    send_raw((char[]){"a"}, 1, NULL, 0);
-    send_raw((char[]){"bc"}, 2, NULL, 0);
-    ck_assert_int_eq(receive_plain(), 0);
-    ck_assert_uint_eq(size, 1);
-    ck_assert_int_eq(receive_plain(), 0);
-    ck_assert_uint_eq(size, 2);
-    ck_assert_mem_eq(buffer, "bc", 2);
-    ck_assert_int_eq(receive_plain(), -EAGAIN);
-    lane[0] = fd_close(lane[0]);
-    ck_assert_int_eq(receive_plain(), -EPIPE);
-}
-
-RANGE_TEST(packet_with_fds_stays_unread_and_takes_no_number, 1, COUNT_OF(things) + 1)
-{
-    int lowest_free = dup(0), again;
-
-    (void)fd_close(lowest_free);
-    send_raw((char[]){"a"}, 1, NULL, 0);
-    ck_assert_int_eq(send_refused((size_t)_i), 0);
-    ck_assert_int_eq(receive_plain(), 0);
-    ck_assert_int_eq(receive_plain(), -EPERM);
-    ck_assert_int_eq(receive_plain(), -EPERM);
-    again = dup(0);
-    ck_assert_int_eq(again, lowest_free);
-    (void)fd_close(again);
-    expect_refused_packet((size_t)_i);
-}
-
-TEST(plain_packet_larger_than_the_buffer_is_taken_out)
-{
-    ck_assert_int_eq(send_refused(0), 0);
-    ck_assert_int_eq(fipc_lane_receive_plain(lane[1], buffer, 23, &size), -EMSGSIZE);
-    ck_assert_uint_eq(size, 7);
-    ck_assert_int_eq(receive_plain(), -EAGAIN);
-}
-
-LOOP_TEST(lane_with_nothing_unread_is_finished_at_once, 2)
-{
-    if (_i == 1)
-        lane[0] = fd_close(lane[0]);
-    ck_assert(fipc_lane_finish(lane[1]));
-    if (_i == 0)
-        ck_assert_int_eq(send_refused(1), -EPIPE); /* nothing can follow */
-}
-
-LOOP_TEST(lane_with_a_packet_unread_is_not_finished_at_once, 6)
-{
-    send_raw(byte, (size_t)_i % 2, things, (size_t)_i / 2);
-    if (_i >= 4)
-        lane[0] = fd_close(lane[0]);
-    ck_assert(!fipc_lane_finish(lane[1]));
-}
-
-TEST(hang_up_is_seen_without_reading)
-{
-    ck_assert(!fipc_lane_is_hung_up(lane[1]));
-    ck_assert_int_eq(send_refused(0), 0);
-    ck_assert(!fipc_lane_is_hung_up(lane[1]));
-
-    lane[0] = fd_close(lane[0]);
-    ck_assert(fipc_lane_is_hung_up(lane[1]));
-    expect_refused_packet(0);
-    ck_assert(fipc_lane_is_hung_up(lane[1]));
-}
-
-TEST(half_closed_lane_is_hung_up)
-{
-    ck_assert_int_eq(shutdown(lane[0], SHUT_WR), 0);
-    ck_assert(fipc_lane_is_hung_up(lane[1]));
-}
-
-TEST(death_of_the_peers_process_hangs_up)
-{
-    pid_t child = fork();
-
-    if (child == 0) {
-        (void)fd_close(lane[1]);
-        _exit(send_refused(1) == 0 ? 0 : 1);
-    }
-    lane[0] = fd_close(lane[0]);
-    ck_assert_int_eq(wait_for_exit(child), 0);
-
-    ck_assert(fipc_lane_is_hung_up(lane[1]));
-    expect_refused_packet(1);
-}
-
-TEST(what_is_no_lane_is_hung_up) { ck_assert(fipc_lane_is_hung_up(1000000)); }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The few lines that own fds and compute deadlines: common/os/os.h and common/clock.h. */
-#include "common/clock.h"
+/* The few lines that own fds, and the clock. */
 #include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
@@ -70,25 +69,7 @@ TEST(stolen_fd_stays_open)
     (void)fd_close(stolen);
 }
 
-static const struct {
-    uint64_t now_ns, span_ns, deadline_ns;
-} deadlines[] = {
-    {0, 0, 0},
-    {5, 7, 12},
-    {5, FIPC_NEVER, FIPC_NEVER},
-    {FIPC_NEVER - 10, 9, FIPC_NEVER - 1},
-    {FIPC_NEVER - 10, 10, FIPC_NEVER},
-    {FIPC_NEVER - 10, 11, FIPC_NEVER},
-    {FIPC_NEVER, 0, FIPC_NEVER},
-};
-
 GROUP(times, .fixtures = {HOLDINGS_KEPT});
-
-LOOP_TEST(deadline_never_wraps, COUNT_OF(deadlines))
-{
-    ck_assert_uint_eq(fipc_deadline_after(deadlines[_i].now_ns, deadlines[_i].span_ns),
-                      deadlines[_i].deadline_ns);
-}
 
 TEST(now_is_the_monotonic_clock)
 {
