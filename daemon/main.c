@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/log.h"
 #include "daemon/base/poller.h"
+#include "daemon/base/process.h"
 #include "daemon/base/systemd_sender.h"
-#include "daemon/base/uid_map.h"
-#include "daemon/base/user_files.h"
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
 #include "daemon/config/keys.h"
@@ -50,7 +49,7 @@ static int config_failed(int error)
 static int config_path(const struct options *options, char **ret_path)
 {
     if (options->config == NULL && options->user)
-        return user_config_path(ret_path);
+        return process_user_config(ret_path);
     *ret_path = strdup(options->config != NULL ? options->config : CONFIG_DEFAULT_PATH);
     return *ret_path != NULL ? 0 : -ENOMEM;
 }
@@ -106,7 +105,7 @@ static int override_config(struct config *config, const struct options *options)
     if (options->socket != NULL)
         r = (path = strdup(options->socket)) == NULL ? -ENOMEM : 0;
     else if (options->user)
-        r = user_socket_path(&path);
+        r = process_user_socket(&path);
     if (r < 0 || path == NULL)
         return r;
     free(config->control.socket);
@@ -142,7 +141,7 @@ static int load_config(const struct options *options, struct config **ret_config
 /* A broker of the whole host must be able to tell its users apart. */
 static bool uids_are_told_apart(const struct options *options)
 {
-    if (uid_map_is_whole())
+    if (process_sees_all_uids())
         return true;
     if (options->user || options->socket != NULL) {
         log_event(LOG_WARNING, LOG_EVENT_CONFIG, NULL,
