@@ -229,7 +229,9 @@ int main(int argc, char **argv)
     int r;
 
     open_standard_fds();
-    options_parse(&options, argc, argv);
+    r = options_parse(&options, argc, argv);
+    if (r != OPTIONS_GO_ON)
+        return r;
     if (options.check_config)
         return check_config(&options);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe that nobody reads any more */
