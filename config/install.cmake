@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Installs ${shipped} in ${directory}, unless a file of that name says something else there: it is
-# the administrator's. What is shipped can be compared with it in share/doc/fipc.
+# the administrator's. The shipped one lies in share/doc/fipc, to compare.
 cmake_path(ABSOLUTE_PATH directory BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
 cmake_path(GET shipped FILENAME name)
 set(installed "$ENV{DESTDIR}${directory}/${name}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# For tests that are scripts: what is wrong is told, counted in $failures, and the test goes on.
+# For tests that are scripts: each failure is printed and counted in $failures, and the test goes on.
 failures=0
 
 fail() {
@@ -56,7 +56,7 @@ soon() {
     wait_until is_right "$@" || "$@"
 }
 
-# is_right CHECK...: whether nothing is wrong, which is not told.
+# is_right CHECK...: whether nothing is wrong; prints nothing.
 is_right() {
     local before=$failures
     "$@" >/dev/null 2>&1

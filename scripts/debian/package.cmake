@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Debian packages, one for each kind of reader: who runs a broker, whose program is linked with the
-# library (in a container without a broker, for instance), and who builds such a program.
+# Debian packages, one for each kind of user: the administrator of a broker, the user of a program
+# that is linked with the library (in a container without a broker, for instance), and the author of
+# such a program.
 get_target_property(soversion fipc-client SOVERSION)
 set(library_package libfipc-client${soversion})
 

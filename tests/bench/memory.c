@@ -77,7 +77,7 @@ static _Noreturn void broker_exec(const char *fipcd, pid_t parent)
     _exit(EXIT_FAILURE);
 }
 
-/* With an empty config: what is measured are the defaults, whatever this host is configured to. */
+/* With an empty config: the defaults are measured, whatever the config of this host. */
 static void broker_start(const char *fipcd)
 {
     pid_t parent = getpid();
@@ -209,7 +209,7 @@ static unsigned long region_blocks(void)
         uintptr_t to = strtoul(end + 1, NULL, 16);
 
         if (strstr(line, "/memfd:") != NULL)
-            /* NOLINTNEXTLINE(performance-no-int-to-ptr): maps are told as numbers */
+            /* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel gives maps as numbers */
             n_pages += pages_there((void *)from, to - from, page_bytes);
     }
     (void)fclose(maps);

@@ -43,7 +43,7 @@ static struct rogue clients[CLIENTS];
 
 /* ---- the broker ---- */
 
-/* What is logged is made, and goes nowhere. */
+/* Log entries are made, and go nowhere. */
 /* NOLINTNEXTLINE(bugprone-reserved-identifier): the linker names it */
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
 

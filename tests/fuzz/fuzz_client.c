@@ -20,7 +20,8 @@
 
 #define MOVES_MAX 32
 #define BROKER_MOVES_MAX 16
-/* What passes at each wait when the broker is gone for good: longer timeouts end some time, too. */
+/* The time that passes at each wait when the broker is gone for good: longer timeouts end some
+ * time, too. */
 #define LONG_NS (UINT64_C(1) << 44)
 
 static struct input *script; /* of this input */

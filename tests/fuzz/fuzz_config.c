@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An input is a config file. What is wrong with it is told in lines for people; what is right gives
- * a config, every value of which is in its bounds. */
+/* An input is a config file. A wrong one gives lines for people; a right one gives a config, every
+ * value of which is in its bounds. */
 #include "daemon/config/config.h"
 #include "tests/fuzz/input.h"
 

@@ -6,7 +6,7 @@
  *      n_fds      1 byte   how many fds go with it, cut to what the kernel takes
  *      kinds      1 byte   two bits for each kind of fd, in turn
  *      type       2 bytes  in the header that HOW_FRAMED writes
- *      size       2 bytes  and so many bytes, or as many as are left
+ *      size       2 bytes  and that many bytes, or as many as are left
  */
 #include "common/control.h"
 #include "common/lane.h"
@@ -121,7 +121,7 @@ static void check_fds(const struct packet *packet, const struct fipc_lane_fds *f
     }
 }
 
-/* What was decoded lies inside the packet; encoded and sent, it is the same packet again. */
+/* The decoded parts lie inside the packet; encoded and sent, they are the same packet again. */
 static void check_decoded(const int lanes[2], const struct fipc_control *control,
                           const unsigned char *packet, size_t size)
 {

@@ -23,7 +23,7 @@ struct fipc_message {
     char data[];
 };
 
-/* What is left of the replies. */
+/* The rest of the replies. */
 static struct input replies;
 
 /* ---- the library ---- */
@@ -164,7 +164,7 @@ static unsigned check_plain(const struct printed *printed)
     return n_lines;
 }
 
-/* As in fipctl.c, but for what takes long, what runs commands, and what ends the process. */
+/* As in fipctl.c, without the commands that take long, run programs, or end the process. */
 static int run(struct invocation *invocation, int argc, char **argv)
 {
     int status;

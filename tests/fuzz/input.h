@@ -4,8 +4,8 @@
 
 /*
  * An input is a script: bytes that say what to do, each followed by the values that it needs,
- * little-endian. What is missing at the end reads as zero, so that every input is a script. And
- * what every target asks of the code under test: no failed check, no fd left open.
+ * little-endian. Missing bytes at the end read as zero, so that every input is a script. And the
+ * demands of every target on the code under test: no failed check, no fd left open.
  */
 #include <poll.h>
 #include <stdbool.h>

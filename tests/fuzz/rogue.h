@@ -8,7 +8,7 @@
 #include "common/control.h"
 #include "tests/fuzz/input.h"
 
-/* What follows the step in the input is named with each. */
+/* Each step names the bytes that follow it in the input. */
 enum rogue_step {
     ROGUE_PACKET,  /* type, n_fds, bytes: on the lane, with a right header */
     ROGUE_BYTES,   /* n_fds, bytes: on the lane as they are */

@@ -13,7 +13,7 @@
 
 #define GROUPS_MAX 8
 
-/* What is wrong with a WELCOME. */
+/* The faults of a WELCOME. */
 enum welcome_form {
     WELCOME_RIGHT,
     WELCOME_FDS_SWAPPED,

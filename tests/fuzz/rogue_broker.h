@@ -6,7 +6,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue.h"
 
-/* What follows the move in the input is named with each. */
+/* Each move names the bytes that follow it in the input. */
 enum broker_move {
     BROKER_WAITS,    /* the library goes on */
     BROKER_WELCOMES, /* form, rings, handler_ms */

@@ -6,7 +6,7 @@
  * checked against what the headers promise. */
 #include "tests/fuzz/input.h"
 
-/* What follows the move in the input is named with each. */
+/* Each move names the bytes that follow it in the input. */
 enum user_move {
     USER_CONNECTS,   /* rings: as powers of two; timeout */
     USER_CALLS,      /* service, size, flags, timeout */

@@ -13,7 +13,8 @@
 #define WATCHERS 5000
 #define EVENTFD_FULL UINT64_C(0xfffffffffffffffe)
 
-/* O_NONBLOCK belongs to the open file that both hold: who writes or reads now may wait for ever. */
+/* O_NONBLOCK belongs to the open file that both hold: a process that writes or reads now may wait
+ * for ever. */
 static void blocking_bell(struct attack_scene *scene)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;

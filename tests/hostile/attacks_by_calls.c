@@ -110,7 +110,7 @@ static void cancels_and_questions(struct attack_scene *scene)
     raw_close(&client);
 }
 
-/* What costs the broker most to answer, asked for by many sessions, as often as their rings take.
+/* Many sessions ask the most expensive question, as often as their rings take it.
  */
 static void reports(struct attack_scene *scene)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of services: that nobody serves, that are none, that are not for this uid to serve. */
+/* Names of services: unserved ones, invalid ones, and ones that this uid may not serve. */
 #include "tests/hostile/attack.h"
 
 #include "common/clock.h"

@@ -110,7 +110,7 @@ static void *scribble(void *argument)
     return NULL;
 }
 
-/* What was checked may be something else when it is used. */
+/* A word may change between its check and its use. */
 static void changes_in_use(struct attack_scene *scene)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;

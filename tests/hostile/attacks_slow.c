@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Work that a client has the kernel do with the memory that it shares: who touches it meanwhile
- * waits, and who does it at idle priority, beside others, takes as long as it likes. */
+/* Work that a client has the kernel do with the memory that it shares: a process that touches the
+ * memory meanwhile waits, and a client of idle priority, beside others, takes as long as it likes.
+ */
 #include "tests/hostile/attack.h"
 
 #include "common/clock.h"

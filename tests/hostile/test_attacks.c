@@ -29,8 +29,8 @@
 #define SOUP_ATTACKERS 3
 #define P99_RATIO_MAX 5
 #define BYSTANDER_RATIO_MAX 2
-/* A machine that others use too makes a calm client wait as well: what lasts for so many tries is
- * not the machine's doing. */
+/* A machine that others use too makes a calm client wait as well, but not for this many tries in a
+ * row. */
 #define TRIES_MAX 5
 #define ROUNDS 4
 /* In ten seconds: ten of each of two kinds, and how many there were more. */
@@ -115,7 +115,7 @@ static pid_t send_attacker(void (*run)(struct attack_scene *scene), uint64_t ran
     if (pid > 0)
         return pid;
     (void)setpgid(0, 0);
-    /* what is measured is the broker, not who gets a CPU */
+    /* this measures the broker, not the scheduler */
     (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
     (void)setrlimit(RLIMIT_NICE, &(struct rlimit){1, 1}); /* some of its threads may be better */
     if (setgroups(0, NULL) < 0 || setresgid(ATTACKER_UID, ATTACKER_UID, ATTACKER_UID) < 0 ||
@@ -251,7 +251,7 @@ static void check(const char *name, void (*run)(struct attack_scene *scene), uns
     struct holdings before = look(), after;
     struct tally tally = watch(run, attackers, span_ns / WARM_UP_PART, random, &before);
 
-    /* tables that were used once stay, at their largest: what is taken time after time is lost */
+    /* tables that were used once stay, at their largest: only growth time after time is a leak */
     before.rss_kib = look_until_back(&before).rss_kib;
     for (int try = 0; try < TRIES_MAX; try++) {
         tally_deinit(&tally);

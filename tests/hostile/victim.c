@@ -133,7 +133,7 @@ static void __attribute__((noreturn)) live(struct victim_diary *diary, const cha
         int r;
 
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
-        /* what comes too late because the one before took long has begun when it was due */
+        /* a call that comes too late because the one before took long has begun when it was due */
         began_ns = ended_ns > due_ns ? due_ns : fipc_now_ns();
         r = callee.client != NULL ? call_broker(callee.client, number) : call_echo(&callee.echo);
         ended_ns = fipc_now_ns();

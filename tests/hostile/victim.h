@@ -26,8 +26,8 @@ struct victim_span {
     uint32_t *took_ns;
 };
 
-/* What is measured is what a broker does under attack, not who gets a CPU: the broker, and the
- * process that a bystander calls, have one of their own. */
+/* The attacks measure the broker, not the scheduler: the broker, and the process that a bystander
+ * calls, have a CPU of their own. */
 enum victim_cpu { VICTIM_CPU_OF_BROKER, VICTIM_CPU_OF_CLIENTS };
 
 /* Binds this process, and all that it starts, to that CPU, if there are two. */

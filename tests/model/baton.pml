@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that share a handle: one of them, the reader, holds the baton, reads the ring and
- * sleeps on the end word; the others sleep on words of their own. Nobody sleeps for ever whose
- * reply is there, or who could have the room that is there; there is one reader at most; and
- * nobody goes round and round without anything to do.
+ * Threads that share a handle: one of them, the reader, holds the baton, reads the ring and sleeps
+ * on the end word; the others sleep on words of their own. No thread sleeps for ever whose reply is
+ * there, or that could have the room that is there; there is one reader at most; and no thread goes
+ * round and round without anything to do.
  *
  * A thread is fipc_baton_wait() of client/baton.c with fipc_reader_read() of client/reader.c,
  * over fipc_end_arm() and fipc_end_disarm() of common/end.c; the broker is fipc_channel_ring()
@@ -12,12 +12,11 @@
  * a reply; thread 0 may be answered only after they had their turn, so that no reply hides a
  * lost wake-up for room.
  *
- * A thread that wants room while another one sleeps kicks the reader, as if the peer had rung,
- * so that it arms again with ROOM. For that the reader arms under the mutex: were it to choose
- * its word under the mutex and to store it later, a kick in between would find it awake and be
- * lost (LATE_ARMING). And those who are told of room don't count as wanting it, or else the
- * reader, which looks at the room after each fence, could not sleep until they ran
- * (STILL_WANTED).
+ * A thread that wants room while another one sleeps kicks the reader, as if the peer had rung, so
+ * that it arms again with ROOM. For that the reader arms under the mutex: were it to choose its
+ * word under the mutex and to store it later, a kick in between would find it awake and be lost
+ * (LATE_ARMING). And threads that were notified of room don't count as wanting it, or else the
+ * reader, which looks at the room after each fence, could not sleep until they ran (STILL_WANTED).
  *
  * With IMPATIENT everything may happen that may happen, but nobody waits long enough to be stuck:
  * good for finding endless runs.
@@ -37,7 +36,7 @@
 #define WORDS 3
 #define END_WORD 0 /* of the client */
 #define TAIL 1     /* of the reply ring */
-#define HEAD 2     /* of the request ring: so many records it took; the ring is full at first */
+#define HEAD 2     /* of the request ring: the records taken; the ring is full at first */
 #include "memory.pml"
 
 #define AWAKE 0
@@ -167,7 +166,8 @@ inline leave()
     next = LEAVE
 }
 
-/* One turn of the loop in fipc_baton_wait(). Whoever reads or kicks keeps the mutex for now. */
+/* One turn of the loop in fipc_baton_wait(). A thread that reads or kicks keeps the mutex for now.
+ */
 inline turn()
 {
     wake[me] = false;
@@ -175,7 +175,7 @@ inline turn()
     :: is_ready(me) || expired -> leave()
     :: !is_ready(me) && !expired ->
         if
-        :: is_waiting(me) /* else others were faster than whom it was told */
+        :: is_waiting(me) /* else other threads were faster than the notified one */
         :: !is_waiting(me) -> waiters!me
         fi;
         if

@@ -43,7 +43,7 @@
 #define ASLEEP 1
 
 bool bell_waiting;
-byte delivered[REQUESTS]; /* how often; neither end's knowledge, but what is to be proved */
+byte delivered[REQUESTS]; /* how often; neither end knows it, the proof needs it */
 byte sent_again[REQUESTS];
 byte n_finished;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whoever waits for room gets it: the consumer rings for a new head only if the ROOM flag is set
- * and half the ring is free. And two ends that fill each other's ring don't deadlock, as whoever
- * waits for room also takes what comes in.
+ * An end that waits for room gets it: the consumer rings for a new head only if the ROOM flag is
+ * set and half the ring is free. And two ends that fill each other's ring don't deadlock, as an end
+ * that waits for room also takes incoming records.
  *
  * An end is fipc_producer_has_room(), fipc_consumer_left_room() and fipc_channel_ring() with
  * fipc_end_arm() and fipc_end_disarm() around its sleep, of common/ring.c, common/channel.c and

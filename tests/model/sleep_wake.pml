@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No wake-up is lost: what was published is taken, although nobody rings an end that is awake.
- * And an end that stops sleeping knows whether a bell is on its way to it.
+ * No wake-up is lost: every published record is taken, although no bell rings for an end that is
+ * awake. And an end that stops sleeping knows whether a bell is on its way to it.
  *
  * The consumer is fipc_end_arm(), fipc_end_sleep() and fipc_end_disarm(), a publisher is
  * fipc_channel_ring() with its fipc_end_rouse(), all of common/end.c and common/channel.c. Two

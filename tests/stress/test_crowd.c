@@ -21,7 +21,7 @@
 /* More than one user's slots. */
 #define SLOTS_PER_UID 1024
 #define SURPLUS 2000
-/* Of those who wait at most so many get a slot in one turn of the broker's loop. */
+/* At most this many waiting clients get a slot in one turn of the broker's loop. */
 #define SEATS_PER_TURN 32
 #define SESSION_KIB_MAX 14.0
 
@@ -316,7 +316,7 @@ static int knock(int number)
 }
 
 /* Clients @first to @end - 1 wait for one slot. A one-shot has left it by the time that its answer
- * is here; a session keeps it, and whoever is behind it must not have been served yet. */
+ * is here; a session keeps it, and the client behind it must not have been served yet. */
 static void serve_in_order(int first, int end)
 {
     for (int i = first; i < end; i++) {
@@ -360,7 +360,7 @@ TEST(clients_beyond_the_limit_are_served_in_the_order_in_which_they_came)
 }
 
 /* One-shots leave their slot at once, so that one slot is enough for all. In between the loop does
- * other things; who comes meanwhile is the last. */
+ * other things; a client that comes meanwhile is the last. */
 TEST(waiting_room_is_emptied_over_many_turns)
 {
     const int surplus = 1000, newcomer = 1 + surplus;
@@ -387,8 +387,8 @@ TEST(waiting_room_is_emptied_over_many_turns)
     test_witness_close(&witness);
 }
 
-/* One look at a client that tries again, as long as it is told to, when there is no place left to
- * wait. Return: whether it was served, and left. */
+/* One look at a client that tries again, as long as the broker asks for it, when there is no place
+ * left to wait. Return: whether it was served, and left. */
 static bool try_to_be_served(int number, uint64_t *due_ns)
 {
     struct raw_client *client = &clients[number];

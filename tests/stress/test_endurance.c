@@ -61,7 +61,7 @@ static void endure(const char *name, void (*client)(int number), int count)
                  name, (double)(fipc_now_ns() - start_ns) / (double)FIPC_NS_PER_S, half_way_kib,
                  end_kib);
 
-    TEST_WAIT_FOR(crowd_number(&broker, "slots.taken") == 1); /* who asks */
+    TEST_WAIT_FOR(crowd_number(&broker, "slots.taken") == 1); /* this witness */
     TEST_WAIT_FOR(test_broker_count_fds(&broker) == fds);
     ck_assert_int_eq(test_broker_count_regions(&broker), 0);
 #ifdef CROWD_SANITIZED

@@ -83,8 +83,8 @@ static void send_requests(struct raw_client *client, uint32_t target, const char
         ck_assert_int_eq(raw_send_request(client, target, data, strlen(data), &id), 0);
 }
 
-/* Asks how many requests of the flooder have been taken by now: with the highest slot of all it is
- * the only one that is told of. */
+/* Asks how many requests of the flooder have been taken by now: it has the highest slot of all, so
+ * the report is about no other. */
 static void send_question(struct raw_client *client, uint32_t stats)
 {
     char question[32];
@@ -152,7 +152,7 @@ LOOP_TEST(full_rings_are_served_in_turns_of_messages_per_turn, COUNT_OF(per_turn
 #endif
 }
 
-/* Whoever rings first: the flooder, or the last of the others. */
+/* The client that rings first: the flooder, or the last of the others. */
 LOOP_TEST(calm_clients_wait_for_one_turn_of_a_flooder, 2)
 {
     bool flooder_first = _i == 0;
@@ -174,7 +174,7 @@ LOOP_TEST(calm_clients_wait_for_one_turn_of_a_flooder, 2)
         ck_assert_int_le(receive_answer(&calm[i]), 64);
 }
 
-/* ---- a nuisance: a process whose client misbehaves while it is told to ---- */
+/* ---- a nuisance: a process whose client misbehaves on demand ---- */
 
 /* What it does. Return: how many replies it had, all of which were right; -1: one was not */
 typedef long misbehave_fn(int gate_fd);
@@ -347,7 +347,7 @@ static long nuisance_end(const struct nuisance *nuisance)
 {
     long n_replies;
 
-    /* who floods keeps the broker busy; nobody else may */
+    /* the flooder keeps the broker busy; no other client may */
     if (nuisance->misbehave != flood)
         TEST_WAIT_FOR(crowd_broker_is_asleep(&broker));
     nuisance_tell(nuisance);
@@ -439,8 +439,9 @@ static int set_priority(pid_t pid, int priority)
     return sched_setscheduler(pid, priority > 0 ? SCHED_RR : SCHED_OTHER, &parameter);
 }
 
-/* Puts what is measured before all else that runs on this machine, and who hardly runs before who
- * always does, as the fair scheduler has it. Return: whether that is allowed */
+/* Gives the broker and the nuisance priority over all else that runs on this machine, and the one
+ * that hardly runs over the one that always does, as the fair scheduler has it. Return: whether
+ * that is allowed */
 static bool have_machine_alone(const struct nuisance *nuisance)
 {
     return set_priority(0, 2) == 0 && set_priority(broker.pid, 1) == 0 &&
@@ -448,8 +449,8 @@ static bool have_machine_alone(const struct nuisance *nuisance)
 }
 
 /* Calm clients alone and beside the nuisance in turn, round by round; the medians over the rounds
- * are compared. Where other programs compete for the CPUs, the slowest calls tell of these, and
- * only the middle ones of the broker. Return: how many replies the nuisance had */
+ * are compared. Where other programs compete for the CPUs, the slowest calls show these, and only
+ * the middle ones the broker. Return: how many replies the nuisance had */
 static long compare(misbehave_fn *misbehave, const char *what)
 {
     int n_rounds = 0, enough = test_scaled(ROUNDS);

@@ -108,7 +108,7 @@ static const struct pair pairs[] = {
     {"closing", empty_ring, publish_and_look_whether_closing, close_and_look_at_the_ring, neither},
 };
 
-/* Of one sleeper: who finds it asleep rings it, and it knows whether it was rung. */
+/* Of one sleeper: a publisher that finds it asleep rings it, and it knows whether it was rung. */
 
 static void fall_asleep(void) { fipc_end_arm(&end, FIPC_END_ASLEEP_FUTEX); }
 
@@ -163,8 +163,8 @@ static void dawdle(uint64_t *random)
 }
 
 /* Stores become visible one after the other: behind some that miss the cache, the next one takes so
- * long that a missing fence is felt wherever the two threads run. Not each time: who is behind a
- * pile of his own comes late. */
+ * long that a missing fence is felt wherever the two threads run. Not each time: a side that is
+ * behind a pile of its own comes late. */
 static void delay_stores(int side, uint64_t *random)
 {
     bool this_time = random_below(random, 2) == 0;

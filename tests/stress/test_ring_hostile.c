@@ -2,8 +2,8 @@
 /*
  * A peer that writes into the shared memory while we use it, between any two of our instructions.
  * It may have any answer that the header names, and garbage in its own payload; it may not make us
- * touch a byte outside the ring (the guards of ring_pair.h would say so) or use anything else than
- * what was validated.
+ * touch a byte outside the ring (the guards of ring_pair.h would say so) or use anything but
+ * validated bytes.
  */
 #include "common/clock.h"
 #include "common/os/os.h"

@@ -339,7 +339,7 @@ TEST(callers_who_have_more_open_than_queues_hold_are_all_answered)
     worker_kill(worker);
 }
 
-/* What waits for a stopped worker is more than half of what the queues hold, and stays. */
+/* The requests that wait for a stopped worker fill more than half of the queues, and stay. */
 LOOP_TEST(callers_beside_a_full_queue_of_a_stopped_worker_are_all_answered, 2)
 {
     static const int counts[] = {800, 960};

@@ -164,7 +164,7 @@ static inline void wait_until_blocked(pid_t pid, pid_t tid, long number, unsigne
         ck_assert_ptr_nonnull(file);
         if (fgets(line, sizeof(line), file) == NULL)
             line[0] = '\0';
-        seen_number = strtol(line, &end, 10); /* "running" is none: 0, at the line's beginning */
+        seen_number = strtol(line, &end, 10); /* of "running": 0, at the line's beginning */
         seen_argument = strtoul(end, NULL, 16);
         (void)fclose(file);
     } while (seen_number != number || seen_argument != argument);

@@ -37,7 +37,7 @@ static struct element *element(uint32_t place) { return (struct element *)table.
 
 /* ---- taking and giving back ---- */
 
-/* A letter takes a place, a digit gives that place back; what is taken then stands below it. */
+/* A letter takes a place, a digit gives that place back; the places taken then stand below it. */
 static const struct {
     const char *steps;
     const char *taken; /* by each letter */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The control protocol's wire form: what was encoded is decoded, and nothing else is. */
+/* The control protocol's wire form: each encoded packet is decoded again, and no other one is. */
 #include "common/control.h"
 
 #include "tests/unit/fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How ends sleep and are woken: which words ask for a bell, and who rings it. */
+/* How ends sleep and are woken: which words ask for a bell, and which end rings it. */
 #include "common/end.h"
 
 #include "common/clock.h"

@@ -109,7 +109,7 @@ TEST(each_hot_member_is_served_once_a_round)
         ck_assert_uint_eq(members[i].served, i % 2 == 0 ? 1 : 0);
 }
 
-/* Whoever is removed by whomever: nobody who stays is left out. */
+/* Any member may remove any other: no member that stays is left out. */
 LOOP_TEST(member_removed_while_others_are_served_leaves_nobody_out, (MEMBERS * MEMBERS))
 {
     uint32_t removing = (uint32_t)_i / MEMBERS, removed = (uint32_t)_i % MEMBERS;

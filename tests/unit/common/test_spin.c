@@ -181,7 +181,7 @@ TEST(round_ends_at_an_involuntary_context_switch)
         return;
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
     fipc_spin_begin(&spin, fipc_now_ns() - FIPC_NS_PER_MS); /* long enough ago to yield */
-    spin.involuntary_switches = INT32_MAX; /* so many there were at the last yield */
+    spin.involuntary_switches = INT32_MAX;                  /* their number at the last yield */
     for (int i = 0; i < 100; i++)
         if (!fipc_spin_again(&spin))
             return;
@@ -203,7 +203,8 @@ static int count_yields(uint64_t now_ns, bool to_somebody)
     return n_yields;
 }
 
-/* Who got the CPU does not give it back soon; a sleeper would have had it back at once. */
+/* The process that got the CPU does not give it back soon; a sleeper would have had it back at
+ * once. */
 TEST(few_yields_may_be_long)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which files are read, what may stand in their place, and what happens when memory is short. */
+/* Which files the broker reads, what it accepts in their place, and shortage of memory. */
 #include "daemon/config/file.h"
 #include "tests/suite.h"
 #include "tests/unit/config/config_fixture.h"
@@ -202,7 +202,7 @@ static size_t put(char *at, const char *piece)
     return size;
 }
 
-/* So much of everything that the arena grows in many places, and one string of half the file. */
+/* Enough of everything that the arena grows in many places, and one string of half the file. */
 static void write_large(void)
 {
     static char text[CONFIG_FILE_BYTES_MAX];

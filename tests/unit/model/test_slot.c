@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of slots: who gets which seat, and what a stale reference finds. */
+/* The table of slots: which seat a client gets, and what a stale reference finds. */
 #include "daemon/model/slot.h"
 #include "tests/suite.h"
 
@@ -95,7 +95,7 @@ TEST(none_is_taken_beyond_the_limit)
         (void)take();
 
     ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1));
-    ck_assert_uint_eq(table.n_taken_ever, LIMIT); /* who got none is not counted */
+    ck_assert_uint_eq(table.n_taken_ever, LIMIT); /* clients without a slot are not counted */
 }
 
 TEST(limit_can_be_raised_and_lowered_at_any_time)
