@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_TESTS_SLOTS_FIXTURE_H
+#define FIPC_TESTS_SLOTS_FIXTURE_H
+
+/* Clients that take the slots of a broker. */
+#include "tests/integration/broker.h"
+#include "tests/integration/raw_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#define CLIENTS_MAX 16
+#define NOBODY 65534
+
+static struct test_broker broker;
+static struct raw_client clients[CLIENTS_MAX];
+
+static inline void start_with(const char *json) { test_broker_start_with(&broker, json); }
+
+static inline void setup(void)
+{
+    test_broker_init(&broker);
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        clients[i] = RAW_CLIENT_EMPTY;
+}
+
+static inline void teardown(void)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        raw_close(&clients[i]);
+    test_broker_stop(&broker);
+    test_broker_deinit(&broker);
+}
+
+static inline void open_session(struct raw_client *client)
+{
+    ck_assert_int_eq(raw_open_session(client, broker.socket, 0, 0), 0);
+}
+
+/* Connects and says how long it is ready to wait for a slot. */
+static inline void knock(struct raw_client *client, uint32_t wait_ms)
+{
+    const struct fipc_hello hello = {.wait_ms = wait_ms};
+
+    ck_assert_int_eq(raw_connect(client, broker.socket), 0);
+    ck_assert_int_eq(raw_send_hello(client, &hello), 0);
+}
+
+static inline void ck_assert_refused(struct raw_client *client, enum fipc_reason expected)
+{
+    ck_assert_int_eq(raw_receive_welcome(client), -ECONNREFUSED);
+    ck_assert_str_eq(fipc_reason_name(client->packet.refused.reason), fipc_reason_name(expected));
+}
+
+/* A number of fipc.stats, asked for by a one-shot. */
+static inline long long number(const char *path)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    long long value;
+
+    ck_assert_int_eq(raw_call_once(&client, broker.socket, "fipc.stats", NULL, 0), 0);
+    value = test_report_number(client.packet.data, client.packet.oneshot_reply.data_bytes, path);
+    raw_close(&client);
+    return value;
+}
+
+static inline bool has_answer(const struct raw_client *client)
+{
+    struct pollfd lane = {.fd = client->lane_fd, .events = POLLIN};
+
+    return poll(&lane, 1, 0) > 0;
+}
+
+static inline void reload(const char *json, const char *log_line)
+{
+    int before = test_broker_log_lines(&broker, log_line);
+
+    test_broker_write_config(&broker, json);
+    ck_assert_int_eq(kill(broker.pid, SIGHUP), 0);
+    TEST_WAIT_FOR(test_broker_log_lines(&broker, log_line) > before);
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* Clients that wait for a slot, and the quota of one user. */
+#include "tests/integration/slots_fixture.h"
+#include "tests/suite.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static long long n_waiting(void) { return number("slots.waiting"); }
+
+/* ---- the waiting room ---- */
+
+GROUP(waiting, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(who_finds_no_slot_waits_and_is_served_first_come_first_served)
+{
+    start_with("{\"slots\": {\"count\": 3, \"per_uid\": 2}}");
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    for (int i = 2; i < 5; i++) {
+        knock(&clients[i], 10000); /* the kernel's queue keeps their order */
+    }
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[2]), 0);
+    ck_assert(!has_answer(&clients[3]));
+    raw_close(&clients[1]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[3]), 0);
+    ck_assert(!has_answer(&clients[4]));
+    raw_close(&clients[2]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[4]), 0);
+}
+
+TEST(who_waits_is_refused_at_its_own_deadline)
+{
+    uint64_t start_ns;
+
+    start_with("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000}}");
+    open_session(&clients[0]);
+    start_ns = fipc_now_ns();
+    knock(&clients[1], 300);
+    ck_assert_refused(&clients[1], FIPC_REASON_QUOTA);
+    ck_assert_uint_ge(fipc_now_ns() - start_ns, 250 * FIPC_NS_PER_MS);
+}
+
+TEST(who_says_hello_late_has_his_own_deadline_too)
+{
+    const struct fipc_hello hello = {.wait_ms = 300};
+    struct test_witness witness;
+
+    start_with(
+        "{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"timeouts\": {\"doorbell_ms\": 60000}}");
+    open_session(&clients[0]);
+    test_witness_open(&witness, &broker);
+    ck_assert_int_eq(raw_connect(&clients[1], broker.socket), 0);
+    TEST_WAIT_FOR(test_witness_number(&witness, "slots.waiting") == 1);
+    ck_assert_int_eq(raw_send_hello(&clients[1], &hello), 0);
+    ck_assert_refused(&clients[1], FIPC_REASON_QUOTA);
+    test_witness_close(&witness);
+}
+
+TEST(place_of_a_waiting_client_that_hangs_up_is_free)
+{
+    int n_fds;
+
+    start_with("{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"control\": {\"backlog\": 2}}");
+    n_fds = test_broker_count_fds(&broker) + 4; /* two of a session each */
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds);
+    for (int i = 0; i < 20; i++) {
+        knock(&clients[2], 10000);
+        TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds + 1);
+        raw_close(&clients[2]);
+        TEST_WAIT_FOR(test_broker_count_fds(&broker) == n_fds);
+    }
+    knock(&clients[3], 10000);
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[3]), 0);
+    raw_close(&clients[1]);
+    TEST_WAIT_FOR(n_waiting() == 0);
+}
+
+TEST(waiting_room_is_bounded)
+{
+    start_with("{\"slots\": {\"count\": 2, \"per_uid\": 2}, \"control\": {\"backlog\": 4},"
+               " \"timeouts\": {\"doorbell_ms\": 60000}}");
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    for (int i = 2; i < 6; i++)
+        knock(&clients[i], 60000);
+    knock(&clients[6], 60000);
+    ck_assert_refused(&clients[6], FIPC_REASON_QUOTA);
+    ck_assert_uint_gt(clients[6].packet.refused.retry_ms, 0);
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[2]), 0);
+}
+
+/* ---- what one user may have ---- */
+
+/* Runs a part of a test as another user. Return: what it returned. */
+static int as_nobody(int (*part)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
+            _exit(99);
+        _exit(part());
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int open_one_session(void)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    int r = raw_open_session(&client, broker.socket, 0, 0);
+
+    raw_close(&client);
+    return r == 0 ? 0 : 1;
+}
+
+GROUP(quota, .timeout = 30, .fixtures = {{setup, teardown}});
+
+TEST(user_at_its_quota_leaves_the_rest_to_others)
+{
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    start_with("{\"slots\": {\"count\": 3, \"per_uid\": 2}, \"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    open_session(&clients[0]);
+    open_session(&clients[1]);
+    knock(&clients[2], 60000);
+    ck_assert_int_eq(as_nobody(open_one_session), 0);
+    ck_assert(!has_answer(&clients[2]));
+}
+
+/* The largest rings that a stranger may ask for, and what is more. Return: 0 all is as it should be
+ */
+static int ask_for_rings(void)
+{
+    static const struct {
+        uint32_t request_bytes, reply_bytes;
+        int error;
+    } rings[] = {
+        {524288, 524288, 0},
+        {1048576, 524288, 0},
+        {524288, 1048576, 0},
+        {1048576, 1048576, -ECONNREFUSED},
+        {2097152, 4096, -ECONNREFUSED},
+        {4096, 2097152, -ECONNREFUSED},
+    };
+
+    for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
+        struct raw_client client = RAW_CLIENT_EMPTY;
+        int r =
+            raw_open_session(&client, broker.socket, rings[i].request_bytes, rings[i].reply_bytes);
+
+        if (r != rings[i].error ||
+            (r != 0 && client.packet.refused.reason != FIPC_REASON_RING_BYTES))
+            return (int)i + 1;
+        raw_close(&client);
+    }
+    return 0;
+}
+
+static int open_large_session(void)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    int r = raw_open_session(&client, broker.socket, 1048576, 2097152);
+
+    raw_close(&client);
+    return r == 0 ? 0 : 1;
+}
+
+/* Whoever touches a region of which its client makes a huge page waits meanwhile. */
+TEST(stranger_has_no_room_for_a_huge_page)
+{
+    struct raw_client root = RAW_CLIENT_EMPTY;
+
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    start_with("{\"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(as_nobody(ask_for_rings), 0);
+    ck_assert_int_ne(as_nobody(open_large_session), 0);
+    ck_assert_int_eq(raw_open_session(&root, broker.socket, 16777216, 16777216), 0);
+    raw_close(&root);
+
+    reload("{\"control\": {\"mode\": \"0666\"}, \"slots\": {\"request_ring_bytes\": 1048576,"
+           " \"reply_ring_bytes\": 2097152}}",
+           "config reloaded");
+    ck_assert_int_eq(as_nobody(open_large_session), 0);
+}
+
+#define BURST (CLIENTS_MAX - 1)
+
+/* Return: how many of them got no session */
+static int open_many_at_once(void)
+{
+    struct raw_client many[BURST];
+    const struct fipc_hello hello = {.wait_ms = 10000};
+    int failed = 0;
+
+    for (int i = 0; i < BURST; i++) {
+        many[i] = RAW_CLIENT_EMPTY;
+        failed += raw_connect(&many[i], broker.socket) < 0 || raw_send_hello(&many[i], &hello) < 0;
+    }
+    for (int i = 0; i < BURST; i++) {
+        failed += raw_receive_welcome(&many[i]) < 0;
+        raw_close(&many[i]);
+    }
+    return failed;
+}
+
+TEST(who_waits_for_his_quota_is_in_nobodys_way)
+{
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    /* a single place in the waiting room for each */
+    start_with("{\"slots\": {\"count\": 100, \"per_uid\": 15},"
+               " \"control\": {\"mode\": \"0666\", \"backlog\": 6}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    for (int i = 0; i < BURST; i++)
+        open_session(&clients[i]);
+    knock(&clients[BURST], 60000);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(as_nobody(open_many_at_once), 0);
+    ck_assert(!has_answer(&clients[BURST]));
+}
+
+TEST(user_has_a_share_of_the_waiting_room_too)
+{
+    start_with("{\"slots\": {\"count\": 100, \"per_uid\": 14}, \"control\": {\"backlog\": 7}}");
+    for (int i = 0; i < CLIENTS_MAX - 2; i++)
+        open_session(&clients[i]);
+    knock(&clients[CLIENTS_MAX - 2], 60000); /* 14 of 100 of 7 places: one */
+    ck_assert_int_eq(raw_connect(&clients[CLIENTS_MAX - 1], broker.socket), 0);
+    ck_assert_refused(&clients[CLIENTS_MAX - 1], FIPC_REASON_QUOTA);
+    ck_assert(!has_answer(&clients[CLIENTS_MAX - 2]));
+}
+
+TEST(rings_are_counted_against_the_user)
+{
+    start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");
+    /* 8 sessions of 132 KiB each are allowed: two of 516 KiB, not three */
+    ck_assert_int_eq(raw_open_session(&clients[0], broker.socket, 262144, 262144), 0);
+    ck_assert_int_eq(raw_open_session(&clients[1], broker.socket, 262144, 262144), 0);
+    ck_assert_int_eq(raw_open_session(&clients[2], broker.socket, 262144, 262144), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[2].packet.refused.reason, FIPC_REASON_QUOTA);
+    raw_close(&clients[0]);
+    TEST_WAIT_FOR(number("slots.open") == 1);
+    ck_assert_int_eq(raw_open_session(&clients[3], broker.socket, 262144, 262144), 0);
+}
