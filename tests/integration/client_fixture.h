@@ -158,7 +158,7 @@ static inline void *call_in_flight(void *arg)
     return NULL;
 }
 
-/* Waits until the broker has so many calls at once. */
+/* Waits until the broker has this number of calls at once. */
 static inline void wait_until_taken(long long n_live)
 {
     struct test_witness witness;

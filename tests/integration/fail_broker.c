@@ -48,7 +48,7 @@ void fail_never(struct fail_calls *calls, enum fail_kind kind)
     atomic_store(&calls->kinds[kind].last, 0);
 }
 
-/* What is started from now on is made to fail. */
+/* Programs started from now on fail. */
 static void preload(const struct test_broker *broker)
 {
     const char *library = getenv("FAIL_CALLS");

@@ -6,8 +6,8 @@
 #include "tests/integration/broker.h"
 #include "tests/integration/fail_calls.h"
 
-/* What is shared with the broker that starts next in this folder: nothing was called yet, nothing
- * fails. Unmapped by fail_calls_close(). */
+/* The memory shared with the broker that starts next in this folder: nothing was called yet,
+ * nothing fails. Unmapped by fail_calls_close(). */
 struct fail_calls *fail_calls_open(const struct test_broker *broker);
 struct fail_calls *fail_calls_close(struct fail_calls *calls);
 

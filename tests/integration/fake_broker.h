@@ -29,7 +29,7 @@ struct fake_broker {
     int bell_fd;
     struct fipc_channel channel; /* channel.region.base is NULL without a session */
     struct fipc_hello hello;
-    /* what was received last: */
+    /* the last received record: */
     struct fipc_header header;
     unsigned char payload[FAKE_RING_BYTES];
     size_t payload_bytes;

@@ -47,7 +47,7 @@ static inline void check_nothing_held(int fds, int regions)
 {
     struct test_witness last;
 
-    /* who comes last finds that all before it were accepted */
+    /* the last client finds that all before it were accepted */
     test_witness_open(&last, &broker);
     test_witness_close(&last);
     TEST_WAIT_FOR(number("slots.taken") == 1);

@@ -257,7 +257,7 @@ int raw_receive_record(struct raw_client *client)
         if (r != -EAGAIN)
             return r;
         if (fipc_lane_is_hung_up(client->lane_fd)) {
-            /* what was published before the hang-up is there by now */
+            /* all records published before the hang-up are there by now */
             r = raw_try_receive_record(client);
             return r == -EAGAIN ? -EPIPE : r;
         }

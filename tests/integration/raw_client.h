@@ -25,7 +25,7 @@ struct raw_client {
     struct fipc_welcome welcome;
     struct fipc_channel channel; /* channel.region.base is NULL without a session */
     uint64_t last_id;
-    /* what was received last */
+    /* the last received packet or record */
     struct fipc_control packet; /* its name and data lie in packet_bytes */
     unsigned char packet_bytes[FIPC_PACKET_BYTES_MAX];
     struct fipc_header header; /* of a record, and its payload */
@@ -100,8 +100,8 @@ int raw_serve(struct raw_client *client, const char *name, uint32_t concurrency,
 int raw_send_wait(struct raw_client *client, const char *name, uint64_t remaining_ns,
                   uint64_t *ret_id);
 
-/* Waits for a request as a worker: its header is client->header, its data the payload from
- * data_at on. -EBADMSG: another record came, or it is none */
+/* Waits for a request as a worker: its header is client->header, its data the payload from data_at
+ * on. -EBADMSG: another record came, or a malformed one */
 int raw_take_request(struct raw_client *client, struct fipc_delivery *ret_delivery,
                      size_t *ret_data_at);
 

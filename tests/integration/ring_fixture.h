@@ -50,8 +50,8 @@ static inline void stop(void)
 }
 
 /* All that comes of it: the slot is closed with a reason, which is counted and logged in one line.
- * Waits for the hang-up first: who sleeps or reads repairs what is corrupt. Return: whether the
- * client was told by a GOODBYE in the ring. */
+ * Waits for the hang-up first: a client that sleeps or reads repairs a corrupt word. Return:
+ * whether the client got a GOODBYE in the ring. */
 static inline bool check_thrown_out(enum fipc_reason reason)
 {
     enum fipc_reason told = FIPC_REASON_NONE;
@@ -84,7 +84,7 @@ static inline void move_tail(uint64_t by)
 
 static inline void tail_is_misaligned(void) { move_tail(FIPC_RECORD_ALIGN / 2); }
 
-/* Publishes so many bytes, at the beginning of which this header lies. */
+/* Publishes @bytes bytes, at the beginning of which this header lies. */
 static inline void publish(const struct fipc_header *header, uint64_t bytes)
 {
     uint64_t tail = atomic_load(request_tail());

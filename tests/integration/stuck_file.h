@@ -3,14 +3,14 @@
 #define FIPC_TESTS_STUCK_FILE_H
 
 /*
- * A file of a FUSE file system that never answers the close(2) of it: who closes it waits until the
- * file system is gone, and no signal, not even SIGKILL, ends that.
+ * A file of a FUSE file system that never answers the close(2) of it: a process that closes it
+ * waits until the file system is gone, and no signal, not even SIGKILL, ends that.
  */
 #include <stdbool.h>
 #include <sys/types.h>
 
 struct stuck_file {
-    int fd;       /* -1: none. Never to be closed by whoever wants to live */
+    int fd;       /* -1: none. Never to be closed by a process that wants to live */
     pid_t server; /* the file system */
 };
 

@@ -26,7 +26,8 @@ static void check_refused(struct raw_client *client, enum fipc_reason reason)
     ck_assert_int_eq(client->region_fd, -1);
 }
 
-/* All that a badly greeting client may cause: it is told, counted, and logged in one line. */
+/* All that a badly greeting client may cause: a reason that it gets, a count, and one line of the
+ * log. */
 static void check_turned_away(struct raw_client *client, enum fipc_reason reason)
 {
     char line[128];

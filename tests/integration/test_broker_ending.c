@@ -59,7 +59,7 @@ TEST(one_shot_ends_while_its_workers_replies_are_taken)
     raw_close(&oneshot);
     TEST_WAIT_FOR(number("slots.taken") == 3);
     ck_assert_int_eq(number("deliveries.unknown_replies"),
-                     1); /* what came behind it was taken too */
+                     1); /* the records behind it were taken too */
     test_witness_check_sum(&witness);
 
     take(&worker);

@@ -143,7 +143,7 @@ TEST(user_at_its_quota_leaves_the_rest_to_others)
     ck_assert(!has_answer(&clients[2]));
 }
 
-/* The largest rings that a stranger may ask for, and what is more. Return: 0 all is as it should be
+/* The largest rings that a stranger may ask for, and larger ones. Return: 0 all is as it should be
  */
 static int ask_for_rings(void)
 {
@@ -181,7 +181,7 @@ static int open_large_session(void)
     return r == 0 ? 0 : 1;
 }
 
-/* Whoever touches a region of which its client makes a huge page waits meanwhile. */
+/* A process that touches a region of which its client makes a huge page waits meanwhile. */
 TEST(stranger_has_no_room_for_a_huge_page)
 {
     struct raw_client root = RAW_CLIENT_EMPTY;

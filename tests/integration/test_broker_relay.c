@@ -133,7 +133,7 @@ TEST(one_uid_cannot_fill_all_queues)
     ck_assert_uint_eq(caller.header.target, target);
 }
 
-/* ---- answers that are none ---- */
+/* ---- invalid answers ---- */
 
 LOOP_TEST(status_that_is_no_errno_is_a_breach, 4)
 {
@@ -155,7 +155,7 @@ TEST(late_reply_is_counted_and_dropped)
     ck_assert_int_eq(worker.header.kind, FIPC_KIND_CANCEL);
     ck_assert_uint_eq(worker.header.target, delivery.number);
     ck_assert_uint_eq(worker.header.id, id);
-    next = send_request(); /* it is not given to who is busy with the first one */
+    next = send_request(); /* the worker that is busy with the first one does not get it */
     expect_nothing(&worker);
     reply(&worker, 0, "late");
     take(&worker);

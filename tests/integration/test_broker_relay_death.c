@@ -24,8 +24,8 @@ TEST(what_a_dead_worker_took_has_an_unknown_outcome)
     expect_answer(waits, 0, 0);
 }
 
-/* Its head never passed the request: nobody has seen it. What lies in its ring is its to change:
- * the caller is asked for the bytes again. */
+/* Its head never passed the request: nobody has seen it. The worker may change the bytes in its
+ * ring: the broker asks the caller for them again. */
 TEST(what_a_dead_worker_had_not_taken_is_its_callers_again)
 {
     uint64_t id = send_request();

@@ -138,7 +138,7 @@ TEST(who_does_not_wait_for_room_is_told_of_none)
     expect_nothing(&caller);
 }
 
-/* Has workers serve so many names, and each of them be busy. */
+/* Has workers serve this many names, and each of them be busy. */
 static void serve_busily(struct raw_client *server, uint32_t *targets, int count)
 {
     char name[64];
@@ -152,7 +152,7 @@ static void serve_busily(struct raw_client *server, uint32_t *targets, int count
     }
 }
 
-/* Is refused by all but the last one, which is one too many, and then told of room. */
+/* All names but the last have no room for it, the last is one too many, and then it gets ROOM. */
 static void wish_for_room(const uint32_t *targets)
 {
     struct raw_client callers[2];
@@ -225,7 +225,7 @@ TEST(who_has_nothing_queued_finds_room_always_and_is_told_when_nothing_is_left)
     ck_assert_int_eq(late.header.status, -EAGAIN);
     go_on(id, first);
     expect_room(&late, target);
-    expect_room(&caller, target);                         /* all who wait are told */
+    expect_room(&caller, target);                         /* all waiting clients get ROOM */
     ck_assert_int_gt(number("handlers.live"), CALLS_MAX); /* the share is as full as before */
     raw_close(&late);
     for (int i = 0; i < 2; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between WELCOME and the first bell: nobody looks into a region before its client has sealed it,
- * since whoever touches a hole that is being punched waits for the end of it. */
+ * since a process that touches a hole while it is punched waits for the end of it. */
 #include "common/region.h"
 #include "tests/integration/broker.h"
 #include "tests/suite.h"
@@ -77,7 +77,7 @@ static void ring(void)
     ck_assert_int_eq(fipc_bell_ring(&bell), 0);
 }
 
-/* It is told, counted and logged, and nothing of it is left. */
+/* The client gets the reason, the broker counts and logs it, and nothing of the client is left. */
 static void check_refused(enum fipc_reason reason)
 {
     char text[128];
@@ -142,7 +142,7 @@ TEST(stopping_broker_does_not_wait_for_the_bell)
 
 GROUP(hurried, .fixtures = {{start_in_a_hurry, stop}});
 
-/* What is not sealed is not looked into in the end either. */
+/* The broker does not look into an unsealed region in the end either. */
 TEST(who_never_rings_is_refused_in_time)
 {
     void *memory = mmap(NULL, fipc_region_size(RING_BYTES, RING_BYTES), PROT_READ | PROT_WRITE,
@@ -188,7 +188,8 @@ TEST(stranger_who_seals_is_served)
     test_witness_check(&witness);
 }
 
-/* Whoever has a page for itself alone can have it written out, and us wait for that. */
+/* A process that has a page for itself alone can have it written out, and make the broker wait for
+ * that. */
 LOOP_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals,
           2 * RING_BYTES / FIPC_REGION_PAGE + 1)
 {

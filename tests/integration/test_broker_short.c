@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine is short of fds, of memory, or of room for fds in flight, for a while: who is served
- * stays served, who comes new waits or is told why not, the broker rests and says so once, and all
+ * The machine is short of fds, of memory, or of room for fds in flight, for a while: old clients
+ * stay served, new ones wait or get the reason why not, the broker rests and logs it once, and all
  * goes on when there is room again.
  */
 #include "tests/integration/fail_broker.h"
@@ -188,7 +188,7 @@ TEST(room_is_found_again_after_many_came_and_went_4_3)
     ck_assert(!has_paused());
 }
 
-/* Too few for anybody: whoever set the limit is told at once. */
+/* Too few for any client: the broker refuses to start with this limit. */
 TEST(limit_that_serves_nobody_is_refused_at_start)
 {
     const char *const arguments[] = {"--socket", broker.socket, NULL};
@@ -257,7 +257,7 @@ static const enum fail_kind session_kinds[] = {
     FAIL_EVENTFD, FAIL_MEMFD_CREATE, FAIL_FTRUNCATE, FAIL_SEALS, FAIL_MMAP, FAIL_EPOLL_ADD,
 };
 
-/* No session can be made: each is told so, and who has one keeps it. */
+/* No session can be made: each new client gets the reason, and old clients keep their sessions. */
 LOOP_TEST(session_that_cannot_be_made_is_refused_with_a_reason, COUNT_OF(session_kinds))
 {
     int fds, r;

@@ -297,7 +297,7 @@ static bool has_answer(const struct raw_client *client)
     return poll(&lane, 1, 0) > 0;
 }
 
-/* With all slots taken: who comes now gets the slot that is left first. */
+/* With all slots taken: the next client gets the slot that is left first. */
 static void wait_for_a_slot(struct life *life, struct raw_client *leaves)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;

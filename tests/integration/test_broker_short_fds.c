@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fds that clients send to the broker, which takes none. DESIGN 4.3 "A peer's fd can block whoever
- * closes it": the kernel refuses them where it can; elsewhere they stay unread, the closer thread
+ * Fds that clients send to the broker, which takes none. A peer's fd can block the process that
+ * closes it: the kernel refuses them where it can; elsewhere they stay unread, the closer thread
  * closes the lanes in which they lie, and the loop never waits.
  */
 #include "tests/integration/fail_broker.h"
@@ -296,7 +296,7 @@ TEST(hello_with_a_slow_fd_is_refused_at_once_4_3)
     ck_assert_uint_eq(calls->fds_came, 0);
 }
 
-/* Whoever is refused while it waits may have sent an fd with its HELLO. */
+/* A client that is refused while it waits may have sent an fd with its HELLO. */
 TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
 {
     start_on_old_kernel("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000},"
@@ -312,7 +312,7 @@ TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
     ck_assert_int_eq(raw_receive_welcome(&clients[1]), -ECONNREFUSED);
 }
 
-/* Whoever connects to systemd's socket before the broker runs can send fds on any kernel. */
+/* A client that connects to systemd's socket before the broker runs can send fds on any kernel. */
 TEST(slow_fd_over_a_lane_from_before_the_start_never_holds_the_loop_4_3)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -344,7 +344,7 @@ TEST(slow_fd_does_not_keep_the_broker_from_ending_4_3)
     test_broker_stop(&broker);
 }
 
-/* Who closes such a file can be killed by nobody: the broker must not even take it. */
+/* No signal kills a process that closes such a file: the broker must not even take it. */
 TEST(stuck_file_of_a_client_holds_neither_the_loop_nor_the_end_4_3)
 {
     struct stuck_file file;
@@ -402,7 +402,7 @@ LOOP_TEST(fds_of_a_packet_are_never_taken_5, COUNT_OF(fd_counts))
     fill(fds);
     start_on_old_kernel("{}");
     TEST_WAIT_FOR(test_witness_number(&witness, "slots.taken") == 1);
-    open_session(&clients[1]); /* what was closed before is closed by now, or soon */
+    open_session(&clients[1]); /* those closed before are gone by now, or soon */
     test_witness_check(&witness);
     before = test_broker_count_fds(&broker);
     for (int turn = 0; turn < 10; turn++) {

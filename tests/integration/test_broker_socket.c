@@ -197,7 +197,7 @@ TEST(socket_has_the_group_of_the_config)
     struct stat status;
 
     if (geteuid() != 0)
-        return; /* who is not root cannot give files away */
+        return; /* only root can give files away */
     while ((group = getgrent()) != NULL && group->gr_gid == getegid())
         ;
     ck_assert_ptr_nonnull(group);

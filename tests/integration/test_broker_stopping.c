@@ -211,7 +211,7 @@ TEST(no_oneshot_begins_while_it_drains)
     check_ended();
 }
 
-/* The head tells what was delivered: who sent it sends it again, elsewhere. */
+/* The head says which requests were delivered: the client sends the others again, elsewhere. */
 TEST(request_sent_while_it_drains_is_not_taken)
 {
     uint64_t id, head;

@@ -203,7 +203,7 @@ TEST(given_socket_is_served_and_stays)
     test_witness_close(&witness);
     test_broker_stop(&broker);
 
-    /* who comes while there is no broker waits for the next one */
+    /* a client that comes while there is no broker waits for the next one */
     ck_assert_int_eq(raw_connect(&early, broker.socket), 0);
     ck_assert_int_eq(raw_send_hello(&early, &(struct fipc_hello){0}), 0);
     start();

@@ -24,7 +24,7 @@ TEST(calls_that_came_back_keep_their_order)
     server_stop(&server);
     TEST_WAIT_FOR(reported("slots.taken") == 1);
     server_start_with(&server, SERVICE, 100, handle_keep, &keeper);
-    submit_numbered(0, 50, 0); /* all with a number of the name that is none any more */
+    submit_numbered(0, 50, 0); /* all with a number of the name that is not valid any more */
     expect_kept_in_order(50);
     answer_kept(50);
     dispatch_until(50);

@@ -4,7 +4,8 @@
 
 #include <signal.h>
 
-/* How soon death has to be told; a machine that is busy may be late now and then, but not always.
+/* How soon a client has to learn of a death; a machine that is busy may be late now and then, but
+ * not always.
  */
 #define TOLD_MS 100
 #define ROUNDS 5
@@ -88,7 +89,7 @@ LOOP_TEST(request_that_a_dead_broker_never_took_goes_to_the_next, 2)
         thread_join(threads[i]);
 }
 
-/* Nobody says how long the broker's longest is, to who was never heard. */
+/* A client that no broker has heard yet does not know the broker's longest time. */
 TEST(oneshot_for_the_longest_does_not_wait_for_a_broker_that_hangs)
 {
     const fipc_options options = {

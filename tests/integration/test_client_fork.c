@@ -221,7 +221,8 @@ static bool sleeps(int tid)
     return strtol(line, NULL, 10) == SYS_futex;
 }
 
-/* Who reads for all in the parent, and waits for room too, is not there in the child. */
+/* The thread that reads for all in the parent, and waits for room too, is not there in the child.
+ */
 TEST(child_releases_all_while_others_wait)
 {
     pthread_t thread;

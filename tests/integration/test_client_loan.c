@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests that are filled in place, and what happens to their room. */
+/* Requests that are filled in place, and the fate of their room. */
 #include "tests/integration/client_fixture.h"
 
 #include <signal.h>

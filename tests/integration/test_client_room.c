@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A client that waits for room is woken as soon as there is some, whoever reads for it; a broker
- * under the test's control makes the room. */
+/* A client that waits for room is woken as soon as there is some, whichever thread reads for it; a
+ * broker under the test's control makes the room. */
 #include "tests/integration/client_fixture.h"
 #include "tests/integration/fake_broker.h"
 
@@ -16,7 +16,7 @@
  */
 #define FAST_NS (8 * FIPC_NS_PER_MS)
 
-/* What fills the ring, and what has to wait then. */
+/* The records that fill the ring, and the ones that have to wait then. */
 static const unsigned char data[2000];
 static const unsigned char last[sizeof(data) + 1];
 

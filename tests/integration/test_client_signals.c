@@ -16,7 +16,7 @@ static _Thread_local bool interrupting;
 static _Thread_local unsigned n_system_calls;
 static _Thread_local void (*before_send)(void);
 
-/* More often than not: who tries just once more is interrupted again. */
+/* More often than not: a call that is tried just once more is interrupted again. */
 static bool is_interrupted(void)
 {
     if (!interrupting || n_system_calls++ % 4 == 3)
@@ -355,7 +355,7 @@ static void *call_interrupted(void *arg)
     return NULL;
 }
 
-/* Return: how long it took until it was told */
+/* Return: how long it took until the caller knew */
 static uint64_t kill_in_storm(void)
 {
     struct in_flight call;
@@ -405,7 +405,7 @@ LOOP_TEST(broker_that_ends_raises_no_sigpipe, COUNT_OF(ends))
 
 static struct fake_broker fake;
 
-/* For good: what comes after that finds nobody. */
+/* For good: a later client finds nobody. */
 static void be_gone(void)
 {
     ck_assert_int_eq(close(fake.listener_fd), 0);
@@ -445,7 +445,7 @@ static void answer(void)
     fake_answer(&fake);
 }
 
-/* What a broker does until it is gone; what comes of connecting and of the first call. */
+/* The steps of a broker until it is gone; the results of connecting and of the first call. */
 static const struct {
     void (*until)(void);
     int connected, first;

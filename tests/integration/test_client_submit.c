@@ -229,7 +229,8 @@ TEST(poll_loop_connects_again)
     expect_each_ended_once(1, 0);
 }
 
-/* Whoever notices the loss closes the lane, by which the poll loop would have noticed it. */
+/* The thread that notices the loss closes the lane, by which the poll loop would have noticed it.
+ */
 TEST(poll_loop_connects_again_when_another_noticed_the_loss)
 {
     struct pollfd fd = {.fd = fipc_fd(client), .events = POLLIN};
@@ -402,7 +403,7 @@ LOOP_TEST(calls_end_in_time_when_the_broker_hangs, 2)
     }
     expect_each_ended_once(3, -ETIMEDOUT);
     ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
-    ck_assert_int_eq(echo(client, 10, 1), 0); /* what comes late is nobody's */
+    ck_assert_int_eq(echo(client, 10, 1), 0); /* a late answer is nobody's */
 }
 
 TEST(who_does_not_want_to_wait_for_room_is_told)

@@ -159,7 +159,7 @@ static void *sleep_in_call(void *arg)
     return NULL;
 }
 
-/* Who comes first reads for all, and leaves first: by its reply, or because it gives up. */
+/* The first thread reads for all, and leaves first: by its reply, or because it gives up. */
 static const struct sleeper first_readers[] = {
     {.ms = 50, .timeout_ms = PATIENT_MS, .expected = 0},
     {.ms = PATIENT_MS, .timeout_ms = 50, .expected = -ETIMEDOUT},

@@ -64,7 +64,8 @@ TEST(duration_never_shrinks_while_time_grows)
     }
 }
 
-/* The definition, counted: the smallest sample that at least so many of 1000 samples don't exceed.
+/* The definition, counted: the smallest sample that at least @per_mille of 1000 samples don't
+ * exceed.
  */
 static uint64_t counted_percentile(uint64_t n, unsigned per_mille)
 {
@@ -198,7 +199,7 @@ struct answering {
     int error;
 };
 
-/* Answers with the error, and has whoever comes then. */
+/* Answers with the error, and takes the next client. */
 static void *answer_and_welcome(void *argument)
 {
     struct answering *answering = argument;
