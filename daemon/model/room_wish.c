@@ -2,11 +2,9 @@
 #include "daemon/model/room_wish.h"
 
 #include "daemon/model/account.h"
-#include "daemon/model/core.h"
 #include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
-#include "daemon/traffic/notice.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +50,7 @@ int room_wish_make(const struct quota *quota, struct service *service, struct sl
     return r;
 }
 
+/* Takes the wish out of all lists; it is the caller's. */
 static void wish_end(struct room_wish *wish)
 {
     struct account *account = wish->slot->account;
@@ -63,31 +62,42 @@ static void wish_end(struct room_wish *wish)
     account->n_room_wishes--;
     if (account->n_room_wishes == 0)
         account->wished_bytes = 0;
-    free(wish);
 }
 
-void room_wish_fulfil(struct core *core, struct room_wish *wish)
+void room_wish_grant(struct room_wish *wish, struct room_wish_list *granted)
 {
-    notice_room(core, wish->slot, service_target(wish->service));
     wish_end(wish);
+    TAILQ_INSERT_TAIL(granted, wish, of_service);
 }
 
-void room_wish_fulfil_all(struct core *core, struct service *service)
+void room_wish_grant_all(struct service *service, struct room_wish_list *granted)
 {
-    struct room_wish *wish, *next;
+    struct room_wish *wish;
 
-    for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
-        next = TAILQ_NEXT(wish, of_service);
-        room_wish_fulfil(core, wish);
-    }
+    while ((wish = TAILQ_FIRST(&service->room_wishes)) != NULL)
+        room_wish_grant(wish, granted);
+}
+
+struct slot *room_wish_take_granted(struct room_wish_list *granted, struct service **ret_service)
+{
+    struct room_wish *wish = TAILQ_FIRST(granted);
+    struct slot *slot;
+
+    if (wish == NULL)
+        return NULL;
+    TAILQ_REMOVE(granted, wish, of_service);
+    *ret_service = wish->service;
+    slot = wish->slot;
+    free(wish);
+    return slot;
 }
 
 void room_wish_forget_all(struct slot *slot)
 {
-    struct room_wish *wish, *next;
+    struct room_wish *wish;
 
-    for (wish = TAILQ_FIRST(&slot->room_wishes); wish != NULL; wish = next) {
-        next = TAILQ_NEXT(wish, of_slot);
+    while ((wish = TAILQ_FIRST(&slot->room_wishes)) != NULL) {
         wish_end(wish);
+        free(wish);
     }
 }

@@ -5,11 +5,11 @@
 #include "common/os/os.h"
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
+#include "daemon/model/queue.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
 #include "daemon/traffic/intake.h"
 #include "daemon/traffic/notice.h"
-#include "daemon/traffic/queue.h"
 #include "daemon/traffic/reply.h"
 
 #include <assert.h>
@@ -135,6 +135,32 @@ static bool keeps_request(struct core *core, const struct handler *handler)
 
 /* ---- from the queue ---- */
 
+/* The clients that found no room learn that there is some. */
+static void notify_granted(struct core *core, struct room_wish_list *granted)
+{
+    struct service *service;
+    struct slot *slot;
+
+    while ((slot = room_wish_take_granted(granted, &service)) != NULL)
+        notice_room(core, slot, service_target(service));
+}
+
+static void grant_all_room(struct core *core, struct service *service)
+{
+    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
+
+    room_wish_grant_all(service, &granted);
+    notify_granted(core, &granted);
+}
+
+static void leave_queue(struct core *core, struct handler *handler)
+{
+    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
+
+    queue_remove(&core->quota, answer_caller(core, handler), handler, &granted);
+    notify_granted(core, &granted);
+}
+
 /* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
  * in nobody's way. */
 static void feed_queue(struct core *core, struct service *service)
@@ -149,7 +175,7 @@ static void feed_queue(struct core *core, struct service *service)
             return;
         if (r == -EBUSY)
             continue;
-        queue_remove(core, handler);
+        leave_queue(core, handler);
         if (r < 0)
             answer_not_delivered(core, handler, r);
         else if (!keeps_request(core, handler))
@@ -165,14 +191,14 @@ static void feed(struct core *core, struct service *service)
     feed_queue(core, service);
     if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
         worker_find(service, 0, &worker) == 0)
-        room_wish_fulfil_all(core, service);
+        grant_all_room(core, service);
 }
 
 /* Call after a worker, a request or a wait has left the service. */
 static void release_if_unused(struct core *core, struct service *service)
 {
     if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
-        room_wish_fulfil_all(core, service); /* it is opened anew, or there is none */
+        grant_all_room(core, service); /* it is opened anew, or there is none */
     service_release_if_unused(&core->services, &core->accounts, service, core->now_ns);
 }
 
@@ -194,7 +220,7 @@ void relay_request(struct core *core, struct handler *handler, struct service *s
                 ? -EAGAIN
                 : deliver_to_any(core, service, handler, payload, size);
     if (r == -EAGAIN || r == -EBUSY)
-        r = queue_request(core, service, handler, payload, size);
+        r = queue_put(&core->quota, service, answer_caller(core, handler), handler, payload, size);
     if (r < 0)
         answer_not_delivered(core, handler, r);
 }
@@ -217,7 +243,7 @@ void relay_forget(struct core *core, struct handler *handler)
     struct service *service = handler->queued;
 
     if (service != NULL) {
-        queue_remove(core, handler);
+        leave_queue(core, handler);
         release_if_unused(core, service);
     }
     if (delivery != NULL) {
@@ -260,7 +286,7 @@ static void end_waits(struct core *core, struct service *service)
     struct handler *handler;
 
     while ((handler = TAILQ_FIRST(&service->waits)) != NULL) {
-        queue_remove(core, handler);
+        leave_queue(core, handler);
         answer_set_state(core, handler, HANDLER_RUNNING);
         answer_reply(core, handler, NULL, 0);
     }
@@ -386,7 +412,7 @@ static void take_back(struct core *core, struct delivery *delivery)
         answer_error(core, handler, -ECONNRESET);
     } else if (keeps_request(core, handler)) {
         answer_set_state(core, handler, HANDLER_ROUTED);
-        queue_put_first(core, service, handler);
+        queue_put_first(service, answer_caller(core, handler), handler);
     } else {
         answer_not_delivered(core, handler, -ESTALE);
     }
@@ -404,7 +430,7 @@ static void end_queue(struct core *core, struct service *service)
         next = TAILQ_NEXT(handler, in_queue);
         if (waits && !core->stopping)
             continue;
-        queue_remove(core, handler);
+        leave_queue(core, handler);
         if (handler->n_worker_deaths > 0)
             answer_error(core, handler, -ECONNRESET);
         else

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_DAEMON_MODEL_QUEUE_H
+#define FIPC_DAEMON_MODEL_QUEUE_H
+
+/* The queue of a service: requests that no worker could be given yet, at the expense of their
+ * callers' uids; and the handlers that wait for a worker to serve the name. */
+#include "daemon/model/handler.h"
+
+#include <stddef.h>
+
+struct quota;
+struct room_wish_list;
+struct service;
+struct slot;
+
+/* Requests of all callers in the queue of one service. */
+#define QUEUE_MAX 4096
+
+/**
+ * queue_put() - put a request at the end of the queue
+ * @caller:   the handler's slot
+ * @payload:  copied
+ *
+ * Return: 0; -EAGAIN no room: the caller's slot has a room wish from here on, unless the caller
+ * does not want to wait, and never if the slot has nothing in any queue; else as room_wish_make()
+ */
+int queue_put(const struct quota *quota, struct service *service, struct slot *caller,
+              struct handler *handler, const void *payload, size_t size);
+
+/* Puts a request back whose payload the handler keeps. */
+void queue_put_first(struct service *service, struct slot *caller, struct handler *handler);
+
+/* Has a handler wait for a worker to serve the name. */
+void queue_wait(struct service *service, struct handler *handler);
+
+/* Takes a handler out of the queue that it is in. @granted: gets the room wishes that this
+ * fulfils, in the order in which their slots are to be notified */
+void queue_remove(const struct quota *quota, struct slot *caller, struct handler *handler,
+                  struct room_wish_list *granted);
+
+#endif
