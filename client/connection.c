@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/connection.h"
 
+#include "client/base/process.h"
 #include "client/greeting.h"
-#include "client/process.h"
 #include "client/settings.h"
 #include "common/os/os.h"
 

@@ -6,8 +6,8 @@
  */
 #include "client/message.h"
 
+#include "client/base/process.h"
 #include "client/loan.h"
-#include "client/process.h"
 
 #include <assert.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
  * (MADV_WIPEONFORK), beside a counter in ordinary memory that the child inherits. So the epoch of a
  * child differs from those of all its ancestors. The page lives as long as the process.
  */
-#include "client/process.h"
+#include "client/base/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

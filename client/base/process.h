@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_PROCESS_H
-#define FIPC_CLIENT_PROCESS_H
+#ifndef FIPC_CLIENT_BASE_PROCESS_H
+#define FIPC_CLIENT_BASE_PROCESS_H
 
 /*
  * Which process this is, told without a system call: a child of fork(2) must not touch what its
