@@ -4,6 +4,7 @@
 
 /* A session: what outlives the connections that it has one after the other. */
 #include "client/backlog.h"
+#include "client/base/settings.h"
 #include "client/baton.h"
 #include "client/connection.h"
 #include "client/names.h"
@@ -11,7 +12,6 @@
 #include "client/pollable.h"
 #include "client/sending.h"
 #include "client/serving.h"
-#include "client/settings.h"
 
 #include <fipc/client.h>
 #include <pthread.h>

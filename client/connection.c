@@ -2,8 +2,8 @@
 #include "client/connection.h"
 
 #include "client/base/process.h"
+#include "client/base/settings.h"
 #include "client/greeting.h"
-#include "client/settings.h"
 #include "common/os/os.h"
 
 #include <assert.h>

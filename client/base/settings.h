@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_SETTINGS_H
-#define FIPC_CLIENT_SETTINGS_H
+#ifndef FIPC_CLIENT_BASE_SETTINGS_H
+#define FIPC_CLIENT_BASE_SETTINGS_H
 
 /* What a user's options come down to, checked and with every default filled in. */
 #include <fipc/client.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/settings.h"
+#include "client/base/settings.h"
 
 #include "common/clock.h"
 #include "common/region.h"
