@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_NAMES_H
-#define FIPC_CLIENT_NAMES_H
+#ifndef FIPC_CLIENT_BASE_NAMES_H
+#define FIPC_CLIENT_BASE_NAMES_H
 
 /* The numbers that the broker gave to the names of services on this connection. Guarded by the
  * client's lock. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Only names that exist come in here, so that the broker bounds their number. */
-#include "client/names.h"
+#include "client/base/names.h"
 
 #include <stdlib.h>
 #include <string.h>
