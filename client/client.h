@@ -5,10 +5,10 @@
 /* A session: what outlives the connections that it has one after the other. */
 #include "client/backlog.h"
 #include "client/base/names.h"
+#include "client/base/pending.h"
 #include "client/base/settings.h"
 #include "client/baton.h"
 #include "client/connection.h"
-#include "client/pending.h"
 #include "client/pollable.h"
 #include "client/sending.h"
 #include "client/serving.h"

@@ -3,7 +3,7 @@
 #define FIPC_CLIENT_EXCHANGE_H
 
 /* One record to the broker, one record back with the same id. */
-#include "client/pending.h"
+#include "client/base/pending.h"
 #include "common/message.h"
 
 #include <stdbool.h>

@@ -11,7 +11,7 @@
  * the name is being opened, while the ring or the service has no room. Back from sent to queued
  * when nobody has seen the request. Guarded by the client's lock.
  */
-#include "client/pending.h"
+#include "client/base/pending.h"
 
 #include <fipc/client.h>
 #include <stdbool.h>

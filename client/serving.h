@@ -4,7 +4,7 @@
 
 /* The names that a client serves: the broker is told again on each connection. Guarded by the
  * client's lock. */
-#include "client/pending.h"
+#include "client/base/pending.h"
 
 #include <fipc/service.h>
 #include <stdbool.h>

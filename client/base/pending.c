@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/pending.h"
+#include "client/base/pending.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_PENDING_H
-#define FIPC_CLIENT_PENDING_H
+#ifndef FIPC_CLIENT_BASE_PENDING_H
+#define FIPC_CLIENT_BASE_PENDING_H
 
 /*
  * Questions by id: those that were sent and not answered yet, or are to be sent. An id is the keyed
