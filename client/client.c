@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/client.h"
 
+#include "client/base/message.h"
 #include "client/base/process.h"
-#include "client/message.h"
 #include "client/reader.h"
 #include "common/clock.h"
 #include "common/os/os.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/exchange.h"
 
+#include "client/base/message.h"
 #include "client/call.h"
 #include "client/client.h"
 #include "client/loan.h"
-#include "client/message.h"
 #include "client/reader.h"
 #include "common/os/os.h"
 

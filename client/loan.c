@@ -6,10 +6,10 @@
  */
 #include "client/loan.h"
 
+#include "client/base/message.h"
 #include "client/base/process.h"
 #include "client/call.h"
 #include "client/client.h"
-#include "client/message.h"
 #include "common/os/os.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
  * A small request travels inside the greeting, and its reply comes back on the lane: no region, no
  * bell. A larger one takes a session that lives for one call.
  */
+#include "client/base/message.h"
 #include "client/base/settings.h"
 #include "client/call.h"
 #include "client/client.h"
 #include "client/greeting.h"
-#include "client/message.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

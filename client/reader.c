@@ -6,10 +6,10 @@
  */
 #include "client/reader.h"
 
+#include "client/base/message.h"
 #include "client/client.h"
 #include "client/exchange.h"
 #include "client/loan.h"
-#include "client/message.h"
 #include "client/pollable.h"
 #include "client/request.h"
 #include "client/serving.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/request.h"
 
+#include "client/base/message.h"
 #include "client/call.h"
 #include "client/client.h"
 #include "client/exchange.h"
-#include "client/message.h"
 #include "client/reader.h"
 #include "common/clock.h"
 #include "common/os/os.h"

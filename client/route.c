@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/route.h"
 
+#include "client/base/message.h"
 #include "client/client.h"
-#include "client/message.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "client/base/message.h"
 #include "client/call.h"
 #include "client/client.h"
-#include "client/message.h"
 #include "client/reader.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_MESSAGE_H
-#define FIPC_CLIENT_MESSAGE_H
+#ifndef FIPC_CLIENT_BASE_MESSAGE_H
+#define FIPC_CLIENT_BASE_MESSAGE_H
 
 /*
  * Messages that users hold, and the pool that recycles their buffers. A reply is a copy, so that a

@@ -4,7 +4,7 @@
  * steady stream of calls never asks malloc(3). A child of fork(2) leaves the pool alone, since the
  * thread that held its lock may be gone.
  */
-#include "client/message.h"
+#include "client/base/message.h"
 
 #include "client/base/process.h"
 #include "client/loan.h"
