@@ -3,7 +3,7 @@
 
 #include "client/base/process.h"
 #include "client/base/settings.h"
-#include "client/greeting.h"
+#include "client/link/greeting.h"
 #include "common/os/os.h"
 
 #include <assert.h>

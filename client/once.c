@@ -7,7 +7,7 @@
 #include "client/base/settings.h"
 #include "client/call.h"
 #include "client/client.h"
-#include "client/greeting.h"
+#include "client/link/greeting.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

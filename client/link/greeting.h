@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_GREETING_H
-#define FIPC_CLIENT_GREETING_H
+#ifndef FIPC_CLIENT_LINK_GREETING_H
+#define FIPC_CLIENT_LINK_GREETING_H
 
 /*
  * Finding a broker and hearing its answer to HELLO. Goes on trying while that can help: while

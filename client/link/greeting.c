@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/greeting.h"
+#include "client/link/greeting.h"
 
 #include "common/clock.h"
 #include "common/os/os.h"
