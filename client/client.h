@@ -8,7 +8,7 @@
 #include "client/base/pending.h"
 #include "client/base/settings.h"
 #include "client/baton.h"
-#include "client/connection.h"
+#include "client/link/connection.h"
 #include "client/pollable.h"
 #include "client/sending.h"
 #include "client/serving.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_CONNECTION_H
-#define FIPC_CLIENT_CONNECTION_H
+#ifndef FIPC_CLIENT_LINK_CONNECTION_H
+#define FIPC_CLIENT_LINK_CONNECTION_H
 
 /*
  * What a client has with one life of the broker: a channel, its lane, its bell. It is over when the

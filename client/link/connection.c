@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/connection.h"
+#include "client/link/connection.h"
 
 #include "client/base/process.h"
 #include "client/base/settings.h"
