@@ -7,7 +7,7 @@
 #include "client/base/names.h"
 #include "client/base/pending.h"
 #include "client/base/settings.h"
-#include "client/baton.h"
+#include "client/link/baton.h"
 #include "client/link/connection.h"
 #include "client/pollable.h"
 #include "client/sending.h"

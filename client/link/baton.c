@@ -4,7 +4,7 @@
  * holds it. A waiter that is woken looks for itself, takes the baton if it is free, and passes it
  * on in turn when it leaves. tests/model/baton.pml checks this.
  */
-#include "client/baton.h"
+#include "client/link/baton.h"
 
 #include "client/client.h"
 #include "client/pollable.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_BATON_H
-#define FIPC_CLIENT_BATON_H
+#ifndef FIPC_CLIENT_LINK_BATON_H
+#define FIPC_CLIENT_LINK_BATON_H
 
 /*
  * Who reads. Of the threads that wait on one client exactly one holds the baton: it reads the
