@@ -9,7 +9,7 @@
 #include "client/base/settings.h"
 #include "client/link/baton.h"
 #include "client/link/connection.h"
-#include "client/pollable.h"
+#include "client/link/pollable.h"
 #include "client/sending.h"
 #include "client/serving.h"
 

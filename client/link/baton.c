@@ -7,7 +7,7 @@
 #include "client/link/baton.h"
 
 #include "client/client.h"
-#include "client/pollable.h"
+#include "client/link/pollable.h"
 #include "client/reader.h"
 #include "common/clock.h"
 #include "common/end.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_POLLABLE_H
-#define FIPC_CLIENT_POLLABLE_H
+#ifndef FIPC_CLIENT_LINK_POLLABLE_H
+#define FIPC_CLIENT_LINK_POLLABLE_H
 
 /*
  * The fd for poll loops: an epoll set of the lane, which the broker rings while nobody reads, an

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/pollable.h"
+#include "client/link/pollable.h"
 
 #include "client/client.h"
 #include "client/dispatch.h"
