@@ -3,12 +3,12 @@
 #define FIPC_CLIENT_CLIENT_H
 
 /* A session: what outlives the connections that it has one after the other. */
-#include "client/backlog.h"
 #include "client/base/names.h"
 #include "client/base/pending.h"
 #include "client/base/settings.h"
 #include "client/link/baton.h"
 #include "client/link/connection.h"
+#include "client/link/outgoing.h"
 #include "client/link/pollable.h"
 #include "client/sending.h"
 #include "client/serving.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/backlog.h"
+#include "client/link/outgoing.h"
 
 #include "client/client.h"
 #include "client/sending.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_BACKLOG_H
-#define FIPC_CLIENT_BACKLOG_H
+#ifndef FIPC_CLIENT_LINK_OUTGOING_H
+#define FIPC_CLIENT_LINK_OUTGOING_H
 
 /*
  * What is sent when there is room, while nobody waits for it: cancels, names to be served,
