@@ -7,7 +7,7 @@
 
 #include "client/client.h"
 #include "client/exchange.h"
-#include "client/reader.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/control.h"
 #include "common/os/os.h"

@@ -3,7 +3,7 @@
 
 #include "client/base/message.h"
 #include "client/base/process.h"
-#include "client/reader.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

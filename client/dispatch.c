@@ -2,8 +2,8 @@
 #include "client/dispatch.h"
 
 #include "client/client.h"
-#include "client/reader.h"
 #include "client/request.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

@@ -5,8 +5,8 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/exchange.h"
-#include "client/reader.h"
 #include "client/route.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

@@ -2,7 +2,7 @@
 #include "client/base/message.h"
 #include "client/call.h"
 #include "client/client.h"
-#include "client/reader.h"
+#include "client/session/session.h"
 
 #include <errno.h>
 #include <stdlib.h>

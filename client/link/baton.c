@@ -8,7 +8,7 @@
 
 #include "client/client.h"
 #include "client/link/pollable.h"
-#include "client/reader.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/end.h"
 #include "common/os/os.h"

@@ -11,7 +11,7 @@
  *
  * With KEEPS_RECORDS the client keeps each record, a post's too, until the head passed it, or sends
  * it again after the farewell. Then the farewell is enough: CLOSING, the last look and their fences
- * are not needed (FAREWELL_ONLY). That is outcome_of() of client/reader.c with daemon/life/slot_close.c,
+ * are not needed (FAREWELL_ONLY). That is outcome_of() of client/session/session.c with daemon/life/slot_close.c,
  * which takes no last look.
  *
  * Broken twins: NO_CLOSING_FENCE, NO_PUBLISHER_FENCE, NO_LAST_LOOK, NO_LOOK_AT_CLOSING,

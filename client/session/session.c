@@ -4,7 +4,7 @@
  * not tell that the broker died. What a dead broker had written is taken before its connection is
  * given up. Nothing that comes from the ring is trusted: at worst the connection is lost.
  */
-#include "client/reader.h"
+#include "client/session/session.h"
 
 #include "client/base/message.h"
 #include "client/client.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_READER_H
-#define FIPC_CLIENT_READER_H
+#ifndef FIPC_CLIENT_SESSION_SESSION_H
+#define FIPC_CLIENT_SESSION_SESSION_H
 
 /* What the holder of the baton does: one step at a time, for all threads of a client. The client's
  * lock is held on entry and exit of every function. */
