@@ -2,7 +2,7 @@
 #include "client/dispatch.h"
 
 #include "client/client.h"
-#include "client/request.h"
+#include "client/session/inbox.h"
 #include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"

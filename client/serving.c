@@ -4,7 +4,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/exchange.h"
-#include "client/request.h"
+#include "client/session/inbox.h"
 #include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"

@@ -42,7 +42,7 @@ struct fipc_serving {
     TAILQ_HEAD(, fipc_served) names;
     struct fipc_request_list inbox; /* their handlers are due */
     unsigned n_inbox;
-    struct fipc_request_list in_hand; /* not answered yet: client/request.h */
+    struct fipc_request_list in_hand; /* not answered yet: client/session/inbox.h */
     unsigned n_in_hand;
     unsigned n_lost; /* of the names: those refused after the broker had agreed once */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_REQUEST_H
-#define FIPC_CLIENT_REQUEST_H
+#ifndef FIPC_CLIENT_SESSION_INBOX_H
+#define FIPC_CLIENT_SESSION_INBOX_H
 
 /*
  * The requests that came for the names that a client serves.

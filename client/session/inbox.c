@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/request.h"
+#include "client/session/inbox.h"
 
 #include "client/base/message.h"
 #include "client/call.h"
