@@ -10,8 +10,8 @@
 #include "client/link/connection.h"
 #include "client/link/outgoing.h"
 #include "client/link/pollable.h"
-#include "client/sending.h"
 #include "client/serving.h"
+#include "client/session/submission.h"
 
 #include <fipc/client.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@
 #define FIPC_CLIENT_ROUTE_H
 
 /* The way to a service, while submitted calls stand in its queue. Guarded by the client's lock. */
-#include "client/sending.h"
+#include "client/session/submission.h"
 
 struct fipc_route {
     TAILQ_ENTRY(fipc_route) link; /* fipc_sending.routes */

@@ -2,8 +2,8 @@
 #include "client/link/outgoing.h"
 
 #include "client/client.h"
-#include "client/sending.h"
 #include "client/serving.h"
+#include "client/session/submission.h"
 
 #include <errno.h>
 #include <stdlib.h>

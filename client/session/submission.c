@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/sending.h"
+#include "client/session/submission.h"
 
 #include "client/base/message.h"
 #include "client/call.h"

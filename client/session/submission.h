@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_SENDING_H
-#define FIPC_CLIENT_SENDING_H
+#ifndef FIPC_CLIENT_SESSION_SUBMISSION_H
+#define FIPC_CLIENT_SESSION_SUBMISSION_H
 
 /*
  * Submitted calls: nobody waits for them, so that whoever holds the lock brings them on.
