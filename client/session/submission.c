@@ -5,8 +5,8 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/exchange.h"
-#include "client/route.h"
 #include "client/session/session.h"
+#include "client/session/submission_queue.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 

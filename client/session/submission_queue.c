@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/route.h"
+#include "client/session/submission_queue.h"
 
 #include "client/base/message.h"
 #include "client/client.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_ROUTE_H
-#define FIPC_CLIENT_ROUTE_H
+#ifndef FIPC_CLIENT_SESSION_SUBMISSION_QUEUE_H
+#define FIPC_CLIENT_SESSION_SUBMISSION_QUEUE_H
 
 /* The way to a service, while submitted calls stand in its queue. Guarded by the client's lock. */
 #include "client/session/submission.h"
