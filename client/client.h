@@ -10,7 +10,7 @@
 #include "client/link/connection.h"
 #include "client/link/outgoing.h"
 #include "client/link/pollable.h"
-#include "client/serving.h"
+#include "client/session/served.h"
 #include "client/session/submission.h"
 
 #include <fipc/client.h>

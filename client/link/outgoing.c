@@ -2,7 +2,7 @@
 #include "client/link/outgoing.h"
 
 #include "client/client.h"
-#include "client/serving.h"
+#include "client/session/served.h"
 #include "client/session/submission.h"
 
 #include <errno.h>

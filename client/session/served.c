@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/serving.h"
+#include "client/session/served.h"
 
 #include "client/call.h"
 #include "client/client.h"

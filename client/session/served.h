@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_CLIENT_SERVING_H
-#define FIPC_CLIENT_SERVING_H
+#ifndef FIPC_CLIENT_SESSION_SERVED_H
+#define FIPC_CLIENT_SESSION_SERVED_H
 
 /* The names that a client serves: the broker is told again on each connection. Guarded by the
  * client's lock. */
