@@ -151,7 +151,7 @@ static int wait_for_service_room(struct fipc_client *client, const struct fipc_c
     struct full_service full = {client, client->connection, call};
     struct fipc_waiter waiter = {.ready = has_room_again, .arg = &full};
 
-    return fipc_baton_wait(client, &waiter, deadline_ns);
+    return fipc_baton_wait(&client->baton, &waiter, deadline_ns);
 }
 
 static uint16_t request_flags(unsigned flags)

@@ -28,6 +28,9 @@ static void client_free(struct fipc_client *client)
     free(client);
 }
 
+/* The fd is given the baton where no thread holds it any more. */
+static void park(void *client) { fipc_pollable_park(client); }
+
 int fipc_client_new(const struct fipc_settings *settings, struct fipc_client **ret_client)
 {
     struct fipc_client *client;
@@ -41,7 +44,8 @@ int fipc_client_new(const struct fipc_settings *settings, struct fipc_client **r
     client->pool = fipc_pool_new();
     client->settings = *settings;
     client->n_refs = 1;
-    fipc_baton_init(&client->baton, settings->spin_ns);
+    fipc_baton_init(&client->baton, &client->lock, settings->spin_ns, fipc_reader_progress, park,
+                    client);
     fipc_backlog_init(&client->backlog);
     fipc_serving_init(&client->serving);
     fipc_pollable_init(&client->pollable);
@@ -79,7 +83,7 @@ int fipc_client_open(struct fipc_client *client, uint64_t deadline_ns)
 
     if (client->connection != NULL)
         return 0;
-    r = fipc_baton_wait(client, &waiter, deadline_ns);
+    r = fipc_baton_wait(&client->baton, &waiter, deadline_ns);
     return r == -ETIMEDOUT ? -ECONNREFUSED : r;
 }
 

@@ -87,7 +87,7 @@ static int wait_for_work(struct fipc_client *client, uint64_t deadline_ns)
         if (backs_off(client, fipc_now_ns()))
             pause_until(client, earlier(client->pollable.reconnect_ns, dispatcher.until_ns));
         else
-            r = fipc_baton_wait(client, &waiter, dispatcher.until_ns);
+            r = fipc_baton_wait(&client->baton, &waiter, dispatcher.until_ns);
         fipc_sending_expire(client, fipc_now_ns());
         fipc_backlog_go_on(client);
         if (fipc_now_ns() >= deadline_ns)

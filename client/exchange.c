@@ -60,7 +60,7 @@ static int wait_for_room(struct fipc_client *client, struct fipc_question *quest
     int r;
 
     connection->n_users++; /* so that it can be told from the next one */
-    r = fipc_baton_wait(client, &waiter, question->deadline_ns);
+    r = fipc_baton_wait(&client->baton, &waiter, question->deadline_ns);
     same = client->connection == connection;
     fipc_connection_release(connection, &connection->n_users);
     if (r < 0)
@@ -130,7 +130,7 @@ int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
         return r;
     answer->sent_until = client->connection->channel.out.tail;
     fipc_pending_add(&client->pending, answer);
-    r = fipc_baton_wait(client, &waiter, question->deadline_ns);
+    r = fipc_baton_wait(&client->baton, &waiter, question->deadline_ns);
     if (!answer->done) { /* it may still come: nobody asks any more */
         fipc_pending_remove(&client->pending, answer);
         fipc_backlog_cancel(client, answer->id);

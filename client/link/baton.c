@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The baton is never lost: whoever leaves, for whatever reason, wakes the first waiter if nobody
- * holds it. A waiter that is woken looks for itself, takes the baton if it is free, and passes it
- * on in turn when it leaves. tests/model/baton.pml checks this.
+ * The baton is never lost: a thread that leaves, for whatever reason, wakes the first waiter if
+ * nobody holds it. A waiter that is woken looks for itself, takes the baton if it is free, and
+ * passes it on in turn when it leaves. tests/model/baton.pml checks this.
  */
 #include "client/link/baton.h"
 
@@ -13,13 +13,14 @@
 #include "common/end.h"
 #include "common/os/os.h"
 
-/* A broker that yields back takes a few us. Whoever keeps the CPU for longer keeps it until the
- * next tick of the scheduler, where a sleeper who is woken would have had it at once. */
+/* A broker that yields back takes a few us. A process that keeps the CPU for longer keeps it until
+ * the next tick of the scheduler, where a sleeper that is woken would have had it at once. */
 #define PATIENCE_NS (50 * FIPC_NS_PER_US)
 
-void fipc_baton_init(struct fipc_baton *baton, uint64_t spin_ns)
+void fipc_baton_init(struct fipc_baton *baton, pthread_mutex_t *lock, uint64_t spin_ns,
+                     fipc_progress_fn *progress, void (*left)(void *arg), void *arg)
 {
-    *baton = (struct fipc_baton){.holder = NULL};
+    *baton = (struct fipc_baton){.lock = lock, .progress = progress, .left = left, .arg = arg};
     TAILQ_INIT(&baton->waiters);
     fipc_spin_init(&baton->spin, spin_ns, PATIENCE_NS);
 }
@@ -54,46 +55,43 @@ static void waiter_wake(const struct fipc_baton *baton, struct fipc_waiter *wait
     fipc_futex_wake(&waiter->wake, 1, FIPC_FUTEX_PRIVATE);
 }
 
-static int waiter_sleep(struct fipc_client *client, struct fipc_waiter *waiter,
-                        uint64_t deadline_ns)
+static int waiter_sleep(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64_t deadline_ns)
 {
     int r;
 
-    if (waiter->wants_room && !client->baton.asleep_for_room)
-        fipc_baton_kick(&client->baton);
-    (void)pthread_mutex_unlock(&client->lock);
+    if (waiter->wants_room && !baton->asleep_for_room)
+        fipc_baton_kick(baton);
+    (void)pthread_mutex_unlock(baton->lock);
     r = fipc_futex_wait(&waiter->wake, 0, deadline_ns, FIPC_FUTEX_PRIVATE);
-    (void)pthread_mutex_lock(&client->lock);
+    (void)pthread_mutex_lock(baton->lock);
     atomic_store_explicit(&waiter->wake, 0, memory_order_relaxed);
     return r;
 }
 
-static int hold(struct fipc_client *client, struct fipc_waiter *waiter, uint64_t deadline_ns)
+static int hold(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64_t deadline_ns)
 {
     int r;
 
-    client->baton.holder = waiter;
-    r = client->connection != NULL ? fipc_reader_read(client, deadline_ns)
-                                   : fipc_reader_open(client, deadline_ns);
-    client->baton.holder = NULL;
+    baton->holder = waiter;
+    r = baton->progress(baton->arg, deadline_ns);
+    baton->holder = NULL;
     return r;
 }
 
-int fipc_baton_wait(struct fipc_client *client, struct fipc_waiter *waiter, uint64_t deadline_ns)
+int fipc_baton_wait(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64_t deadline_ns)
 {
-    struct fipc_baton *baton = &client->baton;
     bool ready;
     int r = 0;
 
     while (!(ready = waiter->ready(waiter->arg)) && r == 0) {
-        waiter_join(baton, waiter); /* again, where others were faster than whom it was told */
-        r = baton->holder == NULL ? hold(client, waiter, deadline_ns)
-                                  : waiter_sleep(client, waiter, deadline_ns);
+        waiter_join(baton, waiter); /* again, where others took what it was woken for */
+        r = baton->holder == NULL ? hold(baton, waiter, deadline_ns)
+                                  : waiter_sleep(baton, waiter, deadline_ns);
     }
     waiter_leave(baton, waiter);
     if (baton->holder == NULL && !TAILQ_EMPTY(&baton->waiters))
         waiter_wake(baton, TAILQ_FIRST(&baton->waiters));
-    fipc_pollable_park(client);
+    baton->left(baton->arg);
     return ready ? 0 : r;
 }
 
@@ -101,6 +99,17 @@ void fipc_baton_finish(struct fipc_baton *baton, struct fipc_waiter *waiter)
 {
     waiter_leave(baton, waiter);
     waiter_wake(baton, waiter);
+}
+
+bool fipc_baton_is_anyone_ready(const struct fipc_baton *baton)
+{
+    const struct fipc_waiter *waiter;
+
+    TAILQ_FOREACH(waiter, &baton->waiters, entry) {
+        if (waiter->ready(waiter->arg))
+            return true;
+    }
+    return false;
 }
 
 bool fipc_baton_wake_ready(struct fipc_baton *baton)

@@ -3,24 +3,25 @@
 #define FIPC_CLIENT_LINK_BATON_H
 
 /*
- * Who reads. Of the threads that wait on one client exactly one holds the baton: it reads the
- * incoming ring and writes the end word, or opens the connection where there is none. The others
- * sleep on words of their own until the holder has what they wait for, or leaves: then the first of
- * them is woken to take over. Guarded by the client's lock.
+ * Which thread reads. Of the threads that wait on one handle exactly one holds the baton: it alone
+ * makes progress for all, by reading the incoming ring and writing the end word, or by opening the
+ * connection where there is none. The others sleep on words of their own until the holder has
+ * completed what they wait for, or leaves: then the baton wakes the first of them to take over.
+ * Guarded by the handle's lock.
  */
 #include "common/spin.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct fipc_client;
 struct fipc_end;
 
 /* One thread that waits; lives on its stack. */
 struct fipc_waiter {
-    bool (*ready)(void *arg); /* whether what it waits for is there; called under the lock */
+    bool (*ready)(void *arg); /* whether what it waits for is there; only looks, under the lock */
     void *arg;
     bool wants_room; /* in the outgoing ring */
     /* the baton's: */
@@ -29,7 +30,19 @@ struct fipc_waiter {
     TAILQ_ENTRY(fipc_waiter) entry; /* fipc_baton.waiters */
 };
 
+/**
+ * One step of the holder: take what came, or wait until something comes or the deadline passes.
+ * Called under the lock, which it may release while it waits.
+ *
+ * Return: 0 look again; -ETIMEDOUT; or why there can be no progress
+ */
+typedef int fipc_progress_fn(void *arg, uint64_t deadline_ns);
+
 struct fipc_baton {
+    pthread_mutex_t *lock; /* borrowed */
+    fipc_progress_fn *progress;
+    void (*left)(void *arg);           /* a thread has stopped waiting; called under the lock */
+    void *arg;                         /* of both */
     TAILQ_HEAD(, fipc_waiter) waiters; /* first come, first to take over */
     unsigned n_want_room;              /* of the waiters */
     struct fipc_waiter *holder;        /* NULL: nobody */
@@ -38,26 +51,30 @@ struct fipc_baton {
     struct fipc_spin spin;      /* the holder's */
 };
 
-void fipc_baton_init(struct fipc_baton *baton, uint64_t spin_ns);
+/* @spin_ns: the longest round of spinning; 0: never */
+void fipc_baton_init(struct fipc_baton *baton, pthread_mutex_t *lock, uint64_t spin_ns,
+                     fipc_progress_fn *progress, void (*left)(void *arg), void *arg);
 
 /**
- * fipc_baton_wait() - wait until something is there, reading for all while nobody else does
- * @waiter:       says for what; its ready() may come true by what a reader takes, by room in the
- *                outgoing ring, by a connection opened or lost
+ * fipc_baton_wait() - wait until something is there, making progress for all while nobody else does
+ * @waiter:       says for what; its ready() may come true by whatever the holder's step changes,
+ *                such as an answer, room in the outgoing ring, a connection opened or lost
  * @deadline_ns:  absolute
  *
  * The lock is held on entry and exit and released meanwhile. Looks at least once, whatever the
  * deadline.
  *
- * Return: 0 it is there; -ETIMEDOUT; or why no connection can be opened
+ * Return: 0 it is there; -ETIMEDOUT; or why there can be no progress
  */
-int fipc_baton_wait(struct fipc_client *client, struct fipc_waiter *waiter, uint64_t deadline_ns);
+int fipc_baton_wait(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64_t deadline_ns);
 
-/* What @waiter waits for is there: lets it go. */
+/* Lets @waiter go: what it waits for is there. */
 void fipc_baton_finish(struct fipc_baton *baton, struct fipc_waiter *waiter);
 
-/* Lets all go who find that what they wait for is there. Return: whether anybody does, the holder
- * included */
+/* Whether any waiter, the holder included, would find that what it waits for is there. */
+bool fipc_baton_is_anyone_ready(const struct fipc_baton *baton);
+
+/* Lets all waiters go whose ready() is true. Return: whether there was one, the holder included */
 bool fipc_baton_wake_ready(struct fipc_baton *baton);
 
 /* Has the holder look again, wherever it sleeps. */

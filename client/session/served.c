@@ -114,7 +114,7 @@ static int served_wait(struct fipc_client *client, struct fipc_served *served)
 
     fipc_reader_catch_up(client, fipc_now_ns());
     fipc_backlog_go_on(client);
-    r = fipc_baton_wait(client, &waiter, deadline_ns);
+    r = fipc_baton_wait(&client->baton, &waiter, deadline_ns);
     if (r < 0 && served->state == FIPC_SERVED_ASKED) /* it may still agree, and must not */
         fipc_reader_lose(client, -ECONNRESET);
     if (r < 0)

@@ -355,7 +355,8 @@ static int wait_for_news(struct fipc_client *client, struct fipc_connection *con
     return sleep_a_slice(client, connection, deadline_ns) ? -ECONNRESET : 0;
 }
 
-int fipc_reader_read(struct fipc_client *client, uint64_t deadline_ns)
+/* The client has a connection on entry; on exit it may have lost it. Return: 0; -ETIMEDOUT */
+static int read_or_wait(struct fipc_client *client, uint64_t deadline_ns)
 {
     struct fipc_connection *connection = client->connection;
     int r = 0;
@@ -374,7 +375,8 @@ int fipc_reader_read(struct fipc_client *client, uint64_t deadline_ns)
     return r == -ETIMEDOUT ? r : 0;
 }
 
-int fipc_reader_open(struct fipc_client *client, uint64_t deadline_ns)
+/* Return: as fipc_connection_open() */
+static int open_connection(struct fipc_client *client, uint64_t deadline_ns)
 {
     struct fipc_connection *connection;
     int r;
@@ -393,6 +395,14 @@ int fipc_reader_open(struct fipc_client *client, uint64_t deadline_ns)
     fipc_backlog_go_on(client);
     (void)fipc_baton_wake_ready(&client->baton);
     return 0;
+}
+
+int fipc_reader_progress(void *arg, uint64_t deadline_ns)
+{
+    struct fipc_client *client = arg;
+
+    return client->connection != NULL ? read_or_wait(client, deadline_ns)
+                                      : open_connection(client, deadline_ns);
 }
 
 void fipc_reader_catch_up(struct fipc_client *client, uint64_t now_ns)

@@ -9,19 +9,17 @@
 struct fipc_client;
 
 /**
- * fipc_reader_read() - take what came, or wait until something comes
+ * fipc_reader_progress() - the step of the holder of the baton: a fipc_progress_fn
+ * @client:  a struct fipc_client
  *
+ * Takes what came, or waits until something comes; opens the connection where there is none.
  * Completes the questions that were answered. Finds within 50 ms that the broker hung up. Returns
- * now and then without news. The lock is released while it waits. The client has a connection on
- * entry; on exit it may have lost it. For the holder of the baton.
+ * now and then without news.
  *
- * Return: 0; -ETIMEDOUT nothing came, and the deadline has passed
+ * Return: 0; -ETIMEDOUT nothing came, and the deadline has passed; without a connection as
+ * fipc_connection_open()
  */
-int fipc_reader_read(struct fipc_client *client, uint64_t deadline_ns);
-
-/* Opens the connection that the client does not have. The lock is released meanwhile. For the
- * holder of the baton. Return: as fipc_connection_open() */
-int fipc_reader_open(struct fipc_client *client, uint64_t deadline_ns);
+int fipc_reader_progress(void *client, uint64_t deadline_ns);
 
 /* Before something is sent: takes what came while nobody read, and finds whether the broker hung up
  * meanwhile. Does nothing while somebody holds the baton. */

@@ -5,7 +5,7 @@
  * there, or that could have the room that is there; there is one reader at most; and no thread goes
  * round and round without anything to do.
  *
- * A thread is fipc_baton_wait() of client/link/baton.c with fipc_reader_read() of client/session/session.c,
+ * A thread is fipc_baton_wait() of client/link/baton.c with read_or_wait() of client/session/session.c,
  * over fipc_end_arm() and fipc_end_disarm() of common/end.c; the broker is fipc_channel_ring()
  * of common/channel.c. A deadline may pass at any moment of a sleep. Without POSTS three threads
  * wait for replies. With POSTS thread 0 does, the other two wait for room for a message without
