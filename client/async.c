@@ -59,7 +59,8 @@ static int submit(struct fipc_client *client, const struct fipc_call *call, fipc
         return -ENOMEM;
     submission->fn = fn;
     submission->userdata = userdata;
-    submission->deadline_ns = fipc_call_deadline(client, call->started_ns, call->timeout_ms);
+    submission->deadline_ns =
+        fipc_call_deadline(client->handler_ms, call->started_ns, call->timeout_ms);
     r = fipc_sending_add(client, submission);
     if (r < 0) {
         fipc_submission_free(submission);

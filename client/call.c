@@ -8,66 +8,32 @@
 #include "client/client.h"
 #include "client/exchange.h"
 #include "client/session/session.h"
-#include "common/clock.h"
 #include "common/control.h"
 #include "common/os/os.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define FLAGS_KNOWN (FIPC_WAIT_SERVICE | FIPC_NO_WAIT | FIPC_IDEMPOTENT)
-
-/* The broker ends what takes too long; it is given so much more time to say so. */
-#define GRACE_NS (500 * FIPC_NS_PER_MS)
-
-static_assert(FIPC_NAME_MAX == FIPC_NAME_BYTES_MAX,
-              "a name that users may use is one for the wire");
-
-size_t fipc_service_bytes(const char *service)
-{
-    size_t bytes = service != NULL ? strnlen(service, FIPC_NAME_BYTES_MAX + 1) : 0;
-
-    return fipc_name_is_valid(service, bytes) ? bytes : 0;
-}
-
-int fipc_call_check(const void *data, size_t size, unsigned flags, int timeout_ms)
-{
-    if ((data == NULL && size > 0) || (flags & ~FLAGS_KNOWN) != 0 || timeout_ms < -1)
-        return -EINVAL;
-    return 0;
-}
-
-int fipc_ask_encode(struct fipc_ask *ask, const char *service, size_t service_bytes, bool waits)
-{
-    const struct fipc_control control = {
-        .type = waits ? FIPC_CONTROL_WAIT : FIPC_CONTROL_OPEN,
-        .open = {.name_bytes = (uint32_t)service_bytes},
-        .name = service,
-    };
-
-    return fipc_control_encode(&control, ask->packet, sizeof(ask->packet), &ask->size);
-}
-
 /* Asks the broker for the number of a service. Return: as fipc_exchange(); -ENOENT, -EACCES */
 static int ask_target(struct fipc_client *client, const struct fipc_call *call,
                       uint64_t deadline_ns, uint32_t *ret_target)
 {
     bool waits = (call->flags & FIPC_WAIT_SERVICE) != 0;
-    struct fipc_ask ask;
+    struct fipc_packet packet;
     struct fipc_question question = {
         .header = {.kind = FIPC_KIND_CONTROL,
                    .remaining_ns = waits ? fipc_remaining_ns(deadline_ns, fipc_now_ns()) : 0},
-        .payload = ask.packet,
+        .payload = packet.bytes,
         .no_wait = (call->flags & FIPC_NO_WAIT) != 0,
         .deadline_ns = deadline_ns,
     };
     struct fipc_pending answer = {.answer_kind = FIPC_KIND_CONTROL};
     int r;
 
-    r = fipc_ask_encode(&ask, call->service, call->service_bytes, waits);
+    r = fipc_packet_ask(&packet, call->service, call->service_bytes, waits);
     if (r < 0)
         return r;
-    question.size = ask.size;
+    question.size = packet.size;
     r = fipc_exchange(client, &question, &answer);
     if (r < 0)
         return r;
@@ -107,27 +73,6 @@ static int find_route(struct fipc_client *client, const struct fipc_call *call,
     return r;
 }
 
-bool fipc_is_to_be_sent_again(struct fipc_client *client, const struct fipc_pending *answer,
-                              const char *service, size_t service_bytes, unsigned flags)
-{
-    if ((answer->reply_flags & FIPC_REPLY_NOT_DELIVERED) == 0)
-        return false;
-    switch (answer->status) {
-    case -ENOENT: /* who served it has left since */
-        if ((flags & FIPC_WAIT_SERVICE) == 0)
-            return false;
-        break;
-    case -ESTALE:
-        break;
-    case -EAGAIN:
-        return !answer->no_wait;
-    default:
-        return false;
-    }
-    fipc_names_forget(&client->names, service, service_bytes, answer->asked);
-    return true;
-}
-
 /* A service whose queue was full. */
 struct full_service {
     const struct fipc_client *client;
@@ -152,28 +97,6 @@ static int wait_for_service_room(struct fipc_client *client, const struct fipc_c
     struct fipc_waiter waiter = {.ready = has_room_again, .arg = &full};
 
     return fipc_baton_wait(&client->baton, &waiter, deadline_ns);
-}
-
-static uint16_t request_flags(unsigned flags)
-{
-    return (uint16_t)(((flags & FIPC_WAIT_SERVICE) != 0 ? FIPC_REQUEST_WAIT_SERVICE : 0) |
-                      ((flags & FIPC_NO_WAIT) != 0 ? FIPC_REQUEST_NO_WAIT : 0) |
-                      ((flags & FIPC_IDEMPOTENT) != 0 ? FIPC_REQUEST_IDEMPOTENT : 0));
-}
-
-struct fipc_header fipc_request_header(uint32_t target, unsigned flags, uint64_t remaining_ns)
-{
-    return (struct fipc_header){
-        .kind = FIPC_KIND_REQUEST,
-        .flags = request_flags(flags),
-        .target = target,
-        .remaining_ns = remaining_ns,
-    };
-}
-
-uint64_t fipc_remaining_ns(uint64_t deadline_ns, uint64_t now_ns)
-{
-    return deadline_ns > now_ns ? deadline_ns - now_ns : 1;
 }
 
 static int exchange_request(struct fipc_client *client, const struct fipc_call *call,
@@ -203,25 +126,19 @@ static int exchange_request(struct fipc_client *client, const struct fipc_call *
     r = fipc_exchange(client, &question, &answer);
     if (r < 0)
         return r;
-    if (fipc_is_to_be_sent_again(client, &answer, call->service, call->service_bytes, call->flags))
+    if (fipc_names_send_again(&client->names, &answer, call->service, call->service_bytes,
+                              call->flags))
         return FIPC_NOT_SENT;
     if (answer.status == 0 && ret_reply != NULL)
         *ret_reply = answer.reply;
     return answer.status;
 }
 
-uint64_t fipc_call_deadline(const struct fipc_client *client, uint64_t started_ns, int timeout_ms)
-{
-    uint64_t span_ns = fipc_timeout_ns(timeout_ms);
-    uint64_t longest_ns = client->handler_ms * FIPC_NS_PER_MS + GRACE_NS;
-
-    return fipc_deadline_after(started_ns, span_ns < longest_ns ? span_ns : longest_ns);
-}
-
 int fipc_call_run(struct fipc_client *client, const struct fipc_call *call,
                   fipc_message **ret_reply)
 {
-    uint64_t deadline_ns = fipc_call_deadline(client, call->started_ns, call->timeout_ms);
+    uint64_t deadline_ns =
+        fipc_call_deadline(client->handler_ms, call->started_ns, call->timeout_ms);
     struct route route;
     int r;
 
@@ -274,7 +191,7 @@ FIPC_PUBLIC int fipc_wait(fipc_client *client, const char *service, int timeout_
         return r;
     (void)pthread_mutex_lock(&client->lock);
     fipc_reader_catch_up(client, call.started_ns);
-    deadline_ns = fipc_call_deadline(client, call.started_ns, timeout_ms);
+    deadline_ns = fipc_call_deadline(client->handler_ms, call.started_ns, timeout_ms);
     do {
         r = fipc_client_open(client, deadline_ns);
         if (r == 0)

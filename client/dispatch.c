@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/dispatch.h"
 
+#include "client/base/wire.h"
 #include "client/client.h"
 #include "client/session/inbox.h"
 #include "client/session/session.h"

@@ -2,7 +2,7 @@
 #include "client/exchange.h"
 
 #include "client/base/message.h"
-#include "client/call.h"
+#include "client/base/wire.h"
 #include "client/client.h"
 #include "client/loan.h"
 #include "client/session/session.h"

@@ -2,6 +2,11 @@
 /* Only names that exist come in here, so that the broker bounds their number. */
 #include "client/base/names.h"
 
+#include "client/base/pending.h"
+#include "common/message.h"
+
+#include <errno.h>
+#include <fipc/client.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +102,27 @@ void fipc_names_add(struct fipc_names *names, const char *name, size_t name_byte
     added->bytes = name_bytes;
     memcpy(added->text, name, name_bytes);
     *bucket = added;
+}
+
+bool fipc_names_send_again(struct fipc_names *names, const struct fipc_pending *answer,
+                           const char *service, size_t service_bytes, unsigned flags)
+{
+    if ((answer->reply_flags & FIPC_REPLY_NOT_DELIVERED) == 0)
+        return false;
+    switch (answer->status) {
+    case -ENOENT: /* the client that served it has left since */
+        if ((flags & FIPC_WAIT_SERVICE) == 0)
+            return false;
+        break;
+    case -ESTALE:
+        break;
+    case -EAGAIN:
+        return !answer->no_wait;
+    default:
+        return false;
+    }
+    fipc_names_forget(names, service, service_bytes, answer->asked);
+    return true;
 }
 
 void fipc_names_clear(struct fipc_names *names)

@@ -11,6 +11,7 @@
 #define FIPC_NAMES_BUCKETS 64
 
 struct fipc_name;
+struct fipc_pending;
 
 struct fipc_names {
     struct fipc_name *buckets[FIPC_NAMES_BUCKETS];
@@ -30,6 +31,18 @@ void fipc_names_forget(struct fipc_names *names, const char *name, size_t name_b
 
 /* Remembers a name. Without memory it stays unknown. */
 void fipc_names_add(struct fipc_names *names, const char *name, size_t name_bytes, uint32_t target);
+
+/**
+ * fipc_names_send_again() - decide whether a request that no service has seen goes out again
+ * @answer:  the broker's answer to it
+ * @flags:   the request's, as users give them
+ *
+ * Forgets the service's number where it has to be asked for first.
+ *
+ * Return: whether to send it again, once the service was opened again or has room
+ */
+bool fipc_names_send_again(struct fipc_names *names, const struct fipc_pending *answer,
+                           const char *service, size_t service_bytes, unsigned flags);
 
 /* Forgets all of them. */
 void fipc_names_clear(struct fipc_names *names);

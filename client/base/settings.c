@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/base/settings.h"
 
+#include "client/base/wire.h"
 #include "common/clock.h"
 #include "common/region.h"
 
@@ -85,9 +86,4 @@ int fipc_settings_init(struct fipc_settings *ret_settings, const fipc_options *g
     settings.reply_ring_bytes = options.reply_ring_bytes;
     *ret_settings = settings;
     return 0;
-}
-
-uint64_t fipc_timeout_ns(int timeout_ms)
-{
-    return timeout_ms < 0 ? FIPC_NEVER : (uint64_t)timeout_ms * FIPC_NS_PER_MS;
 }

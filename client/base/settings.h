@@ -25,7 +25,4 @@ struct fipc_settings {
  */
 int fipc_settings_init(struct fipc_settings *ret_settings, const fipc_options *options);
 
-/* Nanoseconds of a timeout as users give it; FIPC_NEVER for -1. */
-uint64_t fipc_timeout_ns(int timeout_ms);
-
 #endif

@@ -2,7 +2,7 @@
 #include "client/session/inbox.h"
 
 #include "client/base/message.h"
-#include "client/call.h"
+#include "client/base/wire.h"
 #include "client/client.h"
 #include "client/exchange.h"
 #include "client/session/session.h"
@@ -186,7 +186,7 @@ static int send_reply(struct fipc_request *request, int32_t status, const void *
                    .id = request->id},
         .payload = data,
         .size = size,
-        .deadline_ns = fipc_call_deadline(client, fipc_now_ns(), -1),
+        .deadline_ns = fipc_call_deadline(client->handler_ms, fipc_now_ns(), -1),
     };
     int r;
 
@@ -275,12 +275,11 @@ FIPC_PUBLIC int fipc_request_is_cancelled(const fipc_request *request)
 /* Return: a pidfd; -EAGAIN another packet lies in the lane; else as fipc_peer_pidfd() */
 static int ask_pidfd(const struct fipc_request *request, uint64_t deadline_ns)
 {
-    const struct fipc_control control = {.type = FIPC_CONTROL_PIDFD};
     struct fipc_client *client = request->client;
-    struct fipc_ask packet;
+    struct fipc_packet packet;
     struct fipc_question question = {
         .header = {.kind = FIPC_KIND_CONTROL, .target = request->number},
-        .payload = packet.packet,
+        .payload = packet.bytes,
         .deadline_ns = deadline_ns,
     };
     struct fipc_pending pending = {.answer_kind = FIPC_KIND_CONTROL};
@@ -289,7 +288,8 @@ static int ask_pidfd(const struct fipc_request *request, uint64_t deadline_ns)
     if (client->connection == NULL || client->n_connections != request->connection)
         return -ECONNRESET;
     fipc_pollable_drain(client);
-    r = fipc_control_encode(&control, packet.packet, sizeof(packet.packet), &question.size);
+    r = fipc_packet_pidfd(&packet);
+    question.size = packet.size;
     if (r == 0)
         r = fipc_exchange(client, &question, &pending);
     if (r < 0)

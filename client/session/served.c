@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/session/served.h"
 
-#include "client/call.h"
+#include "client/base/wire.h"
 #include "client/client.h"
 #include "client/exchange.h"
 #include "client/session/inbox.h"
@@ -37,19 +37,15 @@ static void served_answered(struct fipc_client *client, struct fipc_pending *que
 
 static int ask_to_serve(struct fipc_client *client, struct fipc_served *served)
 {
-    const struct fipc_control control = {
-        .type = FIPC_CONTROL_SERVE,
-        .serve = {.name_bytes = (uint32_t)served->name_bytes, .concurrency = served->concurrency},
-        .name = served->name,
-    };
-    struct fipc_ask packet;
+    struct fipc_packet packet;
     struct fipc_question question = {
         .header = {.kind = FIPC_KIND_CONTROL, .id = fipc_pending_next_id(&client->pending)},
-        .payload = packet.packet,
+        .payload = packet.bytes,
     };
     int r;
 
-    r = fipc_control_encode(&control, packet.packet, sizeof(packet.packet), &question.size);
+    r = fipc_packet_serve(&packet, served->name, served->name_bytes, served->concurrency);
+    question.size = packet.size;
     if (r == 0)
         r = fipc_backlog_send(client, &question);
     if (r < 0)

@@ -2,7 +2,7 @@
 #include "client/session/submission.h"
 
 #include "client/base/message.h"
-#include "client/call.h"
+#include "client/base/wire.h"
 #include "client/client.h"
 #include "client/exchange.h"
 #include "client/session/session.h"
@@ -169,18 +169,18 @@ static int ask(struct fipc_client *client, struct fipc_route *route, uint64_t no
 {
     const struct fipc_submission *first = TAILQ_FIRST(&route->queue);
     bool waits = route->n_waiting == route->n_queued;
-    struct fipc_ask packet;
+    struct fipc_packet packet;
     struct fipc_question question = {
         .header = {.kind = FIPC_KIND_CONTROL,
                    .id = fipc_pending_next_id(&client->pending),
                    .remaining_ns = waits ? fipc_remaining_ns(first->deadline_ns, now_ns) : 0},
-        .payload = packet.packet,
+        .payload = packet.bytes,
     };
     int r;
 
     if (waits && !fipc_wait_may_be_open(client))
         return -EBUSY;
-    r = fipc_ask_encode(&packet, route->service, route->service_bytes, waits);
+    r = fipc_packet_ask(&packet, route->service, route->service_bytes, waits);
     question.size = packet.size;
     if (r == 0)
         r = fipc_backlog_send(client, &question);
@@ -219,8 +219,8 @@ static void answered(struct fipc_client *client, struct fipc_pending *pending)
     struct fipc_submission *submission = pending->on_done_arg;
 
     if (pending->status == FIPC_NOT_SENT ||
-        fipc_is_to_be_sent_again(client, pending, fipc_route_service(submission),
-                                 submission->service_bytes, submission->flags))
+        fipc_names_send_again(&client->names, pending, fipc_route_service(submission),
+                              submission->service_bytes, submission->flags))
         queue_again(client, submission);
     else
         end(client, submission, pending->status);
