@@ -6,8 +6,6 @@
 #include "client/exchange.h"
 #include "client/session/inbox.h"
 #include "client/session/session.h"
-#include "common/clock.h"
-#include "common/os/os.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -77,8 +75,8 @@ int fipc_serving_go_on(struct fipc_client *client)
     return r;
 }
 
-static struct fipc_served *served_find(const struct fipc_serving *serving, const char *name,
-                                       size_t name_bytes)
+struct fipc_served *fipc_served_find(const struct fipc_serving *serving, const char *name,
+                                     size_t name_bytes)
 {
     struct fipc_served *served;
 
@@ -89,72 +87,23 @@ static struct fipc_served *served_find(const struct fipc_serving *serving, const
     return served;
 }
 
-static void served_remove(struct fipc_serving *serving, struct fipc_served *served)
+struct fipc_served *fipc_served_add(struct fipc_serving *serving, const char *name,
+                                    size_t name_bytes)
+{
+    struct fipc_served *served = calloc(1, sizeof(*served) + name_bytes);
+
+    if (served == NULL)
+        return NULL;
+    served->name_bytes = name_bytes;
+    memcpy(served->name, name, name_bytes);
+    TAILQ_INSERT_TAIL(&serving->names, served, link);
+    return served;
+}
+
+void fipc_served_remove(struct fipc_serving *serving, struct fipc_served *served)
 {
     TAILQ_REMOVE(&serving->names, served, link);
     free(served);
-}
-
-static bool is_decided(void *arg)
-{
-    const struct fipc_served *served = arg;
-
-    return served->state == FIPC_SERVED_AGREED || served->state == FIPC_SERVED_REFUSED;
-}
-
-static int served_wait(struct fipc_client *client, struct fipc_served *served)
-{
-    struct fipc_waiter waiter = {.ready = is_decided, .arg = served};
-    uint64_t deadline_ns = fipc_deadline_after(fipc_now_ns(), client->settings.connect_ns);
-    int r;
-
-    fipc_reader_catch_up(client, fipc_now_ns());
-    fipc_backlog_go_on(client);
-    r = fipc_baton_wait(&client->baton, &waiter, deadline_ns);
-    if (r < 0 && served->state == FIPC_SERVED_ASKED) /* it may still agree, and must not */
-        fipc_reader_lose(client, -ECONNRESET);
-    if (r < 0)
-        return r == -ETIMEDOUT ? -ECONNREFUSED : r;
-    return served->state == FIPC_SERVED_REFUSED ? served->error : 0;
-}
-
-static int serve(struct fipc_client *client, const char *name, size_t name_bytes,
-                 unsigned concurrency, fipc_handler_fn *fn, void *userdata)
-{
-    struct fipc_served *served;
-    int r;
-
-    if (served_find(&client->serving, name, name_bytes) != NULL)
-        return -EEXIST;
-    served = calloc(1, sizeof(*served) + name_bytes);
-    if (served == NULL)
-        return -ENOMEM;
-    served->concurrency = concurrency;
-    served->fn = fn;
-    served->userdata = userdata;
-    served->name_bytes = name_bytes;
-    memcpy(served->name, name, name_bytes);
-    TAILQ_INSERT_TAIL(&client->serving.names, served, link);
-    r = served_wait(client, served);
-    if (r < 0)
-        served_remove(&client->serving, served);
-    return r;
-}
-
-FIPC_PUBLIC int fipc_serve(fipc_client *client, const char *name, unsigned concurrency,
-                           fipc_handler_fn *fn, void *userdata)
-{
-    size_t name_bytes = fipc_service_bytes(name);
-    int r = fipc_client_check(client);
-
-    if (r == 0 && (name_bytes == 0 || fn == NULL || concurrency > FIPC_CONCURRENCY_MAX))
-        r = -EINVAL;
-    if (r < 0)
-        return r;
-    (void)pthread_mutex_lock(&client->lock);
-    r = serve(client, name, name_bytes, concurrency, fn, userdata);
-    (void)pthread_mutex_unlock(&client->lock);
-    return r;
 }
 
 const struct fipc_served *fipc_served_of_target(const struct fipc_serving *serving, uint32_t target)
@@ -185,7 +134,7 @@ void fipc_serving_forget_all(struct fipc_serving *serving)
 
     for (served = TAILQ_FIRST(&serving->names); served != NULL; served = next) {
         next = TAILQ_NEXT(served, link);
-        served_remove(serving, served);
+        fipc_served_remove(serving, served);
     }
     serving->n_lost = 0;
 }
@@ -203,7 +152,7 @@ int fipc_serving_take_lost(struct fipc_serving *serving)
     }
     assert(served != NULL);
     error = served->error;
-    served_remove(serving, served);
+    fipc_served_remove(serving, served);
     serving->n_lost--;
     return error;
 }

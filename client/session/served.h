@@ -50,6 +50,16 @@ struct fipc_serving {
 void fipc_serving_init(struct fipc_serving *serving);
 void fipc_serving_deinit(struct fipc_serving *serving);
 
+/* Return: the name; NULL if it is not served */
+struct fipc_served *fipc_served_find(const struct fipc_serving *serving, const char *name,
+                                     size_t name_bytes);
+
+/* Adds a name that the broker does not know yet. Return: it, for fipc_served_remove(), to be filled
+ * in; NULL no memory */
+struct fipc_served *fipc_served_add(struct fipc_serving *serving, const char *name,
+                                    size_t name_bytes);
+void fipc_served_remove(struct fipc_serving *serving, struct fipc_served *served);
+
 /* Tells the broker of names that it does not know yet. Return: as fipc_backlog_send() */
 int fipc_serving_go_on(struct fipc_client *client);
 
