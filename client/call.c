@@ -5,8 +5,8 @@
  */
 #include "client/call.h"
 
-#include "client/client.h"
 #include "client/exchange.h"
+#include "client/session/client.h"
 #include "client/session/session.h"
 #include "common/control.h"
 #include "common/os/os.h"
@@ -28,6 +28,7 @@ static int ask_target(struct fipc_client *client, const struct fipc_call *call,
         .deadline_ns = deadline_ns,
     };
     struct fipc_pending answer = {.answer_kind = FIPC_KIND_CONTROL};
+    uint64_t connection = client->connection->number;
     int r;
 
     r = fipc_packet_ask(&packet, call->service, call->service_bytes, waits);
@@ -41,7 +42,9 @@ static int ask_target(struct fipc_client *client, const struct fipc_call *call,
         return FIPC_NOT_SENT;
     if (answer.status < 0)
         return answer.status;
-    fipc_names_add(&client->names, call->service, call->service_bytes, answer.target);
+    if (fipc_session_is_on(client, connection))
+        fipc_names_add(&client->connection->names, call->service, call->service_bytes,
+                       answer.target);
     *ret_target = answer.target;
     return 0;
 }
@@ -56,19 +59,22 @@ struct route {
 static int find_route(struct fipc_client *client, const struct fipc_call *call,
                       uint64_t deadline_ns, struct route *route)
 {
+    uint64_t connection;
     int r;
 
     route->now_ns = call->started_ns;
     if (client->connection != NULL &&
-        fipc_names_find(&client->names, call->service, call->service_bytes, &route->target,
-                        &route->is_full))
+        fipc_names_find(&client->connection->names, call->service, call->service_bytes,
+                        &route->target, &route->is_full))
         return 0;
     route->is_full = false;
-    r = fipc_client_open(client, deadline_ns);
-    if (r == 0)
-        r = ask_target(client, call, deadline_ns, &route->target);
+    r = fipc_session_open(client, deadline_ns);
+    if (r < 0)
+        return r;
+    connection = client->connection->number;
+    r = ask_target(client, call, deadline_ns, &route->target);
     route->now_ns = fipc_now_ns();
-    if (r == 0 && client->connection == NULL) /* lost in the moment of the answer */
+    if (r == 0 && !fipc_session_is_on(client, connection)) /* lost in the moment of the answer */
         r = FIPC_NOT_SENT;
     return r;
 }
@@ -85,7 +91,7 @@ static bool has_room_again(void *arg)
     const struct full_service *full = arg;
 
     return full->client->connection != full->connection ||
-           !fipc_names_is_full(&full->client->names, full->call->service,
+           !fipc_names_is_full(&full->connection->names, full->call->service,
                                full->call->service_bytes);
 }
 
@@ -121,13 +127,15 @@ static int exchange_request(struct fipc_client *client, const struct fipc_call *
         .asked = route->target,
         .no_wait = (call->flags & FIPC_NO_WAIT) != 0,
     };
+    uint64_t connection = client->connection->number;
     int r;
 
     r = fipc_exchange(client, &question, &answer);
     if (r < 0)
         return r;
-    if (fipc_names_send_again(&client->names, &answer, call->service, call->service_bytes,
-                              call->flags))
+    if (fipc_names_send_again(fipc_session_is_on(client, connection) ? &client->connection->names
+                                                                     : NULL,
+                              &answer, call->service, call->service_bytes, call->flags))
         return FIPC_NOT_SENT;
     if (answer.status == 0 && ret_reply != NULL)
         *ret_reply = answer.reply;
@@ -144,7 +152,7 @@ int fipc_call_run(struct fipc_client *client, const struct fipc_call *call,
 
     if (call->size > fipc_ring_payload_max(client->request_ring_bytes))
         return -EMSGSIZE;
-    fipc_reader_catch_up(client, call->started_ns);
+    fipc_session_catch_up(client, call->started_ns);
     do {
         r = find_route(client, call, deadline_ns, &route);
         if (r == 0 && route.is_full && (call->flags & FIPC_NO_WAIT) == 0) {
@@ -161,7 +169,7 @@ int fipc_call_init(struct fipc_call *ret_call, const struct fipc_client *client,
                    const char *service, const void *data, size_t size, unsigned flags,
                    int timeout_ms)
 {
-    int r = fipc_client_check(client);
+    int r = fipc_session_check(client);
 
     if (r == 0)
         r = fipc_call_check(data, size, flags, timeout_ms);
@@ -189,15 +197,15 @@ FIPC_PUBLIC int fipc_wait(fipc_client *client, const char *service, int timeout_
     r = fipc_call_init(&call, client, service, NULL, 0, FIPC_WAIT_SERVICE, timeout_ms);
     if (r < 0)
         return r;
-    (void)pthread_mutex_lock(&client->lock);
-    fipc_reader_catch_up(client, call.started_ns);
+    (void)pthread_mutex_lock(&client->handle.lock);
+    fipc_session_catch_up(client, call.started_ns);
     deadline_ns = fipc_call_deadline(client->handler_ms, call.started_ns, timeout_ms);
     do {
-        r = fipc_client_open(client, deadline_ns);
+        r = fipc_session_open(client, deadline_ns);
         if (r == 0)
             r = ask_target(client, &call, deadline_ns, &target);
     } while (r == FIPC_NOT_SENT);
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&client->handle.lock);
     return r;
 }
 
@@ -210,8 +218,8 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
     r = fipc_call_init(&call, client, service, data, size, flags, timeout_ms);
     if (r < 0)
         return r;
-    (void)pthread_mutex_lock(&client->lock);
+    (void)pthread_mutex_lock(&client->handle.lock);
     r = fipc_call_run(client, &call, reply);
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&client->handle.lock);
     return r;
 }

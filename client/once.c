@@ -6,8 +6,9 @@
 #include "client/base/message.h"
 #include "client/base/settings.h"
 #include "client/call.h"
-#include "client/client.h"
 #include "client/link/greeting.h"
+#include "client/session/client.h"
+#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 
@@ -39,14 +40,14 @@ static int call_in_session(const struct fipc_settings *settings, const struct fi
     struct fipc_client *client;
     int r;
 
-    r = fipc_client_new(settings, &client);
+    r = fipc_session_new(settings, &client);
     if (r < 0)
         return r;
-    (void)pthread_mutex_lock(&client->lock);
-    r = fipc_client_open(client, deadlines_of(settings, call).connect_ns);
+    (void)pthread_mutex_lock(&client->handle.lock);
+    r = fipc_session_open(client, deadlines_of(settings, call).connect_ns);
     if (r == 0)
         r = fipc_call_run(client, call, ret_reply);
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&client->handle.lock);
     fipc_unref(client);
     return r;
 }

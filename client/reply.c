@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/base/message.h"
 #include "client/base/wire.h"
-#include "client/client.h"
 #include "client/exchange.h"
+#include "client/session/client.h"
 #include "client/session/inbox.h"
 #include "client/session/session.h"
 #include "common/clock.h"
@@ -29,14 +29,14 @@ static int send_reply(struct fipc_request *request, int32_t status, const void *
     };
     int r;
 
-    fipc_reader_catch_up(client, fipc_now_ns());
-    if (client->connection == NULL || client->n_connections != request->connection)
+    fipc_session_catch_up(client, fipc_now_ns());
+    if (!fipc_session_is_on(client, request->connection))
         return -ECONNRESET;
     if (size > fipc_ring_payload_max(client->connection->channel.out.capacity))
         return -EMSGSIZE;
-    r = fipc_question_send(client, &question);
+    r = fipc_exchange_send(client, &question);
     if (r == -ETIMEDOUT) /* a broker that takes nothing: it would wait for this answer for ever */
-        fipc_reader_lose(client, -ECONNRESET);
+        fipc_session_lose(client, -ECONNRESET);
     return r < 0 ? -ECONNRESET : 0;
 }
 
@@ -44,24 +44,24 @@ static void request_end(struct fipc_request *request)
 {
     struct fipc_client *client = request->client;
 
-    if (!fipc_client_lock_to_release(client))
+    if (!fipc_handle_lock_to_release(&client->handle))
         return;
-    TAILQ_REMOVE(&client->serving.in_hand, request, link);
-    client->serving.n_in_hand--;
-    (void)pthread_mutex_unlock(&client->lock);
+    fipc_inbox_remove(&client->inbox, request);
+    client->handle.n_idle_refs--;
+    (void)pthread_mutex_unlock(&client->handle.lock);
     fipc_request_free(request);
-    fipc_unref(client);
+    fipc_handle_unref(&client->handle);
 }
 
 static int answer(struct fipc_request *request, int32_t status, const void *data, size_t size)
 {
     struct fipc_client *client = request->client;
-    int r = fipc_client_check(client);
+    int r = fipc_session_check(client);
 
     if (r == 0) {
-        (void)pthread_mutex_lock(&client->lock);
+        (void)pthread_mutex_lock(&client->handle.lock);
         r = send_reply(request, status, data, size);
-        (void)pthread_mutex_unlock(&client->lock);
+        (void)pthread_mutex_unlock(&client->handle.lock);
     }
     if (r != -EMSGSIZE)
         request_end(request);
@@ -103,11 +103,11 @@ FIPC_PUBLIC int fipc_request_is_cancelled(const fipc_request *request)
 {
     bool is_cancelled;
 
-    if (request == NULL || fipc_client_check(request->client) < 0)
+    if (request == NULL || fipc_session_check(request->client) < 0)
         return true;
-    (void)pthread_mutex_lock(&request->client->lock);
+    (void)pthread_mutex_lock(&request->client->handle.lock);
     is_cancelled = request->is_cancelled;
-    (void)pthread_mutex_unlock(&request->client->lock);
+    (void)pthread_mutex_unlock(&request->client->handle.lock);
     return is_cancelled;
 }
 
@@ -124,9 +124,9 @@ static int ask_pidfd(const struct fipc_request *request, uint64_t deadline_ns)
     struct fipc_pending pending = {.answer_kind = FIPC_KIND_CONTROL};
     int r;
 
-    if (client->connection == NULL || client->n_connections != request->connection)
+    if (!fipc_session_is_on(client, request->connection))
         return -ECONNRESET;
-    fipc_pollable_drain(client);
+    fipc_pollable_drain(&client->pollable, client->connection);
     r = fipc_packet_pidfd(&packet);
     question.size = packet.size;
     if (r == 0)
@@ -145,13 +145,13 @@ FIPC_PUBLIC int fipc_peer_pidfd(const fipc_request *request)
 
     if (request == NULL)
         return -EINVAL;
-    r = fipc_client_check(request->client);
+    r = fipc_session_check(request->client);
     if (r < 0)
         return r;
-    (void)pthread_mutex_lock(&request->client->lock);
+    (void)pthread_mutex_lock(&request->client->handle.lock);
     do /* a wake-up, or the pidfd of another thread, is in the way for a moment */
         r = ask_pidfd(request, deadline_ns);
     while (r == -EAGAIN && fipc_now_ns() < deadline_ns);
-    (void)pthread_mutex_unlock(&request->client->lock);
+    (void)pthread_mutex_unlock(&request->client->handle.lock);
     return r;
 }

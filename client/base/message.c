@@ -7,7 +7,6 @@
 #include "client/base/message.h"
 
 #include "client/base/process.h"
-#include "client/loan.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -140,7 +139,7 @@ struct fipc_message *fipc_message_new(struct fipc_pool *pool, size_t capacity)
     }
     message->data = message->buffer;
     message->size = 0;
-    message->client = NULL;
+    message->handle = NULL;
     message->connection = NULL;
     return message;
 }
@@ -158,7 +157,7 @@ void fipc_message_recycle(struct fipc_message *message)
 /* A child of fork(2) has no ring, and may not tell a loan there from one in a buffer. */
 static bool has_data(const struct fipc_message *message)
 {
-    return message != NULL && (message->client == NULL || fipc_process_made(message->epoch));
+    return message != NULL && (message->handle == NULL || fipc_process_made(message->epoch));
 }
 
 FIPC_PUBLIC const void *fipc_data(const fipc_message *message)
@@ -173,14 +172,5 @@ FIPC_PUBLIC size_t fipc_size(const fipc_message *message)
 
 FIPC_PUBLIC void *fipc_loan_data(fipc_message *message)
 {
-    return has_data(message) && message->client != NULL ? message->data : NULL;
-}
-
-FIPC_PUBLIC void fipc_free(fipc_message *message)
-{
-    if (message == NULL)
-        return;
-    if (message->client != NULL)
-        fipc_loan_release(message);
-    fipc_message_recycle(message);
+    return has_data(message) && message->handle != NULL ? message->data : NULL;
 }

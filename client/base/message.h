@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct fipc_connection;
+struct fipc_handle;
 struct fipc_pool;
 
 struct fipc_message {
@@ -24,7 +25,7 @@ struct fipc_message {
     void *data;                /* in the buffer, or in the ring */
     size_t size;
     /* of a loan: */
-    struct fipc_client *client;         /* counted; NULL: a reply */
+    struct fipc_handle *handle;         /* counted; NULL: a reply */
     struct fipc_connection *connection; /* counted; NULL: the request is in the buffer */
     struct fipc_loan loan;              /* the room in the connection's ring */
     size_t service_bytes;               /* of the name, which lies behind the request */

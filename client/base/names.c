@@ -121,7 +121,8 @@ bool fipc_names_send_again(struct fipc_names *names, const struct fipc_pending *
     default:
         return false;
     }
-    fipc_names_forget(names, service, service_bytes, answer->asked);
+    if (names != NULL)
+        fipc_names_forget(names, service, service_bytes, answer->asked);
     return true;
 }
 

@@ -34,6 +34,7 @@ void fipc_names_add(struct fipc_names *names, const char *name, size_t name_byte
 
 /**
  * fipc_names_send_again() - decide whether a request that no service has seen goes out again
+ * @names:   of the connection where it was answered; NULL: that is over
  * @answer:  the broker's answer to it
  * @flags:   the request's, as users give them
  *

@@ -4,17 +4,22 @@
 
 /*
  * Questions by id: those that were sent and not answered yet, or are to be sent. An id is the keyed
- * hash of a counter: nobody who does not know the key can guess one. Guarded by the client's lock.
+ * hash of a counter: without the key no process can guess one. Guarded by the handle's lock.
  */
+#include "common/message.h"
 #include "common/siphash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct fipc_client;
+struct fipc_connection;
 struct fipc_message;
 struct fipc_waiter;
+
+/* A status, inside only: the connection was lost before the question was sent, or before the broker
+ * took it out of the ring. Begin again on the next one. */
+#define FIPC_NOT_SENT (-FIPC_ERROR_MAX - 1)
 
 /* One question; lives where its asker keeps it until it is done. */
 struct fipc_pending {
@@ -23,8 +28,9 @@ struct fipc_pending {
     uint64_t sent_until;        /* the tail of the ring right after the question */
     struct fipc_message *loan;  /* the question, if it was one; NULL: its asker keeps it */
     struct fipc_waiter *waiter; /* woken when it is done; NULL: on_done() is called */
-    /* Under the client's lock. What it asks for again goes on the next connection. */
-    void (*on_done)(struct fipc_client *client, struct fipc_pending *pending);
+    /* @connection: where it was answered; NULL: that was lost, and a question that is asked again
+     * goes out on the next one */
+    void (*on_done)(struct fipc_pending *pending, struct fipc_connection *connection);
     void *on_done_arg;
     uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
     bool keeps_payload;         /* whether the answer's payload is wanted */

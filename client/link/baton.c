@@ -6,9 +6,6 @@
  */
 #include "client/link/baton.h"
 
-#include "client/client.h"
-#include "client/link/pollable.h"
-#include "client/session/session.h"
 #include "common/clock.h"
 #include "common/end.h"
 #include "common/os/os.h"

@@ -13,12 +13,19 @@
 
 #define WELCOME_BYTES_MAX 256
 
-static int connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection)
+int fipc_connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection)
 {
     struct fipc_connection *connection = calloc(1, sizeof(*connection));
+    int r;
 
     if (connection == NULL)
         return -ENOMEM;
+    r = fipc_pending_init(&connection->pending);
+    if (r < 0) {
+        free(connection);
+        return r;
+    }
+    STAILQ_INIT(&connection->cancels);
     connection->channel = greeting->channel;
     greeting->channel.region = FIPC_REGION_EMPTY;
     connection->lane_fd = fd_steal(&greeting->lane_fd);
@@ -49,7 +56,7 @@ int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline
 
     r = fipc_greet(&greeting);
     if (r == 0)
-        r = connection_new(&greeting, ret_connection);
+        r = fipc_connection_new(&greeting, ret_connection);
     fipc_greeting_end(&greeting);
     return r;
 }
@@ -62,6 +69,18 @@ static void hang_up(struct fipc_connection *connection)
     connection->lane_fd = fd_close(connection->lane_fd);
 }
 
+static void forget_questions(struct fipc_connection *connection)
+{
+    while (!STAILQ_EMPTY(&connection->cancels)) {
+        struct fipc_due_cancel *due = STAILQ_FIRST(&connection->cancels);
+
+        STAILQ_REMOVE_HEAD(&connection->cancels, link);
+        free(due);
+    }
+    fipc_names_clear(&connection->names);
+    fipc_pending_deinit(&connection->pending);
+}
+
 void fipc_connection_release(struct fipc_connection *connection, unsigned *count)
 {
     assert(*count > 0);
@@ -69,6 +88,7 @@ void fipc_connection_release(struct fipc_connection *connection, unsigned *count
     if (connection->n_users > 0)
         return;
     hang_up(connection);
+    forget_questions(connection);
     connection->bell_fd = fd_close(connection->bell_fd);
     if (connection->n_loans > 0)
         return;

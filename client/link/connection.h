@@ -3,27 +3,48 @@
 #define FIPC_CLIENT_LINK_CONNECTION_H
 
 /*
- * What a client has with one life of the broker: a channel, its lane, its bell. It is over when the
- * client lets go of it; the next one is another connection. Guarded by the client's lock, but for
- * the incoming side, which belongs to the holder of the baton.
+ * What a client has with one life of the broker: a channel, its lane, its bell, the questions that
+ * are open on it and the numbers that it gave to names. It is over when the session lets go of it;
+ * the next one is another connection. Guarded by the handle's lock, but for the incoming side,
+ * which belongs to the holder of the baton.
  */
+#include "client/base/names.h"
+#include "client/base/pending.h"
 #include "common/channel.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
+struct fipc_greeting;
 struct fipc_settings;
+
+/* A cancel that is not sent yet. */
+struct fipc_due_cancel {
+    STAILQ_ENTRY(fipc_due_cancel) link; /* fipc_connection.cancels */
+    uint64_t id;
+};
 
 struct fipc_connection {
     struct fipc_channel channel;
     int lane_fd;
     int bell_fd;
     uint64_t epoch;      /* fipc_process_epoch() */
-    unsigned n_users;    /* the client, the holder of the baton: they need all of it */
+    uint64_t number;     /* of the session's connections: the first is 1 */
+    unsigned n_users;    /* the session, the holder of the baton: they need all of it */
     unsigned n_loans;    /* they need the region only */
     uint64_t heard_ns;   /* when the broker was last known to be alive */
     uint32_t handler_ms; /* a call's longest life */
     uint32_t calls_max;  /* how many questions may be open */
+    bool is_over;        /* the session has let go of it */
+    bool is_corrupt;     /* the outgoing ring: the session is to let go of it */
+    struct fipc_pending_table pending; /* the questions that are open */
+    struct fipc_names names;
+    /* client/link/outgoing.h: */
+    STAILQ_HEAD(, fipc_due_cancel) cancels;
+    bool is_stuck;       /* the record to be sent next found no room: */
+    uint16_t stuck_kind; /* enum fipc_kind */
+    size_t stuck_size;
 };
 
 /**
@@ -36,6 +57,15 @@ struct fipc_connection {
  */
 int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline_ns,
                          struct fipc_connection **ret_connection);
+
+/**
+ * fipc_connection_new() - make the connection that a greeting brought about
+ * @greeting:        gives up its channel, its lane and its bell on success
+ * @ret_connection:  as fipc_connection_open()
+ *
+ * Return: 0; -ENOMEM; the errno of getrandom(2)
+ */
+int fipc_connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection);
 
 /* One user or one loan less: @count is n_users or n_loans. Without users the lane is closed,
  * without both the connection is freed. */

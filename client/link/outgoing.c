@@ -1,115 +1,143 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/link/outgoing.h"
 
-#include "client/client.h"
-#include "client/session/served.h"
-#include "client/session/submission.h"
+#include "client/base/message.h"
+#include "client/link/connection.h"
+#include "client/link/placing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* A cancel that is not sent yet. */
-struct fipc_due_cancel {
-    STAILQ_ENTRY(fipc_due_cancel) link; /* fipc_backlog.cancels */
-    uint64_t id;
-};
+/* One in this many of the questions that may be open is left to threads that wait for their
+ * answer. */
+#define RESERVED_SHARE 16
 
-void fipc_backlog_init(struct fipc_backlog *backlog)
+/* ---- room ---- */
+
+bool fipc_outgoing_may_ask(const struct fipc_connection *connection,
+                           const struct fipc_question *question)
 {
-    *backlog = (struct fipc_backlog){.is_stuck = false};
-    STAILQ_INIT(&backlog->cancels);
+    uint32_t calls_max = connection->calls_max;
+
+    if (question->header.kind != FIPC_KIND_REQUEST && question->header.kind != FIPC_KIND_CONTROL)
+        return true;
+    return connection->pending.count <
+           (question->no_wait ? calls_max - calls_max / RESERVED_SHARE : calls_max);
 }
 
-static void forget_first_cancel(struct fipc_backlog *backlog)
+bool fipc_outgoing_may_wait(const struct fipc_connection *connection)
 {
-    struct fipc_due_cancel *due = STAILQ_FIRST(&backlog->cancels);
-
-    STAILQ_REMOVE_HEAD(&backlog->cancels, link);
-    free(due);
+    return connection->pending.n_submitted_waits < connection->calls_max / 2;
 }
 
-void fipc_backlog_deinit(struct fipc_backlog *backlog) { fipc_backlog_lost(backlog); }
-
-void fipc_backlog_lost(struct fipc_backlog *backlog)
+bool fipc_outgoing_has_room(struct fipc_connection *connection,
+                            const struct fipc_question *question)
 {
-    while (!STAILQ_EMPTY(&backlog->cancels))
-        forget_first_cancel(backlog);
-    backlog->is_stuck = false;
+    return fipc_outgoing_may_ask(connection, question) &&
+           fipc_producer_has_room(&connection->channel.out, question->size) != 0;
 }
 
-int fipc_backlog_send(struct fipc_client *client, struct fipc_question *question)
+/* ---- sending ---- */
+
+static int put(struct fipc_connection *connection, const struct fipc_question *question)
+{
+    struct fipc_message *loan = question->loan;
+    const void *payload = question->payload;
+
+    if (!fipc_outgoing_may_ask(connection, question))
+        return -EAGAIN;
+    if (loan != NULL) {
+        if (fipc_placing_is_in_ring(loan, connection)) {
+            fipc_placing_commit(loan, &question->header);
+            return 0;
+        }
+        fipc_placing_move_out(loan); /* overtaken, or of a connection that was lost */
+        payload = loan->data;
+    }
+    return fipc_producer_send(&connection->channel.out, &question->header, payload, question->size);
+}
+
+int fipc_outgoing_send(struct fipc_connection *connection, const struct fipc_question *question)
+{
+    int r;
+
+    r = put(connection, question);
+    if (r == 0 && fipc_channel_ring(&connection->channel, FIPC_NEWS_RECORDS) == -EBADMSG)
+        r = -EBADMSG;
+    if (r != -EBADMSG)
+        return r;
+    connection->is_corrupt = true;
+    return -EPROTO;
+}
+
+int fipc_outgoing_send_next(struct fipc_connection *connection, struct fipc_question *question)
 {
     int r;
 
     question->no_wait = true;
-    r = fipc_question_send(client, question);
-    if (r == -EAGAIN)
-        client->backlog.next = (struct fipc_question){
-            .header.kind = question->header.kind, .size = question->size, .no_wait = true};
+    r = fipc_outgoing_send(connection, question);
+    if (r == -EAGAIN) {
+        connection->stuck_kind = question->header.kind;
+        connection->stuck_size = question->size;
+    }
     return r;
 }
 
 /* ---- cancels ---- */
 
-/* Nothing is sent here, where calls are being gone through: sending may end others. Without memory
- * for it the broker is not told: the answer is dropped when it comes. */
-void fipc_backlog_cancel(struct fipc_client *client, uint64_t id)
+/* Nothing is sent here, in the middle of a walk over calls: sending may end others. Without memory
+ * for it the broker does not learn of the cancel: the answer is dropped when it comes. */
+void fipc_outgoing_cancel(struct fipc_connection *connection, uint64_t id)
 {
-    struct fipc_due_cancel *due;
+    struct fipc_due_cancel *due = malloc(sizeof(*due));
 
-    if (client->connection == NULL)
-        return;
-    due = malloc(sizeof(*due));
     if (due == NULL)
         return;
     due->id = id;
-    STAILQ_INSERT_TAIL(&client->backlog.cancels, due, link);
+    STAILQ_INSERT_TAIL(&connection->cancels, due, link);
 }
 
-/* Return: as fipc_backlog_send() */
-static int send_cancels(struct fipc_client *client)
+int fipc_outgoing_send_cancels(struct fipc_connection *connection)
 {
-    struct fipc_backlog *backlog = &client->backlog;
     int r = 0;
 
-    while (r == 0 && !STAILQ_EMPTY(&backlog->cancels)) {
-        struct fipc_question question = {
-            .header = {.kind = FIPC_KIND_CANCEL, .id = STAILQ_FIRST(&backlog->cancels)->id}};
+    while (r == 0 && !STAILQ_EMPTY(&connection->cancels)) {
+        struct fipc_due_cancel *due = STAILQ_FIRST(&connection->cancels);
+        struct fipc_question question = {.header = {.kind = FIPC_KIND_CANCEL, .id = due->id}};
 
-        r = fipc_backlog_send(client, &question);
-        if (r == 0)
-            forget_first_cancel(backlog);
+        r = fipc_outgoing_send_next(connection, &question);
+        if (r == 0) {
+            STAILQ_REMOVE_HEAD(&connection->cancels, link);
+            free(due);
+        }
     }
     return r;
 }
 
-/* ---- going on ---- */
+/* ---- what is stuck ---- */
 
-void fipc_backlog_go_on(struct fipc_client *client)
+static struct fipc_question stuck_question(const struct fipc_connection *connection)
 {
-    int r;
-
-    client->backlog.is_stuck = false;
-    if (client->connection == NULL)
-        return;
-    r = send_cancels(client);
-    if (r == 0)
-        r = fipc_serving_go_on(client);
-    if (r == 0)
-        r = fipc_sending_go_on(client);
-    if (r == 0) /* of questions that nobody asks any more */
-        r = send_cancels(client);
-    client->backlog.is_stuck = r == -EAGAIN;
+    return (struct fipc_question){
+        .header.kind = connection->stuck_kind, .size = connection->stuck_size, .no_wait = true};
 }
 
-bool fipc_backlog_wants_room(const struct fipc_client *client)
+bool fipc_outgoing_wants_room(const struct fipc_connection *connection)
 {
-    return client->backlog.is_stuck && client->connection != NULL &&
-           fipc_question_may_be_open(client, &client->backlog.next);
+    struct fipc_question stuck;
+
+    if (!connection->is_stuck)
+        return false;
+    stuck = stuck_question(connection);
+    return fipc_outgoing_may_ask(connection, &stuck);
 }
 
-bool fipc_backlog_has_room(const struct fipc_client *client)
+bool fipc_outgoing_can_go_on(struct fipc_connection *connection)
 {
-    return client->backlog.is_stuck && client->connection != NULL &&
-           fipc_question_has_room(client, &client->backlog.next);
+    struct fipc_question stuck;
+
+    if (!connection->is_stuck)
+        return false;
+    stuck = stuck_question(connection);
+    return fipc_outgoing_has_room(connection, &stuck);
 }

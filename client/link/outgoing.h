@@ -3,50 +3,65 @@
 #define FIPC_CLIENT_LINK_OUTGOING_H
 
 /*
- * What is sent when there is room, while nobody waits for it: cancels, names to be served,
- * submitted calls, in this order. Whoever holds the lock brings it on. Guarded by the client's
+ * The outgoing ring of a connection. Nothing here waits: what finds no room is sent again later, by
+ * the thread that waits for its answer, or, where no thread does, by the next step of the session.
+ * The first record of the latter kind that found no room is remembered. Guarded by the client's
  * lock.
  */
-#include "client/exchange.h"
+#include "common/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
-struct fipc_client;
+struct fipc_connection;
+struct fipc_message;
 
-struct fipc_backlog {
-    STAILQ_HEAD(, fipc_due_cancel) cancels;
-    bool is_stuck;             /* what comes next found no room: */
-    struct fipc_question next; /* as far as that matters for room */
+struct fipc_question {
+    struct fipc_header header; /* all but size */
+    const void *payload;       /* borrowed */
+    size_t size;
+    struct fipc_message *loan; /* instead of both; NULL: none. Sending it uses up its room */
+    bool no_wait;              /* -EAGAIN instead of waiting for room; the last places are for
+                                * others */
+    uint64_t deadline_ns;      /* absolute; for sending and the answer */
 };
 
-void fipc_backlog_init(struct fipc_backlog *backlog);
-void fipc_backlog_deinit(struct fipc_backlog *backlog);
+/* Whether one more such question may wait for its answer. */
+bool fipc_outgoing_may_ask(const struct fipc_connection *connection,
+                           const struct fipc_question *question);
 
-/* Sends what there is room for, and asks for what has to be known first. Call after each change of
- * what is to be sent, or of what is open. */
-void fipc_backlog_go_on(struct fipc_client *client);
+/* Whether one more submitted call may ask for a service that it waits for: that may take long, and
+ * half of the questions that may be open are left to others. */
+bool fipc_outgoing_may_wait(const struct fipc_connection *connection);
+
+/* Whether a question can be sent now; also if it can never be, which sending it finds. */
+bool fipc_outgoing_has_room(struct fipc_connection *connection,
+                            const struct fipc_question *question);
 
 /**
- * fipc_backlog_send() - send what comes next, or remember that it found no room
+ * fipc_outgoing_send() - put a record into the ring, and ring
  *
- * Return: as fipc_question_send() of a question that does not wait
+ * Never waits.
+ *
+ * Return: 0; -EAGAIN no room now, or too many questions are open; -EMSGSIZE; -EPROTO the ring is
+ * corrupt: the connection is marked so, for the session to lose it
  */
-int fipc_backlog_send(struct fipc_client *client, struct fipc_question *question);
+int fipc_outgoing_send(struct fipc_connection *connection, const struct fipc_question *question);
 
-/* Has the broker told that nobody waits for the answer to a question. To be followed by
- * fipc_backlog_go_on(). */
-void fipc_backlog_cancel(struct fipc_client *client, uint64_t id);
+/* As fipc_outgoing_send(), for what no thread waits for: remembers that it found no room. */
+int fipc_outgoing_send_next(struct fipc_connection *connection, struct fipc_question *question);
 
-/* Whether it waits for room in the ring. */
-bool fipc_backlog_wants_room(const struct fipc_client *client);
+/* Queues a cancel: tells the broker later that nobody waits for the answer to a question. */
+void fipc_outgoing_cancel(struct fipc_connection *connection, uint64_t id);
 
-/* Whether it was stuck, and can go on. */
-bool fipc_backlog_has_room(const struct fipc_client *client);
+/* Sends the cancels that there is room for. Return: as fipc_outgoing_send() */
+int fipc_outgoing_send_cancels(struct fipc_connection *connection);
 
-/* What was to be sent to a broker that is gone. */
-void fipc_backlog_lost(struct fipc_backlog *backlog);
+/* Whether the record that found no room could be sent if the ring had room. */
+bool fipc_outgoing_wants_room(const struct fipc_connection *connection);
+
+/* Whether a record found no room, and can be sent now. */
+bool fipc_outgoing_can_go_on(struct fipc_connection *connection);
 
 #endif

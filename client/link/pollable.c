@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/link/pollable.h"
 
-#include "client/client.h"
-#include "client/dispatch.h"
+#include "client/link/connection.h"
+#include "client/link/outgoing.h"
 #include "common/clock.h"
 #include "common/lane.h"
 #include "common/os/os.h"
@@ -40,10 +40,12 @@ static int watch(int epoll_fd, int fd)
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int pollable_open(struct fipc_pollable *pollable)
+int fipc_pollable_open(struct fipc_pollable *pollable)
 {
     int r = 0;
 
+    if (fipc_pollable_is_on(pollable))
+        return 0;
     pollable->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     pollable->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pollable->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -58,14 +60,11 @@ static int pollable_open(struct fipc_pollable *pollable)
     return r;
 }
 
-static bool is_on(const struct fipc_pollable *pollable) { return pollable->epoll_fd >= 0; }
-
-void fipc_pollable_signal(struct fipc_client *client)
+void fipc_pollable_signal(struct fipc_pollable *pollable)
 {
     const uint64_t one = 1;
-    struct fipc_pollable *pollable = &client->pollable;
 
-    if (!is_on(pollable) || pollable->is_signalled)
+    if (!fipc_pollable_is_on(pollable) || pollable->is_signalled)
         return;
     pollable->is_signalled = write(pollable->event_fd, &one, sizeof(one)) == (ssize_t)sizeof(one);
 }
@@ -79,36 +78,35 @@ static void unsignal(struct fipc_pollable *pollable)
     pollable->is_signalled = false;
 }
 
-void fipc_pollable_watch(struct fipc_client *client)
+void fipc_pollable_watch(struct fipc_pollable *pollable, const struct fipc_connection *connection)
 {
-    client->pollable.backoff_ns = 0;
-    if (is_on(&client->pollable))
-        (void)watch(client->pollable.epoll_fd, client->connection->lane_fd);
+    pollable->backoff_ns = 0;
+    if (fipc_pollable_is_on(pollable))
+        (void)watch(pollable->epoll_fd, connection->lane_fd);
 }
 
 /* Closing is not enough: a child of fork(2) that has the lane too keeps it in the set, hung up. */
-void fipc_pollable_unwatch(struct fipc_client *client, const struct fipc_connection *connection)
+void fipc_pollable_unwatch(struct fipc_pollable *pollable, const struct fipc_connection *connection)
 {
-    if (is_on(&client->pollable))
-        (void)epoll_ctl(client->pollable.epoll_fd, EPOLL_CTL_DEL, connection->lane_fd, NULL);
+    if (fipc_pollable_is_on(pollable))
+        (void)epoll_ctl(pollable->epoll_fd, EPOLL_CTL_DEL, connection->lane_fd, NULL);
 }
 
-void fipc_pollable_drain(struct fipc_client *client)
+void fipc_pollable_drain(struct fipc_pollable *pollable, const struct fipc_connection *connection)
 {
     char byte;
     size_t size;
 
-    if (!is_on(&client->pollable) || client->connection == NULL)
+    if (!fipc_pollable_is_on(pollable))
         return;
     for (int n = 0; n < DRAIN_MAX; n++) {
-        if (fipc_lane_receive_plain(client->connection->lane_fd, &byte, sizeof(byte), &size) < 0)
+        if (fipc_lane_receive_plain(connection->lane_fd, &byte, sizeof(byte), &size) < 0)
             return;
     }
 }
 
-void fipc_pollable_back_off(struct fipc_client *client, uint64_t now_ns)
+void fipc_pollable_back_off(struct fipc_pollable *pollable, uint64_t now_ns)
 {
-    struct fipc_pollable *pollable = &client->pollable;
     uint64_t backoff_ns = pollable->backoff_ns * 2;
 
     if (backoff_ns < BACKOFF_MIN_NS)
@@ -121,13 +119,13 @@ void fipc_pollable_back_off(struct fipc_client *client, uint64_t now_ns)
 }
 
 /* Arms the end word for the fd. Return: whether there is something to do already */
-static bool arm(struct fipc_client *client)
+static bool arm(struct fipc_connection *connection)
 {
-    struct fipc_channel *channel = &client->connection->channel;
-    bool wants_room = fipc_backlog_wants_room(client);
+    struct fipc_channel *channel = &connection->channel;
+    bool wants_room = fipc_outgoing_wants_room(connection);
 
     fipc_end_arm(channel->own, FIPC_END_ASLEEP_FD | (wants_room ? FIPC_END_ROOM : 0));
-    if (!fipc_consumer_has_news(&channel->in) && !fipc_backlog_has_room(client))
+    if (!fipc_consumer_has_news(&channel->in) && !fipc_outgoing_can_go_on(connection))
         return false;
     (void)fipc_end_disarm(channel->own);
     return true;
@@ -147,47 +145,16 @@ static void set_timer(struct fipc_pollable *pollable, uint64_t due_ns)
     (void)timerfd_settime(pollable->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
 }
 
-/* When somebody has to look again, whatever comes. */
-static uint64_t due_ns(const struct fipc_client *client)
+void fipc_pollable_park(struct fipc_pollable *pollable, struct fipc_connection *unread,
+                        bool has_work, bool reconnects, uint64_t deadline_ns)
 {
-    uint64_t due = client->sending.next_deadline_ns;
-
-    if (client->connection == NULL && client->baton.holder == NULL &&
-        fipc_dispatch_needs_connection(client) && client->pollable.reconnect_ns < due)
-        due = client->pollable.reconnect_ns;
-    return due;
-}
-
-void fipc_pollable_park(struct fipc_client *client)
-{
-    struct fipc_pollable *pollable = &client->pollable;
-    bool is_read = client->baton.holder != NULL;
-
-    if (!is_on(pollable))
+    if (!fipc_pollable_is_on(pollable))
         return;
-    if (fipc_dispatch_has_work(client) || (!is_read && client->connection != NULL && arm(client)))
-        fipc_pollable_signal(client);
+    if (has_work || (unread != NULL && arm(unread)))
+        fipc_pollable_signal(pollable);
     else
         unsignal(pollable);
-    set_timer(pollable, due_ns(client)); /* whoever reads: a call's end is told by a dispatcher */
-}
-
-FIPC_PUBLIC int fipc_fd(fipc_client *client)
-{
-    int r = fipc_client_check(client);
-
-    if (r < 0)
-        return r;
-    (void)pthread_mutex_lock(&client->lock);
-    if (!is_on(&client->pollable))
-        r = pollable_open(&client->pollable);
-    if (r == 0) {
-        if (client->connection != NULL)
-            fipc_pollable_watch(client);
-        fipc_baton_kick(&client->baton); /* who sleeps looks, and leaves the baton to the fd */
-        fipc_pollable_park(client);
-        r = client->pollable.epoll_fd;
-    }
-    (void)pthread_mutex_unlock(&client->lock);
-    return r;
+    if (reconnects && pollable->reconnect_ns < deadline_ns)
+        deadline_ns = pollable->reconnect_ns;
+    set_timer(pollable, deadline_ns); /* also while a thread reads: only a dispatcher ends a call */
 }

@@ -2,9 +2,8 @@
 #include "client/session/inbox.h"
 
 #include "client/base/message.h"
-#include "client/client.h"
-#include "client/exchange.h"
-#include "client/session/session.h"
+#include "client/session/served.h"
+#include "common/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 void fipc_request_free(struct fipc_request *request)
 {
-    fipc_free(request->message);
+    fipc_message_recycle(request->message);
     free(request);
 }
 
@@ -47,14 +46,14 @@ static int layout_read(const struct fipc_header *header, const unsigned char *pa
     return 0;
 }
 
-static struct fipc_request *request_new(struct fipc_client *client, const struct layout *layout)
+static struct fipc_request *request_new(struct fipc_pool *pool, const struct layout *layout)
 {
     size_t groups_at = (layout->data_bytes + sizeof(gid_t) - 1) / sizeof(gid_t) * sizeof(gid_t);
     struct fipc_request *request = calloc(1, sizeof(*request));
 
     if (request == NULL)
         return NULL;
-    request->message = fipc_message_new(client->pool, groups_at + layout->groups_bytes);
+    request->message = fipc_message_new(pool, groups_at + layout->groups_bytes);
     if (request->message == NULL) {
         free(request);
         return NULL;
@@ -73,30 +72,30 @@ static struct fipc_request *request_new(struct fipc_client *client, const struct
     return request;
 }
 
-int fipc_request_take(struct fipc_client *client, const struct fipc_header *header,
-                      const void *payload)
+int fipc_inbox_take(struct fipc_inbox *inbox, struct fipc_pool *pool,
+                    const struct fipc_served *served, uint64_t connection,
+                    const struct fipc_header *header, const void *payload)
 {
-    const struct fipc_served *served = fipc_served_of_target(&client->serving, header->target);
     struct fipc_request *request;
     struct layout layout;
 
     if (served == NULL || layout_read(header, payload, &layout) < 0)
         return -EBADMSG;
-    request = request_new(client, &layout);
+    request = request_new(pool, &layout);
     if (request == NULL)
         return -ENOMEM;
-    request->client = client;
-    request->connection = client->n_connections;
+    request->connection = connection;
     request->number = layout.about.number;
     request->id = header->id;
     request->fn = served->fn;
     request->userdata = served->userdata;
-    TAILQ_INSERT_TAIL(&client->serving.inbox, request, link);
-    client->serving.n_inbox++;
-    (void)fipc_baton_wake_ready(&client->baton);
-    fipc_pollable_signal(client);
+    TAILQ_INSERT_TAIL(&inbox->due, request, link);
+    inbox->n_due++;
+    inbox->has_news = true;
     return 0;
 }
+
+/* ---- cancels ---- */
 
 static struct fipc_request *request_find(const struct fipc_request_list *list,
                                          const struct fipc_header *header)
@@ -110,47 +109,60 @@ static struct fipc_request *request_find(const struct fipc_request_list *list,
     return request;
 }
 
-/* The handler runs all the same: it may be about to. */
-void fipc_request_cancel(struct fipc_client *client, const struct fipc_header *header)
+void fipc_inbox_cancel(struct fipc_inbox *inbox, const struct fipc_header *header)
 {
-    struct fipc_request *request = request_find(&client->serving.in_hand, header);
+    struct fipc_request *request = request_find(&inbox->in_hand, header);
 
     if (request == NULL)
-        request = request_find(&client->serving.inbox, header);
+        request = request_find(&inbox->due, header);
     if (request != NULL)
         request->is_cancelled = true;
 }
 
-void fipc_requests_drop(struct fipc_serving *serving)
+void fipc_inbox_lost(struct fipc_inbox *inbox)
 {
     struct fipc_request *request;
 
-    while ((request = TAILQ_FIRST(&serving->inbox)) != NULL) {
-        TAILQ_REMOVE(&serving->inbox, request, link);
-        fipc_request_free(request);
-    }
-    serving->n_inbox = 0;
-}
-
-void fipc_requests_lost(struct fipc_serving *serving)
-{
-    struct fipc_request *request;
-
-    fipc_requests_drop(serving);
-    TAILQ_FOREACH(request, &serving->in_hand, link)
+    fipc_inbox_deinit(inbox);
+    TAILQ_FOREACH(request, &inbox->in_hand, link)
         request->is_cancelled = true;
 }
 
-void fipc_request_hand_over_first(struct fipc_client *client)
-{
-    struct fipc_request *request = TAILQ_FIRST(&client->serving.inbox);
+/* ---- to the user and back ---- */
 
-    TAILQ_REMOVE(&client->serving.inbox, request, link);
-    client->serving.n_inbox--;
-    TAILQ_INSERT_TAIL(&client->serving.in_hand, request, link);
-    client->serving.n_in_hand++;
-    client->n_refs++;
-    (void)pthread_mutex_unlock(&client->lock);
-    request->fn(request, request->userdata);
-    (void)pthread_mutex_lock(&client->lock);
+struct fipc_request *fipc_inbox_hand_over(struct fipc_inbox *inbox)
+{
+    struct fipc_request *request = TAILQ_FIRST(&inbox->due);
+
+    TAILQ_REMOVE(&inbox->due, request, link);
+    inbox->n_due--;
+    TAILQ_INSERT_TAIL(&inbox->in_hand, request, link);
+    inbox->n_in_hand++;
+    return request;
+}
+
+void fipc_inbox_remove(struct fipc_inbox *inbox, struct fipc_request *request)
+{
+    TAILQ_REMOVE(&inbox->in_hand, request, link);
+    inbox->n_in_hand--;
+}
+
+/* ---- life ---- */
+
+void fipc_inbox_init(struct fipc_inbox *inbox)
+{
+    *inbox = (struct fipc_inbox){.n_due = 0};
+    TAILQ_INIT(&inbox->due);
+    TAILQ_INIT(&inbox->in_hand);
+}
+
+void fipc_inbox_deinit(struct fipc_inbox *inbox)
+{
+    struct fipc_request *request;
+
+    while ((request = TAILQ_FIRST(&inbox->due)) != NULL) {
+        TAILQ_REMOVE(&inbox->due, request, link);
+        fipc_request_free(request);
+    }
+    inbox->n_due = 0;
 }

@@ -2,23 +2,20 @@
 #include "client/session/served.h"
 
 #include "client/base/wire.h"
-#include "client/client.h"
-#include "client/exchange.h"
-#include "client/session/inbox.h"
-#include "client/session/session.h"
+#include "client/link/connection.h"
+#include "client/link/outgoing.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- names ---- */
+/* ---- asking the broker ---- */
 
-static void served_answered(struct fipc_client *client, struct fipc_pending *question)
+static void answered(struct fipc_pending *question, struct fipc_connection *connection)
 {
     struct fipc_served *served = question->on_done_arg;
 
-    if (client->connection == NULL) {
+    if (connection == NULL) {
         served->state = FIPC_SERVED_UNKNOWN;
     } else if (question->status == 0) {
         served->state = FIPC_SERVED_AGREED;
@@ -28,16 +25,16 @@ static void served_answered(struct fipc_client *client, struct fipc_pending *que
         served->state = FIPC_SERVED_REFUSED;
         served->error = question->status;
         if (served->has_agreed)
-            client->serving.n_lost++;
+            served->names->n_revoked++;
     }
-    (void)fipc_baton_wake_ready(&client->baton);
+    served->names->has_news = true;
 }
 
-static int ask_to_serve(struct fipc_client *client, struct fipc_served *served)
+static int ask(struct fipc_served *served, struct fipc_connection *connection)
 {
     struct fipc_packet packet;
     struct fipc_question question = {
-        .header = {.kind = FIPC_KIND_CONTROL, .id = fipc_pending_next_id(&client->pending)},
+        .header = {.kind = FIPC_KIND_CONTROL, .id = fipc_pending_next_id(&connection->pending)},
         .payload = packet.bytes,
     };
     int r;
@@ -45,130 +42,127 @@ static int ask_to_serve(struct fipc_client *client, struct fipc_served *served)
     r = fipc_packet_serve(&packet, served->name, served->name_bytes, served->concurrency);
     question.size = packet.size;
     if (r == 0)
-        r = fipc_backlog_send(client, &question);
+        r = fipc_outgoing_send_next(connection, &question);
     if (r < 0)
         return r;
     served->question = (struct fipc_pending){
         .id = question.header.id,
-        .sent_until = client->connection->channel.out.tail,
-        .on_done = served_answered,
+        .sent_until = connection->channel.out.tail,
+        .on_done = answered,
         .on_done_arg = served,
         .answer_kind = FIPC_KIND_CONTROL,
         .fd = -1,
     };
-    fipc_pending_add(&client->pending, &served->question);
+    fipc_pending_add(&connection->pending, &served->question);
     served->state = FIPC_SERVED_ASKED;
     return 0;
 }
 
-int fipc_serving_go_on(struct fipc_client *client)
+int fipc_served_go_on(struct fipc_served_names *names, struct fipc_connection *connection)
 {
     struct fipc_served *served;
     int r = 0;
 
-    TAILQ_FOREACH(served, &client->serving.names, link) {
+    TAILQ_FOREACH(served, &names->list, link) {
         if (served->state == FIPC_SERVED_UNKNOWN)
-            r = ask_to_serve(client, served);
+            r = ask(served, connection);
         if (r < 0)
             break;
     }
     return r;
 }
 
-struct fipc_served *fipc_served_find(const struct fipc_serving *serving, const char *name,
+void fipc_served_lost(struct fipc_served_names *names)
+{
+    struct fipc_served *served;
+
+    TAILQ_FOREACH(served, &names->list, link) {
+        if (served->state == FIPC_SERVED_AGREED)
+            served->state = FIPC_SERVED_UNKNOWN;
+    }
+}
+
+/* ---- the names ---- */
+
+struct fipc_served *fipc_served_find(const struct fipc_served_names *names, const char *name,
                                      size_t name_bytes)
 {
     struct fipc_served *served;
 
-    TAILQ_FOREACH(served, &serving->names, link) {
+    TAILQ_FOREACH(served, &names->list, link) {
         if (served->name_bytes == name_bytes && memcmp(served->name, name, name_bytes) == 0)
             break;
     }
     return served;
 }
 
-struct fipc_served *fipc_served_add(struct fipc_serving *serving, const char *name,
-                                    size_t name_bytes)
-{
-    struct fipc_served *served = calloc(1, sizeof(*served) + name_bytes);
-
-    if (served == NULL)
-        return NULL;
-    served->name_bytes = name_bytes;
-    memcpy(served->name, name, name_bytes);
-    TAILQ_INSERT_TAIL(&serving->names, served, link);
-    return served;
-}
-
-void fipc_served_remove(struct fipc_serving *serving, struct fipc_served *served)
-{
-    TAILQ_REMOVE(&serving->names, served, link);
-    free(served);
-}
-
-const struct fipc_served *fipc_served_of_target(const struct fipc_serving *serving, uint32_t target)
+const struct fipc_served *fipc_served_of_target(const struct fipc_served_names *names,
+                                                uint32_t target)
 {
     const struct fipc_served *served;
 
-    TAILQ_FOREACH(served, &serving->names, link) {
+    TAILQ_FOREACH(served, &names->list, link) {
         if (served->state == FIPC_SERVED_AGREED && served->target == target)
             break;
     }
     return served;
 }
 
-void fipc_serving_lost(struct fipc_client *client)
+struct fipc_served *fipc_served_add(struct fipc_served_names *names, const char *name,
+                                    size_t name_bytes)
 {
-    struct fipc_served *served;
+    struct fipc_served *served = calloc(1, sizeof(*served) + name_bytes);
 
-    fipc_requests_lost(&client->serving);
-    TAILQ_FOREACH(served, &client->serving.names, link) {
-        if (served->state == FIPC_SERVED_AGREED)
-            served->state = FIPC_SERVED_UNKNOWN;
-    }
+    if (served == NULL)
+        return NULL;
+    served->names = names;
+    served->name_bytes = name_bytes;
+    memcpy(served->name, name, name_bytes);
+    TAILQ_INSERT_TAIL(&names->list, served, link);
+    return served;
 }
 
-void fipc_serving_forget_all(struct fipc_serving *serving)
+void fipc_served_remove(struct fipc_served *served)
+{
+    TAILQ_REMOVE(&served->names->list, served, link);
+    free(served);
+}
+
+void fipc_served_forget_all(struct fipc_served_names *names)
 {
     struct fipc_served *served, *next;
 
-    for (served = TAILQ_FIRST(&serving->names); served != NULL; served = next) {
+    for (served = TAILQ_FIRST(&names->list); served != NULL; served = next) {
         next = TAILQ_NEXT(served, link);
-        fipc_served_remove(serving, served);
+        fipc_served_remove(served);
     }
-    serving->n_lost = 0;
+    names->n_revoked = 0;
 }
 
-int fipc_serving_take_lost(struct fipc_serving *serving)
+int fipc_served_take_revoked(struct fipc_served_names *names)
 {
     struct fipc_served *served;
     int error;
 
-    if (serving->n_lost == 0)
+    if (names->n_revoked == 0)
         return 0;
-    TAILQ_FOREACH(served, &serving->names, link) {
+    TAILQ_FOREACH(served, &names->list, link) {
         if (served->state == FIPC_SERVED_REFUSED && served->has_agreed)
             break;
     }
     assert(served != NULL);
     error = served->error;
-    fipc_served_remove(serving, served);
-    serving->n_lost--;
+    fipc_served_remove(served);
+    names->n_revoked--;
     return error;
 }
 
 /* ---- life ---- */
 
-void fipc_serving_init(struct fipc_serving *serving)
+void fipc_served_init(struct fipc_served_names *names)
 {
-    *serving = (struct fipc_serving){.n_lost = 0};
-    TAILQ_INIT(&serving->names);
-    TAILQ_INIT(&serving->inbox);
-    TAILQ_INIT(&serving->in_hand);
+    *names = (struct fipc_served_names){.n_revoked = 0};
+    TAILQ_INIT(&names->list);
 }
 
-void fipc_serving_deinit(struct fipc_serving *serving)
-{
-    fipc_requests_drop(serving);
-    fipc_serving_forget_all(serving);
-}
+void fipc_served_deinit(struct fipc_served_names *names) { fipc_served_forget_all(names); }

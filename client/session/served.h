@@ -2,8 +2,8 @@
 #ifndef FIPC_CLIENT_SESSION_SERVED_H
 #define FIPC_CLIENT_SESSION_SERVED_H
 
-/* The names that a client serves: the broker is told again on each connection. Guarded by the
- * client's lock. */
+/* The names that a client serves: the broker is asked to agree again on each connection. Guarded by
+ * the handle's lock. */
 #include "client/base/pending.h"
 
 #include <fipc/service.h>
@@ -11,11 +11,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct fipc_client;
+struct fipc_connection;
 
-/* Of a name, as far as the broker is told. */
+/* Of a name, on the open connection. */
 enum fipc_served_state {
-    FIPC_SERVED_UNKNOWN, /* to the broker, on this connection */
+    FIPC_SERVED_UNKNOWN, /* to the broker */
     FIPC_SERVED_ASKED,
     FIPC_SERVED_AGREED,
     FIPC_SERVED_REFUSED,
@@ -23,7 +23,8 @@ enum fipc_served_state {
 
 /* A name that is served. */
 struct fipc_served {
-    TAILQ_ENTRY(fipc_served) link; /* fipc_serving.names */
+    TAILQ_ENTRY(fipc_served) link;   /* fipc_served_names.list */
+    struct fipc_served_names *names; /* borrowed */
     enum fipc_served_state state;
     bool has_agreed; /* the broker did once: the user relies on it */
     struct fipc_pending question;
@@ -36,44 +37,43 @@ struct fipc_served {
     char name[];
 };
 
-TAILQ_HEAD(fipc_request_list, fipc_request);
-
-struct fipc_serving {
-    TAILQ_HEAD(, fipc_served) names;
-    struct fipc_request_list inbox; /* their handlers are due */
-    unsigned n_inbox;
-    struct fipc_request_list in_hand; /* not answered yet: client/session/inbox.h */
-    unsigned n_in_hand;
-    unsigned n_lost; /* of the names: those refused after the broker had agreed once */
+struct fipc_served_names {
+    TAILQ_HEAD(, fipc_served) list;
+    unsigned n_revoked; /* of them: those refused after the broker had agreed once */
+    bool has_news;      /* the broker has answered since the session looked */
 };
 
-void fipc_serving_init(struct fipc_serving *serving);
-void fipc_serving_deinit(struct fipc_serving *serving);
+void fipc_served_init(struct fipc_served_names *names);
+void fipc_served_deinit(struct fipc_served_names *names);
 
 /* Return: the name; NULL if it is not served */
-struct fipc_served *fipc_served_find(const struct fipc_serving *serving, const char *name,
+struct fipc_served *fipc_served_find(const struct fipc_served_names *names, const char *name,
                                      size_t name_bytes);
 
-/* Adds a name that the broker does not know yet. Return: it, for fipc_served_remove(), to be filled
- * in; NULL no memory */
-struct fipc_served *fipc_served_add(struct fipc_serving *serving, const char *name,
-                                    size_t name_bytes);
-void fipc_served_remove(struct fipc_serving *serving, struct fipc_served *served);
-
-/* Tells the broker of names that it does not know yet. Return: as fipc_backlog_send() */
-int fipc_serving_go_on(struct fipc_client *client);
-
-/* The connection is lost, and with it all requests. */
-void fipc_serving_lost(struct fipc_client *client);
-
-/* Forgets all names, without a word to the broker: there is no connection any more. */
-void fipc_serving_forget_all(struct fipc_serving *serving);
-
-/* Forgets one name that the broker refuses after it had agreed. Return: why; 0 there is none */
-int fipc_serving_take_lost(struct fipc_serving *serving);
-
-/* Return: the name that the broker gave this number; NULL none */
-const struct fipc_served *fipc_served_of_target(const struct fipc_serving *serving,
+/* Return: the name that the broker gave this number; NULL if there is none */
+const struct fipc_served *fipc_served_of_target(const struct fipc_served_names *names,
                                                 uint32_t target);
+
+/* Adds a name that the broker does not know yet. Return: it, for fipc_served_remove(), the user's
+ * function to be filled in; NULL no memory */
+struct fipc_served *fipc_served_add(struct fipc_served_names *names, const char *name,
+                                    size_t name_bytes);
+
+/* Removes a name that is not being asked about. */
+void fipc_served_remove(struct fipc_served *served);
+
+/* Asks the broker to agree to the names that it does not know yet. Return: as
+ * fipc_outgoing_send() */
+int fipc_served_go_on(struct fipc_served_names *names, struct fipc_connection *connection);
+
+/* The connection is lost: the next broker knows no name. */
+void fipc_served_lost(struct fipc_served_names *names);
+
+/* Removes all names, without a word to the broker: there is no connection. */
+void fipc_served_forget_all(struct fipc_served_names *names);
+
+/* Removes one of the names that were revoked. Return: why the broker refused it; 0 if there is none
+ */
+int fipc_served_take_revoked(struct fipc_served_names *names);
 
 #endif

@@ -1,236 +1,152 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping goes in slices, between which the reader looks whether the lane hung up: the futex does
- * not tell that the broker died. What a dead broker had written is taken before its connection is
- * given up. Nothing that comes from the ring is trusted: at worst the connection is lost.
+ * What a dead broker had written is taken before its connection is given up. Nothing that comes
+ * from the ring is trusted: at worst the connection is lost.
  */
 #include "client/session/session.h"
 
 #include "client/base/message.h"
-#include "client/client.h"
-#include "client/exchange.h"
-#include "client/link/pollable.h"
-#include "client/loan.h"
-#include "client/session/inbox.h"
-#include "client/session/served.h"
+#include "client/link/incoming.h"
+#include "client/link/outgoing.h"
+#include "client/link/placing.h"
+#include "client/session/answers.h"
 #include "common/clock.h"
-#include "common/control.h"
-#include "common/lane.h"
 #include "common/os/os.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
-/* A broker is looked at after so long without a sign of life: while somebody waits for an answer,
- * before something is sent. */
-#define SILENCE_WAITING_NS (50 * FIPC_NS_PER_MS)
-#define SILENCE_SENDING_NS (1 * FIPC_NS_PER_MS)
+/* Before something is sent the lane is looked at after this time without a sign of life. */
+#define SILENCE_NS (1 * FIPC_NS_PER_MS)
 
-/* So many records are taken before the lock is given to others. */
+/* Records that are taken at most before other threads have the lock. */
 #define BATCH 64
 
-#define CONTROL_BYTES_MAX 64
+/* ---- what is due ---- */
 
-/* ---- answers ---- */
-
-static void complete(struct fipc_client *client, struct fipc_pending *pending, int status)
+bool fipc_session_has_work(const struct fipc_client *client)
 {
-    pending->status = status;
-    pending->done = true;
-    if (pending->waiter != NULL)
-        fipc_baton_finish(&client->baton, pending->waiter);
-    else
-        pending->on_done(client, pending);
+    return client->submissions.n_ended > 0 || client->inbox.n_due > 0 ||
+           client->served.n_revoked > 0;
 }
 
-/* Return: 0; -ENOMEM */
-static int keep_payload(const struct fipc_client *client, struct fipc_pending *pending,
-                        const void *payload, size_t size)
+bool fipc_session_needs_connection(const struct fipc_client *client)
 {
-    pending->reply = fipc_message_new(client->pool, size);
-    if (pending->reply == NULL)
-        return -ENOMEM;
-    memcpy(pending->reply->data, payload, size);
-    pending->reply->size = size;
-    return 0;
+    return !TAILQ_EMPTY(&client->served.list) || fipc_submissions_are_busy(&client->submissions);
 }
 
-static int status_of(const struct fipc_header *header)
+bool fipc_session_is_on(const struct fipc_client *client, uint64_t connection)
 {
-    return header->status <= 0 && header->status >= -FIPC_ERROR_MAX ? header->status : -EPROTO;
+    return client->connection != NULL && client->connection->number == connection;
 }
 
-/* Whether the service had no room: ROOM follows, perhaps at once. */
-static bool says_full(const struct fipc_header *header, const struct fipc_pending *pending)
+void fipc_session_park(struct fipc_client *client)
 {
-    return header->kind == FIPC_KIND_REPLY && header->status == -EAGAIN &&
-           (header->flags & FIPC_REPLY_NOT_DELIVERED) != 0 && !pending->no_wait;
-}
+    bool is_free = client->baton.holder == NULL;
 
-/* An answer to nothing is dropped: its asker may have given up. */
-static void take_answer(struct fipc_client *client, const struct fipc_header *header,
-                        const void *payload)
-{
-    struct fipc_pending *pending = fipc_pending_find(&client->pending, header->id);
-    int status = status_of(header);
-
-    if (pending == NULL || pending->answer_kind != header->kind)
+    if (!fipc_pollable_is_on(&client->pollable))
         return;
-    fipc_pending_remove(&client->pending, pending);
-    pending->target = header->target;
-    pending->reply_flags = header->flags;
-    if (says_full(header, pending))
-        fipc_names_set_full(&client->names, pending->asked, true);
-    if (status == 0 && pending->keeps_payload)
-        status = keep_payload(client, pending, payload, fipc_payload_size(header));
-    complete(client, pending, status);
+    fipc_pollable_park(
+        &client->pollable, is_free ? client->connection : NULL, fipc_session_has_work(client),
+        client->connection == NULL && is_free && fipc_session_needs_connection(client),
+        client->submissions.next_deadline_ns);
 }
 
-/* The fd that was announced lies in the lane, perhaps behind wake-up bytes. Return: 0; -EBADMSG */
-static int receive_fd(struct fipc_client *client, uint64_t id, int *ret_fd)
+/* Acts on the marks: threads that wait for work look again, and so does a poll loop. */
+static void act_on_news(struct fipc_client *client)
 {
-    struct fipc_lane_fds fds;
-    unsigned char packet[CONTROL_BYTES_MAX];
-    struct fipc_control control;
-    size_t size;
+    if (!client->submissions.has_news && !client->inbox.has_news && !client->served.has_news)
+        return;
+    client->submissions.has_news = client->inbox.has_news = client->served.has_news = false;
+    (void)fipc_baton_wake_ready(&client->baton);
+    if (fipc_session_has_work(client))
+        fipc_pollable_signal(&client->pollable);
+}
+
+/* In this order: cancels, names to be served, submitted calls. Return: as fipc_outgoing_send() */
+static int send_due(struct fipc_client *client, struct fipc_connection *connection)
+{
     int r;
 
-    do {
-        r = fipc_lane_receive(client->connection->lane_fd, packet, sizeof(packet), &size, &fds);
-        if (r == 0 && fds.count == 0 && size == 1)
-            continue;
-        if (r == 0 && fipc_control_decode(packet, size, &control) == 0 &&
-            control.type == FIPC_CONTROL_FDS && control.announce.id == id && fds.count == 1) {
-            *ret_fd = fds.fds[0];
-            return 0;
-        }
-        fipc_lane_fds_close(&fds);
-        r = -EBADMSG;
-    } while (r == 0);
-    return r;
-}
-
-/* Return: 0; -EBADMSG */
-static int take_announced(struct fipc_client *client, const struct fipc_header *header,
-                          const struct fipc_announce *announce)
-{
-    struct fipc_pending *pending = fipc_pending_find(&client->pending, header->id);
-    int fd = -1;
-
-    if (announce->n_fds > 1)
-        return -EBADMSG;
-    if (announce->n_fds == 1 && receive_fd(client, announce->id, &fd) < 0)
-        return -EBADMSG;
-    if (pending == NULL || pending->answer_kind != FIPC_KIND_CONTROL) {
-        (void)fd_close(fd);
-        return 0;
-    }
-    fipc_pending_remove(&client->pending, pending);
-    pending->fd = fd;
-    complete(client, pending, status_of(header));
-    return 0;
-}
-
-/* Return: 0; -EBADMSG; -ECONNRESET the broker closes the connection */
-static int take_control(struct fipc_client *client, const struct fipc_header *header,
-                        const void *payload)
-{
-    unsigned char packet[CONTROL_BYTES_MAX];
-    size_t size = fipc_payload_size(header);
-    struct fipc_control control;
-
-    if (size > sizeof(packet))
-        return -EBADMSG;
-    memcpy(packet, payload, size);
-    if (fipc_control_decode(packet, size, &control) < 0)
-        return -EBADMSG;
-    switch (control.type) {
-    case FIPC_CONTROL_OPENED:
-        if (control.opened.path != FIPC_PATH_RELAY)
-            return -EBADMSG;
-        take_answer(client, header, payload);
-        return 0;
-    case FIPC_CONTROL_SERVED:
-    case FIPC_CONTROL_WAITED:
-        take_answer(client, header, payload);
-        return 0;
-    case FIPC_CONTROL_ANNOUNCE:
-        return take_announced(client, header, &control.announce);
-    case FIPC_CONTROL_ROOM:
-        fipc_names_set_full(&client->names, header->target, false);
-        (void)fipc_baton_wake_ready(&client->baton);
-        return 0;
-    case FIPC_CONTROL_GOODBYE:
-        return -ECONNRESET;
-    default:
-        return -EBADMSG;
-    }
-}
-
-static int take_record(struct fipc_client *client, struct fipc_consumer *in)
-{
-    struct fipc_header header;
-    const void *payload;
-    int r;
-
-    r = fipc_consumer_take(in, &header, &payload);
-    if (r < 0)
+    r = fipc_outgoing_send_cancels(connection);
+    if (r == 0)
+        r = fipc_served_go_on(&client->served, connection);
+    if (r < 0 || client->submissions.n_queues == 0)
         return r;
-    switch (header.kind) {
-    case FIPC_KIND_SKIP:
-        break;
-    case FIPC_KIND_REPLY:
-        take_answer(client, &header, payload);
-        break;
-    case FIPC_KIND_CONTROL:
-        r = take_control(client, &header, payload);
-        break;
-    case FIPC_KIND_REQUEST:
-        r = fipc_request_take(client, &header, payload);
-        break;
-    case FIPC_KIND_CANCEL:
-        fipc_request_cancel(client, &header);
-        break;
-    default:
-        r = -EBADMSG;
-        break;
-    }
-    fipc_consumer_release(in);
+    r = fipc_submissions_go_on(&client->submissions, connection, fipc_now_ns());
+    if (r == 0) /* of questions that no call asks any more */
+        r = fipc_outgoing_send_cancels(connection);
     return r;
 }
 
-/* Takes a batch. Return: 0 there may be more; -EAGAIN that was all; -EPIPE the connection was lost
- * by it */
-static int take_records(struct fipc_client *client)
+void fipc_session_go_on(struct fipc_client *client)
+{
+    struct fipc_connection *connection = client->connection;
+
+    if (connection != NULL) {
+        connection->is_stuck = send_due(client, connection) == -EAGAIN;
+        if (connection->is_corrupt)
+            fipc_session_lose(client, -EPROTO);
+    }
+    act_on_news(client);
+}
+
+void fipc_session_expire(struct fipc_client *client, uint64_t now_ns)
+{
+    fipc_submissions_expire(&client->submissions, client->connection, client->connect_error,
+                            now_ns);
+    fipc_session_go_on(client);
+}
+
+void fipc_session_hurry(struct fipc_client *client, uint64_t deadline_ns)
+{
+    if (fipc_submissions_hurry(&client->submissions, deadline_ns) &&
+        fipc_baton_wake_ready(&client->baton))
+        fipc_baton_kick(&client->baton);
+}
+
+/* ---- taking what came ---- */
+
+/* What became of a batch. */
+enum batch {
+    TAKEN_SOME, /* there may be more */
+    TAKEN_ALL,
+    CONNECTION_LOST, /* by what was taken */
+};
+
+static enum batch take_records(struct fipc_client *client)
 {
     struct fipc_connection *connection = client->connection;
     struct fipc_channel *channel = &connection->channel;
     int r = 0;
 
     for (int n = 0; n < BATCH && r == 0; n++)
-        r = take_record(client, &channel->in);
+        r = fipc_answers_take(client);
     if ((r == 0 || r == -EAGAIN) && fipc_consumer_left_room(&channel->in) &&
         fipc_channel_ring(channel, FIPC_NEWS_ROOM) == -EBADMSG)
         r = -EBADMSG;
-    if (r != 0 && r != -EAGAIN) {
-        fipc_reader_lose(client, r == -EBADMSG ? -EPROTO : r);
-        return -EPIPE;
-    }
-    fipc_backlog_go_on(client); /* what was taken may be what others waited for */
-    return client->connection == connection ? r : -EPIPE;
+    if (r != 0 && r != -EAGAIN)
+        fipc_session_lose(client, r == -EBADMSG ? -EPROTO : r);
+    else
+        fipc_session_go_on(client); /* what was taken may be what others waited for */
+    if (client->connection != connection)
+        return CONNECTION_LOST;
+    return r == 0 ? TAKEN_SOME : TAKEN_ALL;
 }
 
 /* The broker hung up: what it said before that still counts. */
 static void end_hung_up(struct fipc_client *client)
 {
-    int r;
+    enum batch batch;
 
     do
-        r = take_records(client);
-    while (r == 0);
-    if (r == -EAGAIN)
-        fipc_reader_lose(client, -ECONNRESET);
+        batch = take_records(client);
+    while (batch == TAKEN_SOME);
+    if (batch == TAKEN_ALL)
+        fipc_session_lose(client, -ECONNRESET);
 }
+
+/* ---- losing a connection ---- */
 
 /* What the broker's head never passed was not delivered: it is sent again on the next connection.
  * What it passed has an unknown outcome. */
@@ -243,116 +159,41 @@ static int outcome_of(const struct fipc_connection *connection, const struct fip
         fipc_producer_was_taken(&connection->channel.out, pending->sent_until))
         return error;
     if (pending->loan != NULL)
-        fipc_loan_recover(pending->loan);
+        fipc_placing_recover(pending->loan);
     return FIPC_NOT_SENT;
 }
 
-void fipc_reader_lose(struct fipc_client *client, int error)
+void fipc_session_lose(struct fipc_client *client, int error)
 {
     struct fipc_connection *connection = client->connection;
-    struct fipc_pending *pending = fipc_pending_take_all(&client->pending);
+    struct fipc_pending *pending = fipc_pending_take_all(&connection->pending);
 
     client->connection = NULL;
-    fipc_backlog_lost(&client->backlog);
-    fipc_pollable_unwatch(client, connection);
-    fipc_names_clear(&client->names);
-    fipc_serving_lost(client);
+    connection->is_over = true;
+    fipc_pollable_unwatch(&client->pollable, connection);
+    fipc_inbox_lost(&client->inbox);
+    fipc_served_lost(&client->served);
     while (pending != NULL) {
         struct fipc_pending *next = pending->next;
 
-        complete(client, pending, outcome_of(connection, pending, error));
+        fipc_answers_complete(client, pending, outcome_of(connection, pending, error));
         pending = next;
     }
     (void)fipc_baton_wake_ready(&client->baton);
     fipc_baton_kick(&client->baton);
-    fipc_pollable_signal(
-        client); /* the lane, which is closed, tells a poll loop nothing any more */
+    fipc_pollable_signal(&client->pollable); /* a poll loop hears nothing more from the lane */
     fipc_connection_release(connection, &connection->n_users);
 }
 
-/* ---- waiting ---- */
+/* ---- time passes ---- */
 
-static bool spin(struct fipc_spin *spin, const struct fipc_consumer *in, uint64_t now_ns)
+/* Acts on the room that there is for what waits for it. */
+static void use_room(struct fipc_client *client)
 {
-    bool hit;
-
-    fipc_spin_begin(spin, now_ns);
-    while (!(hit = fipc_consumer_has_news(in)) && fipc_spin_again(spin)) {
-    }
-    fipc_spin_end(spin, hit);
-    return hit;
-}
-
-/* Whether somebody waits for room in the outgoing ring. */
-static bool wants_room(const struct fipc_client *client)
-{
-    return client->baton.n_want_room > 0 || fipc_backlog_wants_room(client);
-}
-
-/* Return: whether anybody could use the room that there is */
-static bool use_room(struct fipc_client *client)
-{
-    bool has_room = fipc_backlog_has_room(client);
-
-    if (has_room)
-        fipc_backlog_go_on(client);
-    return (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton)) || has_room;
-}
-
-/* The second look, after the end word was set: see common/end.h. */
-static bool anything_new(struct fipc_client *client, const struct fipc_connection *connection)
-{
-    return fipc_consumer_has_news(&connection->channel.in) || use_room(client);
-}
-
-/* Return: whether the broker hung up */
-static bool sleep_a_slice(struct fipc_client *client, struct fipc_connection *connection,
-                          uint64_t deadline_ns)
-{
-    struct fipc_baton *baton = &client->baton;
-    struct fipc_end *own = connection->channel.own;
-    uint64_t slice_end_ns = connection->heard_ns + SILENCE_WAITING_NS;
-    uint32_t word = FIPC_END_ASLEEP_FUTEX;
-    bool lost = false;
-
-    baton->asleep_on = own;
-    baton->asleep_for_room = wants_room(client);
-    if (baton->asleep_for_room)
-        word |= FIPC_END_ROOM;
-    fipc_end_arm(own, word);
-    if (anything_new(client, connection)) {
-        (void)fipc_end_disarm(own);
-    } else {
-        (void)pthread_mutex_unlock(&client->lock);
-        (void)fipc_end_sleep(own, word, slice_end_ns < deadline_ns ? slice_end_ns : deadline_ns);
-        (void)fipc_end_disarm(own);
-        (void)pthread_mutex_lock(&client->lock);
-        lost = fipc_connection_is_lost(connection, fipc_now_ns(), SILENCE_WAITING_NS);
-    }
-    baton->asleep_on = NULL;
-    baton->asleep_for_room = false;
-    return lost;
-}
-
-/* Return: 0 look, perhaps something came; -ETIMEDOUT; -ECONNRESET the broker hung up */
-static int wait_for_news(struct fipc_client *client, struct fipc_connection *connection,
-                         uint64_t deadline_ns)
-{
-    uint64_t now_ns = fipc_now_ns();
-    bool hit;
-
-    if (now_ns >= deadline_ns)
-        return -ETIMEDOUT;
-    if (!wants_room(client)) { /* room is not seen by spinning */
-        (void)pthread_mutex_unlock(&client->lock);
-        hit = spin(&client->baton.spin, &connection->channel.in, now_ns);
-        (void)pthread_mutex_lock(&client->lock);
-        if (hit)
-            connection->heard_ns = now_ns;
-        if (hit || client->connection != connection)
-            return 0;
-    }
-    return sleep_a_slice(client, connection, deadline_ns) ? -ECONNRESET : 0;
+    if (client->connection != NULL && fipc_outgoing_can_go_on(client->connection))
+        fipc_session_go_on(client);
+    if (client->baton.n_want_room > 0)
+        (void)fipc_baton_wake_ready(&client->baton);
 }
 
 /* The client has a connection on entry; on exit it may have lost it. Return: 0; -ETIMEDOUT */
@@ -363,7 +204,7 @@ static int read_or_wait(struct fipc_client *client, uint64_t deadline_ns)
 
     connection->n_users++; /* others may lose it while the lock is released */
     if (!fipc_consumer_has_news(&connection->channel.in))
-        r = wait_for_news(client, connection, deadline_ns);
+        r = fipc_incoming_wait(connection, &client->baton, deadline_ns);
     if (client->connection == connection) {
         if (r == -ECONNRESET)
             end_hung_up(client);
@@ -371,8 +212,19 @@ static int read_or_wait(struct fipc_client *client, uint64_t deadline_ns)
             (void)take_records(client);
     }
     fipc_connection_release(connection, &connection->n_users);
-    (void)use_room(client);
+    use_room(client);
     return r == -ETIMEDOUT ? r : 0;
+}
+
+void fipc_session_take_connection(struct fipc_client *client, struct fipc_connection *connection)
+{
+    client->connection = connection;
+    connection->number = ++client->n_connections;
+    fipc_pollable_watch(&client->pollable, connection);
+    client->handler_ms = connection->handler_ms;
+    client->request_ring_bytes = connection->channel.region.request_ring_bytes;
+    fipc_session_go_on(client);
+    (void)fipc_baton_wake_ready(&client->baton);
 }
 
 /* Return: as fipc_connection_open() */
@@ -381,23 +233,19 @@ static int open_connection(struct fipc_client *client, uint64_t deadline_ns)
     struct fipc_connection *connection;
     int r;
 
-    (void)pthread_mutex_unlock(&client->lock);
+    (void)pthread_mutex_unlock(&client->handle.lock);
     r = fipc_connection_open(&client->settings, deadline_ns, &connection);
-    (void)pthread_mutex_lock(&client->lock);
+    (void)pthread_mutex_lock(&client->handle.lock);
     client->connect_error = r;
     if (r < 0)
         return r;
-    client->connection = connection;
-    client->n_connections++;
-    fipc_pollable_watch(client);
-    client->handler_ms = connection->handler_ms;
-    client->request_ring_bytes = connection->channel.region.request_ring_bytes;
-    fipc_backlog_go_on(client);
-    (void)fipc_baton_wake_ready(&client->baton);
+    fipc_session_take_connection(client, connection);
     return 0;
 }
 
-int fipc_reader_progress(void *arg, uint64_t deadline_ns)
+/* The step of the holder of the baton: takes what came, or waits until something comes; opens the
+ * connection where there is none. Returns now and then without news. */
+static int progress(void *arg, uint64_t deadline_ns)
 {
     struct fipc_client *client = arg;
 
@@ -405,14 +253,96 @@ int fipc_reader_progress(void *arg, uint64_t deadline_ns)
                                       : open_connection(client, deadline_ns);
 }
 
-void fipc_reader_catch_up(struct fipc_client *client, uint64_t now_ns)
+static bool is_open(void *arg)
+{
+    const struct fipc_client *client = arg;
+
+    return client->connection != NULL;
+}
+
+int fipc_session_open(struct fipc_client *client, uint64_t deadline_ns)
+{
+    struct fipc_waiter waiter = {.ready = is_open, .arg = client};
+    int r;
+
+    if (client->connection != NULL)
+        return 0;
+    r = fipc_baton_wait(&client->baton, &waiter, deadline_ns);
+    return r == -ETIMEDOUT ? -ECONNREFUSED : r;
+}
+
+void fipc_session_catch_up(struct fipc_client *client, uint64_t now_ns)
 {
     struct fipc_connection *connection = client->connection;
 
     if (connection == NULL || client->baton.holder != NULL)
         return;
-    if (fipc_connection_is_lost(connection, now_ns, SILENCE_SENDING_NS))
+    if (fipc_connection_is_lost(connection, now_ns, SILENCE_NS))
         end_hung_up(client);
     else if (fipc_consumer_has_news(&connection->channel.in))
         (void)take_records(client);
+}
+
+/* ---- life ---- */
+
+/* A thread has stopped waiting: the baton may be the fd's. */
+static void left(void *client) { fipc_session_park(client); }
+
+/* Only requests in hand are left, which wait for their answer: nobody dispatches any more. */
+static void abandoned(struct fipc_handle *handle)
+{
+    struct fipc_client *client = fipc_client_of(handle);
+
+    if (client->connection != NULL)
+        fipc_session_lose(client, -ECONNRESET);
+    fipc_served_forget_all(&client->served);
+}
+
+static void destroy(struct fipc_handle *handle)
+{
+    struct fipc_client *client = fipc_client_of(handle);
+
+    if (client->connection != NULL) {
+        client->connection->n_users = 1; /* a thread that read in a parent process is not here */
+        fipc_connection_release(client->connection, &client->connection->n_users);
+    }
+    fipc_submissions_deinit(&client->submissions);
+    fipc_inbox_deinit(&client->inbox);
+    fipc_served_deinit(&client->served);
+    fipc_pollable_deinit(&client->pollable);
+    fipc_pool_close(client->pool);
+    fipc_handle_deinit(&client->handle);
+    free(client);
+}
+
+int fipc_session_new(const struct fipc_settings *settings, struct fipc_client **ret_client)
+{
+    struct fipc_client *client = calloc(1, sizeof(*client));
+    int r;
+
+    if (client == NULL)
+        return -ENOMEM;
+    r = fipc_handle_init(&client->handle, abandoned, destroy);
+    client->pool = fipc_pool_new();
+    client->settings = *settings;
+    fipc_baton_init(&client->baton, &client->handle.lock, settings->spin_ns, progress, left,
+                    client);
+    fipc_inbox_init(&client->inbox);
+    fipc_served_init(&client->served);
+    fipc_pollable_init(&client->pollable);
+    if (r == 0)
+        r = fipc_submissions_init(&client->submissions);
+    if (r == 0 && client->pool == NULL)
+        r = -ENOMEM;
+    if (r < 0) {
+        destroy(&client->handle);
+        return r;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+int fipc_session_check(const struct fipc_client *client)
+{
+    return client != NULL ? fipc_handle_check(&client->handle) : -EINVAL;
 }

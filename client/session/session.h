@@ -2,30 +2,64 @@
 #ifndef FIPC_CLIENT_SESSION_SESSION_H
 #define FIPC_CLIENT_SESSION_SESSION_H
 
-/* What the holder of the baton does: one step at a time, for all threads of a client. The client's
- * lock is held on entry and exit of every function. */
+/*
+ * This module alone lets time pass: it takes what came in, loses the connection and opens the next
+ * one, sends what is due, and acts on the marks that the modules below leave. The handle's lock is
+ * held on entry and exit of every function but fipc_session_new() and fipc_session_check().
+ */
+#include "client/session/client.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
-struct fipc_client;
+/* Makes a session without a connection, with one reference: the caller's. Return: 0; -ENOMEM; the
+ * errno of getrandom(2) */
+int fipc_session_new(const struct fipc_settings *settings, struct fipc_client **ret_client);
+
+/* Return: 0; -EINVAL NULL; -ECHILD it was made before fork(2) */
+int fipc_session_check(const struct fipc_client *client);
 
 /**
- * fipc_reader_progress() - the step of the holder of the baton: a fipc_progress_fn
- * @client:  a struct fipc_client
+ * fipc_session_open() - be connected
  *
- * Takes what came, or waits until something comes; opens the connection where there is none.
- * Completes the questions that were answered. Finds within 50 ms that the broker hung up. Returns
- * now and then without news.
+ * The lock is released while it waits.
  *
- * Return: 0; -ETIMEDOUT nothing came, and the deadline has passed; without a connection as
- * fipc_connection_open()
+ * Return: 0; -ECONNREFUSED not until the deadline; else as fipc_connection_open()
  */
-int fipc_reader_progress(void *client, uint64_t deadline_ns);
+int fipc_session_open(struct fipc_client *client, uint64_t deadline_ns);
 
-/* Before something is sent: takes what came while nobody read, and finds whether the broker hung up
- * meanwhile. Does nothing while somebody holds the baton. */
-void fipc_reader_catch_up(struct fipc_client *client, uint64_t now_ns);
+/* Goes on with a new connection, whose user is the session from here on. */
+void fipc_session_take_connection(struct fipc_client *client, struct fipc_connection *connection);
 
-/* Lets go of the connection; its open questions end with @error. Whoever read it stops. */
-void fipc_reader_lose(struct fipc_client *client, int error);
+/* Before something is sent: takes what came while no thread read, and finds whether the broker hung
+ * up meanwhile. Does nothing while a thread holds the baton. */
+void fipc_session_catch_up(struct fipc_client *client, uint64_t now_ns);
+
+/* Sends what is due and has room, and acts on what has changed. Call after each change of what is
+ * to be sent. */
+void fipc_session_go_on(struct fipc_client *client);
+
+/* Lets go of the connection; its open questions end with @error. Threads that wait on it look
+ * again. */
+void fipc_session_lose(struct fipc_client *client, int error);
+
+/* Ends the submitted calls whose time is over, and goes on. */
+void fipc_session_expire(struct fipc_client *client, uint64_t now_ns);
+
+/* A submitted call is over then: a thread that waits for work looks at this time, if not before. */
+void fipc_session_hurry(struct fipc_client *client, uint64_t deadline_ns);
+
+/* Whether a callback, or a user's function for a request, can be run. */
+bool fipc_session_has_work(const struct fipc_client *client);
+
+/* Whether something would come over a connection that is not there. */
+bool fipc_session_needs_connection(const struct fipc_client *client);
+
+/* Gives the baton to the fd, unless a thread holds it. The last thing before the lock is released.
+ */
+void fipc_session_park(struct fipc_client *client);
+
+/* Whether the session still has the connection of this number. */
+bool fipc_session_is_on(const struct fipc_client *client, uint64_t connection);
 
 #endif

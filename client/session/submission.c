@@ -2,38 +2,99 @@
 #include "client/session/submission.h"
 
 #include "client/base/message.h"
-#include "client/base/wire.h"
-#include "client/client.h"
-#include "client/exchange.h"
-#include "client/session/session.h"
-#include "client/session/submission_queue.h"
+#include "client/link/connection.h"
+#include "client/link/outgoing.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- states ---- */
 
-/* From queued or sent. What it was is told by its list alone. */
-static void end(struct fipc_client *client, struct fipc_submission *submission, int error)
+static void enqueue(struct fipc_submission_queue *queue, struct fipc_submission *submission)
 {
-    if (submission->route != NULL)
-        fipc_route_dequeue(&client->sending, submission);
+    fipc_submission_queue_add(queue, submission);
+    fipc_pending_add(&submission->all->queued, &submission->pending);
+}
+
+static void dequeue(struct fipc_submission *submission)
+{
+    fipc_submission_queue_remove(submission);
+    fipc_pending_remove(&submission->all->queued, &submission->pending);
+}
+
+/* From queued or sent. */
+static void end(struct fipc_submission *submission, int error)
+{
+    struct fipc_submissions *all = submission->all;
+
+    if (submission->queue != NULL)
+        dequeue(submission);
     else
-        TAILQ_REMOVE(&client->sending.sent, submission, link);
+        TAILQ_REMOVE(&all->sent, submission, link);
     submission->pending.status = error;
-    TAILQ_INSERT_TAIL(&client->sending.ended, submission, link);
-    client->sending.n_ended++;
-    (void)fipc_baton_wake_ready(&client->baton);
-    fipc_pollable_signal(client);
+    TAILQ_INSERT_TAIL(&all->ended, submission, link);
+    all->n_ended++;
+    all->has_news = true;
+}
+
+struct fipc_submission *fipc_submissions_take_ended(struct fipc_submissions *all)
+{
+    struct fipc_submission *submission = TAILQ_FIRST(&all->ended);
+
+    TAILQ_REMOVE(&all->ended, submission, link);
+    all->n_ended--;
+    return submission;
+}
+
+/* ---- queues ---- */
+
+/* Return: the queue of a submission's service, new if need be; NULL no memory */
+static struct fipc_submission_queue *queue_open(struct fipc_submissions *all,
+                                                const struct fipc_submission *submission)
+{
+    struct fipc_submission_queue *queue;
+
+    TAILQ_FOREACH(queue, &all->queues, link) {
+        if (fipc_submission_queue_fits(queue, submission))
+            return queue;
+    }
+    queue = fipc_submission_queue_new(submission);
+    if (queue == NULL)
+        return NULL;
+    queue->all = all;
+    TAILQ_INSERT_TAIL(&all->queues, queue, link);
+    all->n_queues++;
+    return queue;
+}
+
+/* A question is open on a connection only. */
+static void forget_question(struct fipc_submission_queue *queue, struct fipc_connection *connection)
+{
+    if (!queue->is_asked)
+        return;
+    queue->is_asked = false;
+    fipc_pending_remove(&connection->pending, &queue->question);
+    fipc_outgoing_cancel(connection, queue->question.id);
+}
+
+/* Frees a queue that is empty. Return: whether it was */
+static bool queue_close(struct fipc_submission_queue *queue, struct fipc_connection *connection)
+{
+    if (!TAILQ_EMPTY(&queue->list))
+        return false;
+    forget_question(queue, connection);
+    TAILQ_REMOVE(&queue->all->queues, queue, link);
+    queue->all->n_queues--;
+    free(queue);
+    return true;
 }
 
 /* ---- sending ---- */
 
-/* Return: as fipc_backlog_send() */
-static int send_request(struct fipc_client *client, struct fipc_submission *submission,
+/* Return: as fipc_outgoing_send() */
+static int send_request(struct fipc_submission *submission, struct fipc_connection *connection,
                         uint32_t target, uint64_t now_ns)
 {
     struct fipc_question question = {
@@ -47,277 +108,335 @@ static int send_request(struct fipc_client *client, struct fipc_submission *subm
     int r;
 
     question.header.id = pending->id;
-    r = fipc_backlog_send(client, &question);
+    r = fipc_outgoing_send_next(connection, &question);
     if (r < 0)
         return r;
-    pending->sent_until = client->connection->channel.out.tail;
+    pending->sent_until = connection->channel.out.tail;
     pending->asked = target;
     pending->done = false;
-    fipc_route_dequeue(&client->sending, submission);
-    fipc_pending_add(&client->pending, pending);
-    TAILQ_INSERT_TAIL(&client->sending.sent, submission, link);
+    dequeue(submission);
+    fipc_pending_add(&connection->pending, pending);
+    TAILQ_INSERT_TAIL(&submission->all->sent, submission, link);
     return 0;
 }
 
-static int ask(struct fipc_client *client, struct fipc_route *route, uint64_t now_ns);
+static void queue_answered(struct fipc_pending *question, struct fipc_connection *connection);
 
-/* Return: 0 it was sent, or its name asked for; -EBUSY not before an answer; else as
- * fipc_backlog_send() */
-static int send_first(struct fipc_client *client, struct fipc_route *route, uint64_t now_ns)
+/* Asks for the number of a service; waits until a client serves the name where all in the queue
+ * do. Return: as fipc_outgoing_send() */
+static int ask(struct fipc_submission_queue *queue, struct fipc_connection *connection,
+               uint64_t now_ns)
 {
-    uint32_t target;
-    bool is_full;
-
-    if (route->is_asked)
-        return -EBUSY;
-    if (!fipc_names_find(&client->names, route->service, route->service_bytes, &target, &is_full))
-        return ask(client, route, now_ns);
-    return is_full ? -EBUSY : send_request(client, TAILQ_FIRST(&route->queue), target, now_ns);
-}
-
-/* There is no room: ends those that do not want to wait for it. */
-static void end_impatient(struct fipc_client *client, struct fipc_route *route)
-{
-    struct fipc_submission *submission, *next;
-
-    for (submission = TAILQ_FIRST(&route->queue); route->n_impatient > 0; submission = next) {
-        next = TAILQ_NEXT(submission, link);
-        if ((submission->flags & FIPC_NO_WAIT) != 0)
-            end(client, submission, -EAGAIN);
-    }
-}
-
-/* Return: 0 one was sent, or ended; -EBUSY nothing can be sent to this service now; -EAGAIN to none
- */
-static int route_go_on(struct fipc_client *client, struct fipc_route *route, uint64_t now_ns)
-{
-    struct fipc_submission *first = TAILQ_FIRST(&route->queue);
-    int r = send_first(client, route, now_ns);
-
-    if (!route->is_asked && (r == -EAGAIN || r == -EBUSY))
-        end_impatient(client, route);
-    else if (r < 0 && r != -EBUSY)
-        end(client, first, r);
-    if (client->connection == NULL)
-        return -EAGAIN;
-    return r == -EAGAIN || r == -EBUSY ? r : 0;
-}
-
-/* One for each service in turn: none keeps the others from having their share of the room. */
-int fipc_sending_go_on(struct fipc_client *client)
-{
-    struct fipc_sending *sending = &client->sending;
-    unsigned n_stuck = 0; /* in a row */
-    uint64_t now_ns;
-    int r = 0;
-
-    if (TAILQ_EMPTY(&sending->routes))
-        return 0;
-    now_ns = fipc_now_ns();
-    while (n_stuck < sending->n_routes && r != -EAGAIN) {
-        struct fipc_route *route = TAILQ_FIRST(&sending->routes);
-
-        r = route_go_on(client, route, now_ns);
-        n_stuck = r == -EBUSY ? n_stuck + 1 : 0;
-        if (TAILQ_EMPTY(&route->queue)) {
-            fipc_route_free(client, route);
-            r = client->connection != NULL ? 0 : r; /* what found no room has ended */
-        } else if (r != -EAGAIN) {
-            TAILQ_REMOVE(&sending->routes, route, link);
-            TAILQ_INSERT_TAIL(&sending->routes, route, link);
-        }
-    }
-    return r == -EAGAIN ? r : 0;
-}
-
-/* ---- what comes back ---- */
-
-/* Nobody serves the name: only those stay that wait for somebody. */
-static void end_those_that_do_not_wait(struct fipc_client *client, struct fipc_route *route)
-{
-    struct fipc_submission *submission, *next;
-
-    for (submission = TAILQ_FIRST(&route->queue); route->n_waiting < route->n_queued;
-         submission = next) {
-        next = TAILQ_NEXT(submission, link);
-        if ((submission->flags & FIPC_WAIT_SERVICE) == 0)
-            end(client, submission, -ENOENT);
-    }
-}
-
-static void route_answered(struct fipc_client *client, struct fipc_pending *question)
-{
-    struct fipc_route *route = question->on_done_arg;
-    struct fipc_submission *first = TAILQ_FIRST(&route->queue);
-
-    route->is_asked = false;
-    if (question->status == 0)
-        fipc_names_add(&client->names, route->service, route->service_bytes, question->target);
-    else if (question->status == -ETIMEDOUT && fipc_now_ns() < first->deadline_ns)
-        return; /* who asked is gone, and this one has more time */
-    else if (question->status == -ENOENT && !route->waits)
-        end_those_that_do_not_wait(client, route);
-    else if (question->status != FIPC_NOT_SENT && question->status != -ECONNRESET)
-        end(client, first, question->status);
-    if (TAILQ_EMPTY(&route->queue))
-        fipc_route_free(client, route);
-}
-
-/* Waits for somebody to serve the name where all in the queue do. Return: as fipc_backlog_send();
- * -EBUSY so many wait already */
-static int ask(struct fipc_client *client, struct fipc_route *route, uint64_t now_ns)
-{
-    const struct fipc_submission *first = TAILQ_FIRST(&route->queue);
-    bool waits = route->n_waiting == route->n_queued;
+    const struct fipc_submission *first = TAILQ_FIRST(&queue->list);
     struct fipc_packet packet;
     struct fipc_question question = {
         .header = {.kind = FIPC_KIND_CONTROL,
-                   .id = fipc_pending_next_id(&client->pending),
-                   .remaining_ns = waits ? fipc_remaining_ns(first->deadline_ns, now_ns) : 0},
+                   .id = fipc_pending_next_id(&connection->pending),
+                   .remaining_ns =
+                       queue->waits ? fipc_remaining_ns(first->deadline_ns, now_ns) : 0},
         .payload = packet.bytes,
     };
     int r;
 
-    if (waits && !fipc_wait_may_be_open(client))
-        return -EBUSY;
-    r = fipc_packet_ask(&packet, route->service, route->service_bytes, waits);
+    r = fipc_packet_ask(&packet, queue->service, queue->service_bytes, queue->waits);
     question.size = packet.size;
     if (r == 0)
-        r = fipc_backlog_send(client, &question);
+        r = fipc_outgoing_send_next(connection, &question);
     if (r < 0)
         return r;
-    route->question = (struct fipc_pending){
+    queue->question = (struct fipc_pending){
         .id = question.header.id,
-        .sent_until = client->connection->channel.out.tail,
-        .on_done = route_answered,
-        .on_done_arg = route,
+        .sent_until = connection->channel.out.tail,
+        .on_done = queue_answered,
+        .on_done_arg = queue,
         .answer_kind = FIPC_KIND_CONTROL,
-        .is_submitted_wait = waits,
+        .is_submitted_wait = queue->waits,
         .fd = -1,
     };
-    fipc_pending_add(&client->pending, &route->question);
-    route->is_asked = true;
-    route->waits = waits;
+    fipc_pending_add(&connection->pending, &queue->question);
+    queue->is_asked = true;
     return 0;
 }
 
-/* Nobody has seen it. */
-static void queue_again(struct fipc_client *client, struct fipc_submission *submission)
-{
-    struct fipc_route *route = fipc_route_open(&client->sending, submission);
+/* ---- going on ---- */
 
-    if (route == NULL) {
-        end(client, submission, -ENOMEM);
+/* The outcome of an attempt to bring a queue on. */
+enum attempt {
+    SENT,          /* a request, or the question for the service's number */
+    SERVICE_STUCK, /* nothing can be sent to this service before an answer comes */
+    RING_STUCK,
+    FAILED,
+};
+
+static enum attempt attempt_of(int error)
+{
+    return error == 0 ? SENT : error == -EAGAIN ? RING_STUCK : FAILED;
+}
+
+/* @ret_error: why it failed */
+static enum attempt send_first(struct fipc_submission_queue *queue,
+                               struct fipc_connection *connection, uint64_t now_ns, int *ret_error)
+{
+    uint32_t target;
+    bool is_full;
+
+    if (queue->is_asked)
+        return SERVICE_STUCK;
+    if (fipc_names_find(&connection->names, queue->service, queue->service_bytes, &target,
+                        &is_full)) {
+        if (is_full)
+            return SERVICE_STUCK;
+        *ret_error = send_request(TAILQ_FIRST(&queue->list), connection, target, now_ns);
+    } else {
+        queue->waits = queue->n_waiting == queue->n_queued;
+        if (queue->waits && !fipc_outgoing_may_wait(connection))
+            return SERVICE_STUCK;
+        *ret_error = ask(queue, connection, now_ns);
+    }
+    return attempt_of(*ret_error);
+}
+
+/* There is no room: ends those that do not want to wait for it. */
+static void end_impatient(struct fipc_submission_queue *queue)
+{
+    struct fipc_submission *submission, *next;
+
+    for (submission = TAILQ_FIRST(&queue->list); queue->n_impatient > 0; submission = next) {
+        next = TAILQ_NEXT(submission, link);
+        if ((submission->flags & FIPC_NO_WAIT) != 0)
+            end(submission, -EAGAIN);
+    }
+}
+
+static enum attempt queue_go_on(struct fipc_submission_queue *queue,
+                                struct fipc_connection *connection, uint64_t now_ns)
+{
+    struct fipc_submission *first = TAILQ_FIRST(&queue->list);
+    int error = 0;
+    enum attempt attempt = send_first(queue, connection, now_ns, &error);
+
+    if (attempt == FAILED)
+        end(first, error);
+    else if (attempt != SENT && !queue->is_asked)
+        end_impatient(queue);
+    return attempt;
+}
+
+/* One for each service in turn: none keeps the others from having their share of the room. */
+int fipc_submissions_go_on(struct fipc_submissions *all, struct fipc_connection *connection,
+                           uint64_t now_ns)
+{
+    unsigned n_stuck = 0; /* in a row */
+
+    while (n_stuck < all->n_queues) {
+        struct fipc_submission_queue *queue = TAILQ_FIRST(&all->queues);
+        enum attempt attempt = queue_go_on(queue, connection, now_ns);
+        bool is_closed = queue_close(queue, connection);
+
+        if (connection->is_corrupt)
+            return -EPROTO;
+        if (is_closed) /* also what found no room has ended: others may need less */
+            continue;
+        if (attempt == RING_STUCK)
+            return -EAGAIN;
+        n_stuck = attempt == SERVICE_STUCK ? n_stuck + 1 : 0;
+        TAILQ_REMOVE(&all->queues, queue, link);
+        TAILQ_INSERT_TAIL(&all->queues, queue, link);
+    }
+    return 0;
+}
+
+/* ---- answers ---- */
+
+/* Nobody serves the name: only those stay that wait until a client does. */
+static void end_those_that_do_not_wait(struct fipc_submission_queue *queue)
+{
+    struct fipc_submission *submission, *next;
+
+    for (submission = TAILQ_FIRST(&queue->list); queue->n_waiting < queue->n_queued;
+         submission = next) {
+        next = TAILQ_NEXT(submission, link);
+        if ((submission->flags & FIPC_WAIT_SERVICE) == 0)
+            end(submission, -ENOENT);
+    }
+}
+
+static void queue_answered(struct fipc_pending *question, struct fipc_connection *connection)
+{
+    struct fipc_submission_queue *queue = question->on_done_arg;
+    struct fipc_submission *first = TAILQ_FIRST(&queue->list);
+
+    queue->is_asked = false;
+    if (question->status == 0)
+        fipc_names_add(&connection->names, queue->service, queue->service_bytes, question->target);
+    else if (question->status == -ETIMEDOUT && fipc_now_ns() < first->deadline_ns)
+        return; /* the one for which it was asked is gone, and this one has more time */
+    else if (question->status == -ENOENT && !queue->waits)
+        end_those_that_do_not_wait(queue);
+    else if (question->status != FIPC_NOT_SENT && question->status != -ECONNRESET)
+        end(first, question->status);
+    (void)queue_close(queue, connection);
+}
+
+/* No service has seen it. */
+static void queue_again(struct fipc_submission *submission)
+{
+    struct fipc_submission_queue *queue = queue_open(submission->all, submission);
+
+    if (queue == NULL) {
+        end(submission, -ENOMEM);
         return;
     }
-    TAILQ_REMOVE(&client->sending.sent, submission, link);
-    fipc_route_enqueue(&client->sending, route, submission);
+    TAILQ_REMOVE(&submission->all->sent, submission, link);
+    enqueue(queue, submission);
 }
 
-static void answered(struct fipc_client *client, struct fipc_pending *pending)
+static void answered(struct fipc_pending *pending, struct fipc_connection *connection)
 {
     struct fipc_submission *submission = pending->on_done_arg;
+    struct fipc_names *names = connection != NULL ? &connection->names : NULL;
 
     if (pending->status == FIPC_NOT_SENT ||
-        fipc_names_send_again(&client->names, pending, fipc_route_service(submission),
+        fipc_names_send_again(names, pending, fipc_submission_service(submission),
                               submission->service_bytes, submission->flags))
-        queue_again(client, submission);
+        queue_again(submission);
     else
-        end(client, submission, pending->status);
+        end(submission, pending->status);
 }
 
-/* Its answer may still come: nobody waits for it any more. */
-static void forget_sent(struct fipc_client *client, struct fipc_submission *submission)
+/* ---- submitting ---- */
+
+int fipc_submissions_add(struct fipc_submissions *all, struct fipc_connection *connection,
+                         struct fipc_submission *submission)
 {
-    fipc_pending_remove(&client->pending, &submission->pending);
-    fipc_backlog_cancel(client, submission->pending.id);
+    struct fipc_submission_queue *queue = queue_open(all, submission);
+
+    if (queue == NULL)
+        return -ENOMEM;
+    submission->all = all;
+    submission->pending.on_done = answered;
+    submission->pending.on_done_arg = submission;
+    submission->number = all->n_added++;
+    enqueue(queue, submission);
+    if (queue->waits && (submission->flags & FIPC_WAIT_SERVICE) == 0)
+        forget_question(queue, connection); /* this one wants to know now */
+    return 0;
 }
 
-/* ---- time ---- */
-
-/* It had no answer in time; or, not sent yet, no broker. */
-static int error_when_over(const struct fipc_client *client,
-                           const struct fipc_submission *submission)
+bool fipc_submissions_take_back(struct fipc_submissions *all, struct fipc_connection *connection,
+                                struct fipc_submission *submission)
 {
-    if (submission->route == NULL || client->connection != NULL || client->connect_error == 0)
-        return -ETIMEDOUT;
-    return client->connect_error;
+    struct fipc_submission_queue *queue = submission->queue;
+
+    if (queue != NULL && connection != NULL && !queue->is_asked &&
+        (submission->flags & FIPC_NO_WAIT) != 0) { /* another one waits for room */
+        end(submission, -EAGAIN);
+        (void)queue_close(queue, connection);
+    }
+    if (submission->pending.status != -EAGAIN)
+        return false;
+    TAILQ_REMOVE(&all->ended, submission, link);
+    all->n_ended--;
+    return true;
+}
+
+/* ---- giving up ---- */
+
+/* Its answer may still come, and is dropped then. */
+static void forget_sent(struct fipc_submission *submission, struct fipc_connection *connection)
+{
+    fipc_pending_remove(&connection->pending, &submission->pending);
+    fipc_outgoing_cancel(connection, submission->pending.id);
+}
+
+static struct fipc_submission *find_sent(const struct fipc_connection *connection, uint64_t call_id)
+{
+    struct fipc_pending *pending =
+        connection != NULL ? fipc_pending_find(&connection->pending, call_id) : NULL;
+
+    return pending != NULL && pending->on_done == answered ? pending->on_done_arg : NULL;
+}
+
+int fipc_submissions_cancel(struct fipc_submissions *all, struct fipc_connection *connection,
+                            uint64_t call_id)
+{
+    struct fipc_submission *submission = find_sent(connection, call_id);
+    struct fipc_submission_queue *queue;
+    struct fipc_pending *queued;
+
+    if (submission != NULL) {
+        forget_sent(submission, connection);
+        end(submission, -ECANCELED);
+        return 0;
+    }
+    queued = fipc_pending_find(&all->queued, call_id);
+    if (queued == NULL)
+        return -ENOENT;
+    submission = queued->on_done_arg;
+    queue = submission->queue;
+    end(submission, -ECANCELED);
+    (void)queue_close(queue, connection);
+    return 0;
+}
+
+bool fipc_submissions_hurry(struct fipc_submissions *all, uint64_t deadline_ns)
+{
+    if (deadline_ns >= all->next_deadline_ns)
+        return false;
+    all->next_deadline_ns = deadline_ns;
+    return true;
 }
 
 /* Ends those of a list that are over, and finds when the next one is. */
-static void expire(struct fipc_client *client, struct fipc_submission_list *list, uint64_t now_ns)
+static void expire(struct fipc_submission_list *list, struct fipc_connection *connection, int error,
+                   uint64_t now_ns)
 {
     struct fipc_submission *submission, *next;
 
     for (submission = TAILQ_FIRST(list); submission != NULL; submission = next) {
         next = TAILQ_NEXT(submission, link);
         if (now_ns >= submission->deadline_ns) {
-            int error = error_when_over(client, submission);
-
-            if (submission->route == NULL)
-                forget_sent(client, submission);
-            end(client, submission, error);
-        } else if (submission->deadline_ns < client->sending.next_deadline_ns) {
-            client->sending.next_deadline_ns = submission->deadline_ns;
+            if (submission->queue == NULL)
+                forget_sent(submission, connection);
+            end(submission, error);
+        } else {
+            (void)fipc_submissions_hurry(submission->all, submission->deadline_ns);
         }
     }
 }
 
-void fipc_sending_hurry(struct fipc_client *client, uint64_t deadline_ns)
+void fipc_submissions_expire(struct fipc_submissions *all, struct fipc_connection *connection,
+                             int connect_error, uint64_t now_ns)
 {
-    if (deadline_ns >= client->sending.next_deadline_ns)
-        return;
-    client->sending.next_deadline_ns = deadline_ns;
-    if (fipc_baton_wake_ready(&client->baton))
-        fipc_baton_kick(&client->baton);
-}
+    /* not sent yet since there is no broker; else: no answer in time */
+    int unsent = connection == NULL && connect_error != 0 ? connect_error : -ETIMEDOUT;
+    struct fipc_submission_queue *queue, *next;
 
-void fipc_sending_expire(struct fipc_client *client, uint64_t now_ns)
-{
-    struct fipc_sending *sending = &client->sending;
-    struct fipc_route *route, *next;
-
-    if (now_ns < sending->next_deadline_ns)
+    if (now_ns < all->next_deadline_ns)
         return;
-    sending->next_deadline_ns = FIPC_NEVER;
-    expire(client, &sending->sent, now_ns);
-    for (route = TAILQ_FIRST(&sending->routes); route != NULL; route = next) {
-        next = TAILQ_NEXT(route, link);
-        expire(client, &route->queue, now_ns);
-        if (TAILQ_EMPTY(&route->queue))
-            fipc_route_free(client, route);
+    all->next_deadline_ns = FIPC_NEVER;
+    expire(&all->sent, connection, -ETIMEDOUT, now_ns);
+    for (queue = TAILQ_FIRST(&all->queues); queue != NULL; queue = next) {
+        next = TAILQ_NEXT(queue, link);
+        expire(&queue->list, connection, unsent, now_ns);
+        (void)queue_close(queue, connection);
     }
 }
 
-bool fipc_sending_is_busy(const struct fipc_sending *sending)
+bool fipc_submissions_are_busy(const struct fipc_submissions *all)
 {
-    return !TAILQ_EMPTY(&sending->routes) || !TAILQ_EMPTY(&sending->sent);
-}
-
-/* ---- callbacks ---- */
-
-void fipc_sending_tell_first(struct fipc_client *client)
-{
-    struct fipc_submission *submission = TAILQ_FIRST(&client->sending.ended);
-    int error = submission->pending.status;
-
-    TAILQ_REMOVE(&client->sending.ended, submission, link);
-    client->sending.n_ended--;
-    (void)pthread_mutex_unlock(&client->lock);
-    submission->fn(error, error == 0 ? submission->pending.reply : NULL, submission->userdata);
-    fipc_submission_free(submission);
-    (void)pthread_mutex_lock(&client->lock);
+    return !TAILQ_EMPTY(&all->queues) || !TAILQ_EMPTY(&all->sent);
 }
 
 /* ---- life ---- */
 
-int fipc_sending_init(struct fipc_sending *sending)
+int fipc_submissions_init(struct fipc_submissions *all)
 {
-    TAILQ_INIT(&sending->routes);
-    TAILQ_INIT(&sending->sent);
-    TAILQ_INIT(&sending->ended);
-    sending->next_deadline_ns = FIPC_NEVER;
-    return fipc_pending_init(&sending->queued);
+    TAILQ_INIT(&all->queues);
+    TAILQ_INIT(&all->sent);
+    TAILQ_INIT(&all->ended);
+    all->next_deadline_ns = FIPC_NEVER;
+    return fipc_pending_init(&all->queued);
 }
 
 static void free_list(struct fipc_submission_list *list)
@@ -330,80 +449,16 @@ static void free_list(struct fipc_submission_list *list)
     }
 }
 
-void fipc_sending_deinit(struct fipc_sending *sending)
+void fipc_submissions_deinit(struct fipc_submissions *all)
 {
-    struct fipc_route *route;
+    struct fipc_submission_queue *queue;
 
-    free_list(&sending->sent);
-    free_list(&sending->ended);
-    while ((route = TAILQ_FIRST(&sending->routes)) != NULL) {
-        TAILQ_REMOVE(&sending->routes, route, link);
-        free_list(&route->queue);
-        free(route);
+    free_list(&all->sent);
+    free_list(&all->ended);
+    while ((queue = TAILQ_FIRST(&all->queues)) != NULL) {
+        TAILQ_REMOVE(&all->queues, queue, link);
+        free_list(&queue->list);
+        free(queue);
     }
-    fipc_pending_deinit(&sending->queued);
-}
-
-/* ---- submitting ---- */
-
-int fipc_sending_add(struct fipc_client *client, struct fipc_submission *submission)
-{
-    struct fipc_route *route = fipc_route_open(&client->sending, submission);
-
-    if (route == NULL)
-        return -ENOMEM;
-    submission->pending.on_done = answered;
-    submission->pending.on_done_arg = submission;
-    submission->number = client->sending.n_added++;
-    fipc_route_enqueue(&client->sending, route, submission);
-    if (route->is_asked && route->waits && (submission->flags & FIPC_WAIT_SERVICE) == 0)
-        fipc_route_forget_question(client, route); /* this one wants to know now */
-    fipc_backlog_go_on(client);
-    if (submission->route != NULL && (submission->flags & FIPC_NO_WAIT) != 0 &&
-        client->connection != NULL && !route->is_asked) { /* another one waits for room */
-        end(client, submission, -EAGAIN);
-        if (TAILQ_EMPTY(&route->queue))
-            fipc_route_free(client, route);
-    }
-    if (submission->pending.status != -EAGAIN)
-        return 0;
-    TAILQ_REMOVE(&client->sending.ended, submission, link); /* told at once, not by its callback */
-    client->sending.n_ended--;
-    return -EAGAIN;
-}
-
-/* ---- cancelling ---- */
-
-static struct fipc_submission *find_queued(const struct fipc_sending *sending, uint64_t call_id)
-{
-    struct fipc_pending *pending = fipc_pending_find(&sending->queued, call_id);
-
-    return pending != NULL ? pending->on_done_arg : NULL;
-}
-
-static struct fipc_submission *find_sent(const struct fipc_client *client, uint64_t call_id)
-{
-    struct fipc_pending *pending = fipc_pending_find(&client->pending, call_id);
-
-    return pending != NULL && pending->on_done == answered ? pending->on_done_arg : NULL;
-}
-
-int fipc_sending_cancel(struct fipc_client *client, uint64_t call_id)
-{
-    struct fipc_submission *submission = find_sent(client, call_id);
-    struct fipc_route *route;
-
-    if (submission != NULL) {
-        forget_sent(client, submission);
-        end(client, submission, -ECANCELED);
-        return 0;
-    }
-    submission = find_queued(&client->sending, call_id);
-    if (submission == NULL)
-        return -ENOENT;
-    route = submission->route;
-    end(client, submission, -ECANCELED);
-    if (TAILQ_EMPTY(&route->queue))
-        fipc_route_free(client, route);
-    return 0;
+    fipc_pending_deinit(&all->queued);
 }
