@@ -111,6 +111,17 @@ int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t
     return 0;
 }
 
+int fipc_control_put(struct fipc_producer *ring, const struct fipc_header *header,
+                     const struct fipc_control *control)
+{
+    unsigned char packet[sizeof(struct fipc_control_header) + FIPC_CONTROL_RECORD_BYTES_MAX];
+    size_t size;
+    int r;
+
+    r = fipc_control_encode(control, packet, sizeof(packet), &size);
+    return r < 0 ? r : fipc_producer_send(ring, header, packet, size);
+}
+
 int fipc_control_decode(const void *packet, size_t size, struct fipc_control *ret_control)
 {
     const unsigned char *in = packet;

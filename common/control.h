@@ -27,6 +27,8 @@
  */
 #include "common/name.h"
 
+#include "common/ring.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -213,6 +215,9 @@ static_assert(sizeof(struct fipc_farewell) == 8 && sizeof(struct fipc_oneshot_re
                   sizeof(struct fipc_resume) == 16 && sizeof(struct fipc_nothing) == 8,
               "the wire's bodies have no padding");
 
+/* The largest body of a packet that is a record in a ring, with its name. */
+#define FIPC_CONTROL_RECORD_BYTES_MAX (sizeof(struct fipc_named) + FIPC_NAME_BYTES_MAX)
+
 /* A packet outside its wire form: to be encoded, or decoded. */
 struct fipc_control {
     enum fipc_control_type type;
@@ -244,6 +249,15 @@ struct fipc_control {
  */
 int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t buffer_size,
                         size_t *ret_size);
+
+/**
+ * fipc_control_put() - write a packet into a ring, as the payload of one record
+ * @header:  of the record; its size is set here
+ *
+ * Return: 0; -EAGAIN no room now; -EMSGSIZE can never fit; -EBADMSG the ring is corrupt
+ */
+int fipc_control_put(struct fipc_producer *ring, const struct fipc_header *header,
+                     const struct fipc_control *control);
 
 /**
  * fipc_control_decode() - check and read a packet

@@ -45,19 +45,20 @@ static struct slot *hot_slot(void *owner, uint32_t member)
 
 static unsigned hot_serve(void *owner, uint32_t member, uint64_t end_ns)
 {
-    return dispatch_serve(owner, hot_slot(owner, member), end_ns);
+    return intake_serve(owner, hot_slot(owner, member), end_ns);
 }
 
 static bool hot_has_work(void *owner, uint32_t member)
 {
-    return dispatch_has_work(owner, hot_slot(owner, member));
+    return intake_has_work(owner, hot_slot(owner, member));
 }
 
 static struct fipc_end *hot_end(void *owner, uint32_t member, uint32_t *ret_asleep)
 {
+    const struct core *core = owner;
     struct slot *slot = hot_slot(owner, member);
 
-    *ret_asleep = FIPC_END_ASLEEP_FD | (dispatch_waits_for_room(slot) ? FIPC_END_ROOM : 0);
+    *ret_asleep = FIPC_END_ASLEEP_FD | (intake_waits_for_room(core, slot) ? FIPC_END_ROOM : 0);
     return slot->channel.own;
 }
 
@@ -92,7 +93,7 @@ static void slot_over(void *context, struct deadline *deadline)
     if (slot->is_ending)
         return;
     /* a record that came just now is news, not idleness: the slot is served first */
-    if (slot->state == SLOT_OPEN && dispatch_has_work(core, slot))
+    if (slot->state == SLOT_OPEN && intake_has_work(core, slot))
         core_heat(core, slot);
     else if (core->now_ns >= slot_deadline_ns(core->config, slot, &reason) && !core_is_late(core))
         slot_end(&core->slots, slot, reason);

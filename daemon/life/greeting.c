@@ -9,6 +9,7 @@
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/traffic/intake.h"
+#include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 
 #include <assert.h>
@@ -37,14 +38,13 @@ static void oneshot_begin(struct core *core, struct slot *slot, const struct fip
     struct handler *handler;
 
     slot_set_state(&core->slots, slot, SLOT_ONESHOT);
-    handler = answer_begin(core, slot, hello->hello.id, hello->hello.remaining_ns);
+    handler = reply_begin(core, slot, hello->hello.id, hello->hello.remaining_ns);
     if (handler == NULL) {
         slot_end(&core->slots, slot, FIPC_REASON_SHORT);
         return;
     }
-    dispatch_request(core, handler,
-                     service_find(&core->services, hello->name, hello->hello.name_bytes),
-                     hello->data, hello->hello.data_bytes);
+    relay_route(core, handler, service_find(&core->services, hello->name, hello->hello.name_bytes),
+                hello->data, hello->hello.data_bytes);
 }
 
 /* ---- session ---- */
@@ -83,7 +83,7 @@ static int session_send_welcome(const struct core *core, const struct slot *slot
                 .reply_ring_bytes = slot->rings.reply_bytes,
                 .handler_ms = core->config->timeouts.handler_ms,
                 .idle_ms = core->config->timeouts.idle_ms,
-                .calls_max = DISPATCH_CALLS_MAX,
+                .calls_max = SLOT_CALLS_MAX,
             },
     };
     const int fds[] = {slot->region_fd, slot->bell_fd};
@@ -147,7 +147,7 @@ void greeting_take_bell(struct greeting *greeting, struct slot *slot)
     slot->region_fd = fd_close(slot->region_fd);
     slot_set_state(&core->slots, slot, SLOT_OPEN);
     poller_rewatch(core->poller, POLLER_BELL, slot->bell_fd, slot->index, slot->generation);
-    dispatch_rest(core, slot); /* as the others of its uid do */
+    intake_rest(core, slot); /* as the others of its uid do */
     core_heat(core, slot);
 }
 

@@ -10,7 +10,7 @@
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
-#include "daemon/traffic/notice.h"
+#include "daemon/traffic/outbound.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 
@@ -28,27 +28,18 @@ static struct fipc_farewell farewell(enum fipc_reason reason)
     return (struct fipc_farewell){.reason = reason, .retry_ms = retry ? RETRY_MS : 0};
 }
 
-/* Best effort: a peer that left no room for it, or does not read its lane, learns it from the
- * hang-up. */
-static void say_goodbye(struct slot *slot, enum fipc_reason reason)
-{
-    struct fipc_control goodbye = {.type = FIPC_CONTROL_GOODBYE, .goodbye = farewell(reason)};
-    struct fipc_header header = {.kind = FIPC_KIND_CONTROL};
-    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_farewell)];
-    size_t size;
-
-    fipc_end_close(slot->channel.own);
-    if (fipc_control_encode(&goodbye, packet, sizeof(packet), &size) < 0 ||
-        fipc_producer_send(&slot->channel.out, &header, packet, size) < 0)
-        return;
-    (void)fipc_channel_ring(&slot->channel, slot->news | FIPC_NEWS_RECORDS);
-}
-
 static void say_refused(const struct slot *slot, enum fipc_reason reason)
 {
     struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED, .refused = farewell(reason)};
 
     (void)fipc_lane_send(slot->lane_fd, &refused, NULL, 0);
+}
+
+static void say_goodbye(struct slot *slot, enum fipc_reason reason)
+{
+    const struct fipc_farewell goodbye = farewell(reason);
+
+    outbound_goodbye(slot, &goodbye);
 }
 
 static bool is_before_open(const struct slot *slot)
@@ -129,13 +120,12 @@ void slot_close(struct core *core, struct greeting *greeting, struct closer *clo
     if (reason != FIPC_REASON_GONE && is_before_open(slot))
         say_refused(slot, reason);
     else if (reason != FIPC_REASON_GONE && slot->state == SLOT_OPEN)
-        say_goodbye(slot, reason);
+        say_goodbye(slot, reason); /* or it learns it from the hang-up */
 
     slot_set_state(&core->slots, slot, SLOT_CLOSING);
     room_wish_forget_all(slot);
-    answer_drop_all(core, slot);
+    reply_drop_all(core, slot);
     relay_leave(core, slot);
-    notice_drop_all(slot);
     deadline_clear(core->deadlines, &slot->deadline);
     greeting_forget(greeting, slot);
     poller_unwatch(core->poller, slot->lane_fd);

@@ -69,8 +69,8 @@ void handler_end(struct handler_table *table, struct handler *handler, enum hand
     assert(!deadline_is_set(&handler->deadline));
     assert(handler->queued == NULL && handler->delivery == NULL);
     handler_drop_request(handler);
-    free(handler->reply);
-    handler->reply = NULL;
+    free(handler->answer.data);
+    handler->answer.data = NULL;
     table_give_back(&table->places, handler->index);
     table->n_ended[outcome]++;
     table->n_live--;

@@ -16,6 +16,7 @@
  */
 #include "daemon/base/deadline.h"
 #include "daemon/base/table.h"
+#include "daemon/model/outbound_item.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,7 +58,7 @@ struct handler {
     enum handler_state state;
     uint32_t slot;
     uint32_t slot_generation;
-    uint32_t next, previous; /* in the slot's live or unsent */
+    uint32_t next, previous; /* in the slot's live */
     uint64_t id;             /* of the request */
     uint64_t started_ns;
     uint64_t deadline_ns;
@@ -71,13 +72,8 @@ struct handler {
     uint8_t n_worker_deaths;   /* how many workers took it and are gone: they may have done it */
     void *request;             /* owned: its payload, while that may have to be delivered again */
     uint32_t request_bytes;
-    /* the answer: */
-    bool unsent; /* it waits for room, in the slot's list of that name */
-    uint16_t reply_flags;
-    int32_t status;
-    uint32_t target; /* of WAITED */
-    uint32_t reply_bytes;
-    void *reply; /* owned */
+    struct outbound_item answer; /* flags and target are set before it is sent */
+    bool is_unsent;              /* the answer waits for room */
 };
 
 TAILQ_HEAD(handler_queue, handler);

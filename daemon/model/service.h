@@ -23,7 +23,7 @@ struct worker;
 #define SERVICE_NONE UINT32_C(0)
 
 /**
- * Serves one request, in HANDLER_RUNNING: ends it by answer_reply() or answer_error(), now or
+ * Serves one request, in HANDLER_RUNNING: ends it by reply_data() or reply_error(), now or
  * later.
  * @payload: in shared memory, or in the packet of a one-shot: valid until the function returns, and
  * its bytes can change meanwhile

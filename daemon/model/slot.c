@@ -68,9 +68,8 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
         .bell_fd = -1,
         .region_fd = -1,
         .live = HANDLER_LIST_EMPTY,
-        .unsent = HANDLER_LIST_EMPTY,
     };
-    STAILQ_INIT(&slot->notices);
+    STAILQ_INIT(&slot->outbound);
     TAILQ_INIT(&slot->room_wishes);
     TAILQ_INIT(&slot->workers);
     slot_set_state(table, slot, SLOT_GREETING);
@@ -115,6 +114,14 @@ struct slot *slot_find(struct slot_table *table, uint32_t index, uint32_t genera
         return NULL;
     slot = &table->slots[index];
     return slot->generation == generation ? slot : NULL;
+}
+
+struct slot *slot_of_caller(struct slot_table *table, const struct handler *handler)
+{
+    struct slot *slot = slot_find(table, handler->slot, handler->slot_generation);
+
+    assert(slot != NULL); /* closing a slot ends its handlers */
+    return slot;
 }
 
 void slot_set_state(struct slot_table *table, struct slot *slot, enum slot_state state)

@@ -26,6 +26,9 @@ struct worker;
 
 #define SLOT_NONE UINT32_MAX
 
+/* Requests and waits of one slot that may be open at the same time. */
+#define SLOT_CALLS_MAX 1024
+
 enum slot_state {
     SLOT_FREE,
     SLOT_GREETING, /* accepted; HELLO has not come yet */
@@ -63,9 +66,8 @@ struct slot {
     unsigned news;                 /* enum fipc_news: published for the client, not rung yet */
     bool is_bell_due;              /* the last bell could not be rung: try again next turn */
     uint64_t calls;                /* requests taken */
-    struct handler_list live;      /* its handlers, but for those in unsent */
-    struct handler_list unsent;    /* its handlers whose reply waits for room */
-    STAILQ_HEAD(, notice) notices; /* likewise what it is told unasked */
+    struct handler_list live;      /* its handlers, but for those whose answer waits for room */
+    struct outbound_fifo outbound; /* records that wait for room in its ring */
     TAILQ_HEAD(, worker) workers;  /* the names that it serves */
     uint32_t *groups;              /* of the peer: asked for when a worker is to be told; owned */
     uint32_t n_groups;
@@ -117,6 +119,9 @@ struct slot *slot_take_ending(struct slot_table *table);
 
 /* Gives a slot in SLOT_CLOSING back: its fds, channel and handlers are gone already. */
 void slot_free(struct slot_table *table, struct slot *slot);
+
+/* The slot whose message a live handler is for. */
+struct slot *slot_of_caller(struct slot_table *table, const struct handler *handler);
 
 /* The slot that was taken with this generation, or NULL if it has ended since. */
 struct slot *slot_find(struct slot_table *table, uint32_t index, uint32_t generation);

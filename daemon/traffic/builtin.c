@@ -16,7 +16,7 @@
 /* The request comes back as the reply. */
 static void serve_echo(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
-    answer_reply(core, handler, payload, size);
+    reply_data(core, handler, payload, size);
 }
 
 /* An empty reply, whatever the request. */
@@ -24,7 +24,7 @@ static void serve_ping(struct core *core, struct handler *handler, const void *p
 {
     (void)payload;
     (void)size;
-    answer_reply(core, handler, NULL, 0);
+    reply_data(core, handler, NULL, 0);
 }
 
 /* Decimal digits in shared memory to a number: each byte is read once. Return: 0; -EINVAL */
@@ -51,9 +51,9 @@ static void delay_over(void *context, struct deadline *deadline)
     struct handler *handler = DEADLINE_OWNER(deadline, struct handler, deadline);
 
     if (core->now_ns >= handler->deadline_ns)
-        answer_error(core, handler, -ETIMEDOUT);
+        reply_error(core, handler, -ETIMEDOUT);
     else
-        answer_reply(core, handler, NULL, 0);
+        reply_data(core, handler, NULL, 0);
 }
 
 /* An empty reply after so many milliseconds, or -ETIMEDOUT at the deadline, whichever comes first.
@@ -65,7 +65,7 @@ static void serve_delay(struct core *core, struct handler *handler, const void *
     uint32_t ms;
 
     if (parse_number(payload, size, &ms) < 0) {
-        answer_error(core, handler, -EINVAL);
+        reply_error(core, handler, -EINVAL);
         return;
     }
     due_ns = fipc_deadline_after(core->now_ns, ms * FIPC_NS_PER_MS);
@@ -78,9 +78,9 @@ static void reply_with_report(struct core *core, struct handler *handler, char *
 {
     core->is_slice_over = true;
     if (report == NULL)
-        answer_error(core, handler, -ENOMEM);
+        reply_error(core, handler, -ENOMEM);
     else
-        answer_reply(core, handler, report, strlen(report));
+        reply_data(core, handler, report, strlen(report));
     free(report);
 }
 
@@ -90,10 +90,10 @@ static void serve_list(struct core *core, struct handler *handler, const void *p
     uint32_t first = 0;
 
     if (size > 0 && parse_number(payload, size, &first) < 0)
-        answer_error(core, handler, -EINVAL);
+        reply_error(core, handler, -EINVAL);
     else
         reply_with_report(core, handler,
-                          report_services(core, first, answer_bytes_max(core, handler)));
+                          report_services(core, first, reply_bytes_max(core, handler)));
 }
 
 /* Nothing asks for the totals; "slots N" for the taken slots from number N on, as many as a reply
@@ -111,16 +111,15 @@ static void serve_stats(struct core *core, struct handler *handler, const void *
         return;
     }
     if (size > sizeof(question)) {
-        answer_error(core, handler, -EINVAL);
+        reply_error(core, handler, -EINVAL);
         return;
     }
     memcpy(question, payload, size);
     if (size <= prefix || memcmp(question, slots_from, prefix) != 0 ||
         parse_number(question + prefix, size - prefix, &first) < 0)
-        answer_error(core, handler, -EINVAL);
+        reply_error(core, handler, -EINVAL);
     else
-        reply_with_report(core, handler,
-                          report_slots(core, first, answer_bytes_max(core, handler)));
+        reply_with_report(core, handler, report_slots(core, first, reply_bytes_max(core, handler)));
 }
 
 const struct builtin builtins[] = {

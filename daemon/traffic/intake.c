@@ -18,7 +18,7 @@
 #include "daemon/model/core.h"
 #include "daemon/model/service.h"
 #include "daemon/model/wake_cost.h"
-#include "daemon/traffic/notice.h"
+#include "daemon/traffic/outbound.h"
 #include "daemon/traffic/pidfd.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
@@ -27,8 +27,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Room for the smallest answers: an error, or one of the control records. */
-#define ANSWER_BYTES 64
 #define RECORDS_PER_CLOCK_LOOK 4
 #define FLAGS_KNOWN (FIPC_REQUEST_IDEMPOTENT | FIPC_REQUEST_WAIT_SERVICE | FIPC_REQUEST_NO_WAIT)
 
@@ -38,39 +36,23 @@ struct record {
     size_t size;
 };
 
-void dispatch_request(struct core *core, struct handler *handler, struct service *service,
-                      const void *payload, size_t size)
-{
-    if (service == NULL) {
-        answer_not_delivered(core, handler, -ENOENT);
-        return;
-    }
-    answer_set_state(core, handler, HANDLER_ROUTED);
-    if (service->serve == NULL) {
-        relay_request(core, handler, service, payload, size);
-        return;
-    }
-    answer_set_state(core, handler, HANDLER_RUNNING);
-    service->serve(core, handler, payload, size);
-}
-
 static void take_request(struct core *core, struct slot *slot, const struct record *record)
 {
     struct service *service = service_of_target(&core->services, record->header.target);
     struct handler *handler =
-        answer_begin(core, slot, record->header.id, record->header.remaining_ns);
+        reply_begin(core, slot, record->header.id, record->header.remaining_ns);
 
     if (handler == NULL) {
-        answer_refuse(slot, record->header.id, -EAGAIN);
+        outbound_refuse(slot, record->header.id, -EAGAIN);
         return;
     }
     handler->flags = record->header.flags;
     if ((handler->flags & ~FLAGS_KNOWN) != 0)
-        answer_not_delivered(core, handler, -EOPNOTSUPP);
+        reply_not_delivered(core, handler, -EOPNOTSUPP);
     else if (service == NULL)
-        answer_not_delivered(core, handler, -ESTALE);
+        reply_not_delivered(core, handler, -ESTALE);
     else
-        dispatch_request(core, handler, service, record->payload, record->size);
+        relay_route(core, handler, service, record->payload, record->size);
 }
 
 /* Ends the call with this id, if it is still open. Its caller has forgotten it: nothing is said. */
@@ -81,28 +63,7 @@ static void take_cancel(struct core *core, struct slot *slot, uint64_t id)
     while (index != HANDLER_NONE && core->handlers.handlers[index].id != id)
         index = core->handlers.handlers[index].next;
     if (index != HANDLER_NONE)
-        answer_drop(core, &core->handlers.handlers[index]);
-}
-
-void dispatch_answer_control(struct slot *slot, const struct fipc_header *question,
-                             const struct fipc_control *control, int status, uint32_t target)
-{
-    unsigned char packet[ANSWER_BYTES];
-    struct fipc_header header = {
-        .kind = FIPC_KIND_CONTROL,
-        .target = target,
-        .status = status,
-        .id = question->id,
-    };
-    size_t size;
-    int r;
-
-    r = fipc_control_encode(control, packet, sizeof(packet), &size);
-    assert(r == 0);
-    r = fipc_producer_send(&slot->channel.out, &header, packet, size);
-    assert(r == 0 || r == -EBADMSG); /* a head that went corrupt since is found by the next look */
-    (void)r;
-    slot->news |= FIPC_NEWS_RECORDS;
+        reply_drop(core, &core->handlers.handlers[index]);
 }
 
 static void log_unknown(const struct slot *slot, const struct fipc_control *open)
@@ -130,8 +91,7 @@ static void take_open(struct core *core, struct slot *slot, const struct fipc_he
         status = -ENOENT;
     if (status == -ENOENT && log_level() >= LOG_DEBUG)
         log_unknown(slot, open);
-    dispatch_answer_control(slot, question, &opened, status,
-                            status == 0 ? service_target(service) : 0);
+    outbound_answer(slot, question, &opened, status, status == 0 ? service_target(service) : 0);
 }
 
 static void take_serve(struct core *core, struct slot *slot, const struct fipc_header *question,
@@ -142,8 +102,8 @@ static void take_serve(struct core *core, struct slot *slot, const struct fipc_h
     int status = relay_serve(core, slot, serve->name, serve->serve.name_bytes,
                              serve->serve.concurrency, &service);
 
-    dispatch_answer_control(slot, question, &served, status,
-                            status == 0 ? service_target(service) : SERVICE_NONE);
+    outbound_answer(slot, question, &served, status,
+                    status == 0 ? service_target(service) : SERVICE_NONE);
     if (status == 0) /* after the answer: requests for this target follow */
         relay_served(core, service);
 }
@@ -151,31 +111,30 @@ static void take_serve(struct core *core, struct slot *slot, const struct fipc_h
 static void take_wait(struct core *core, struct slot *slot, const struct fipc_header *question,
                       const struct fipc_control *wait)
 {
-    struct handler *handler = answer_begin(core, slot, question->id, question->remaining_ns);
+    struct handler *handler = reply_begin(core, slot, question->id, question->remaining_ns);
     struct service *service;
     int r = -EINVAL;
 
     if (handler == NULL) {
         const struct fipc_control waited = {.type = FIPC_CONTROL_WAITED};
 
-        dispatch_answer_control(slot, question, &waited, -EAGAIN, SERVICE_NONE);
+        outbound_answer(slot, question, &waited, -EAGAIN, SERVICE_NONE);
         return;
     }
     handler->is_wait = true;
     if (fipc_name_is_valid(wait->name, wait->wait.name_bytes))
         r = relay_open(core, slot, wait->name, wait->wait.name_bytes, &service);
     if (r < 0) {
-        answer_error(core, handler, r);
+        reply_error(core, handler, r);
         return;
     }
-    answer_set_state(core, handler, HANDLER_ROUTED);
+    reply_set_state(core, handler, HANDLER_ROUTED);
     relay_wait(core, handler, service);
 }
 
 static void take_control(struct core *core, struct slot *slot, const struct record *record)
 {
-    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_named) +
-                         FIPC_NAME_BYTES_MAX];
+    unsigned char packet[sizeof(struct fipc_control_header) + FIPC_CONTROL_RECORD_BYTES_MAX];
     struct fipc_control control;
 
     if (record->size > sizeof(packet)) {
@@ -231,17 +190,53 @@ static bool is_asking(const struct fipc_header *header)
  * something may ask: it may need the answers for its own. */
 static bool may_ask(const struct core *core, const struct slot *slot)
 {
-    return slot_n_live(slot) < DISPATCH_CALLS_MAX && (!core->stopping || relay_is_busy(slot));
+    return slot_n_live(slot) < SLOT_CALLS_MAX && (!core->stopping || relay_is_busy(slot));
 }
 
-/* 1: the slot may be read; 0: not before there is room, or something ends; -EBADMSG the reply ring
- * is corrupt */
-static int dispatch_may_take(const struct core *core, struct slot *slot)
+/* ---- what can be done for a slot now ---- */
+
+enum {
+    CAN_RING = 1 << 0,   /* something was published, and its client sleeps perhaps */
+    CAN_SEND = 1 << 1,   /* what waited for room has some */
+    CAN_TAKE = 1 << 2,   /* the next record may be taken, if there is one */
+    NEEDS_ROOM = 1 << 3, /* something waits until the client makes room */
+    IS_CORRUPT = 1 << 4, /* the ring of answers */
+};
+
+/* Room for the request that waits for it, and for some more. */
+static bool has_wanted_room(struct slot *slot)
 {
-    if (slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
-        (slot->is_held && !may_ask(core, slot)))
-        return 0;
-    return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES);
+    size_t bytes = slot->channel.out.capacity / 4;
+
+    if (bytes < slot->wanted_bytes)
+        bytes = slot->wanted_bytes;
+    return fipc_producer_has_room(&slot->channel.out, bytes) != 0;
+}
+
+/* Of taking: a client fills its own ring, nobody else's. */
+static unsigned look_at_room(const struct core *core, struct slot *slot)
+{
+    int r;
+
+    if (outbound_waits(slot))
+        return NEEDS_ROOM | (outbound_fits(slot) ? CAN_SEND : 0);
+    r = fipc_producer_has_room(&slot->channel.out, OUTBOUND_ANSWER_BYTES);
+    if (r <= 0)
+        return r == 0 ? NEEDS_ROOM : IS_CORRUPT;
+    return slot->is_held && !may_ask(core, slot) ? 0 : CAN_TAKE;
+}
+
+/* The one place that decides what a slot waits for: serving it, arming it, and its being hot all
+ * follow from this. */
+static unsigned look(const struct core *core, struct slot *slot)
+{
+    unsigned can = look_at_room(core, slot);
+
+    if (slot->wanted_bytes > 0)
+        can |= NEEDS_ROOM | (has_wanted_room(slot) ? CAN_SEND : 0);
+    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
+        can |= CAN_RING;
+    return can;
 }
 
 /* Takes one record. What ends its slot is not released: the head tells what was delivered. Return:
@@ -249,11 +244,12 @@ static int dispatch_may_take(const struct core *core, struct slot *slot)
 static int take_one(struct core *core, struct slot *slot)
 {
     struct record record;
+    unsigned can;
     int r;
 
-    r = dispatch_may_take(core, slot);
-    if (r <= 0)
-        return r;
+    can = look_at_room(core, slot);
+    if ((can & CAN_TAKE) == 0)
+        return (can & IS_CORRUPT) != 0 ? -EBADMSG : 0;
     r = fipc_consumer_take(&slot->channel.in, &record.header, &record.payload);
     if (r < 0)
         return r == -EAGAIN ? 0 : r;
@@ -288,7 +284,7 @@ static int ring_bells(struct slot *slot)
     return r;
 }
 
-void dispatch_rest(struct core *core, struct slot *slot)
+void intake_rest(struct core *core, struct slot *slot)
 {
     slot->rest_until_ns = wake_cost_rest_until_ns(&slot->account->wake_cost, core->now_ns);
     if (slot->rest_until_ns > core->now_ns)
@@ -305,7 +301,7 @@ static void charge(struct core *core, struct slot *slot, uint64_t cpu_ns)
     case WAKE_PASS:
         break;
     case WAKE_REST:
-        dispatch_rest(core, slot);
+        intake_rest(core, slot);
         break;
     case WAKE_TOO_COSTLY:
         slot_end(&core->slots, slot, FIPC_REASON_TOO_SLOW);
@@ -342,29 +338,14 @@ static bool rests(const struct core *core, const struct slot *slot)
     return slot->rest_until_ns > core->now_ns;
 }
 
-/* Room for what waits for it, and for some more. */
-static bool has_wanted_room(struct slot *slot)
-{
-    size_t bytes = slot->channel.out.capacity / 4;
-
-    if (bytes < slot->wanted_bytes)
-        bytes = slot->wanted_bytes;
-    return slot->wanted_bytes > 0 && fipc_producer_has_room(&slot->channel.out, bytes) != 0;
-}
-
 /* Sends what waited for room. Return: how many; -EBADMSG */
 static int send_waiting(struct core *core, struct slot *slot)
 {
-    int n_answers = answer_send_waiting(core, slot), n_notices;
+    int sent = reply_send_waiting(core, slot);
 
-    if (n_answers < 0)
-        return n_answers;
-    n_notices = notice_send_waiting(slot);
-    if (n_notices < 0)
-        return n_notices;
-    if (has_wanted_room(slot))
+    if (sent >= 0 && slot->wanted_bytes > 0 && has_wanted_room(slot))
         relay_has_room(core, slot);
-    return n_answers + n_notices;
+    return sent;
 }
 
 /* Whether a slot that did so much had its turn. The clock is looked at where that costs little
@@ -377,7 +358,7 @@ static bool had_turn(struct core *core, unsigned work, uint64_t end_ns)
     return core->is_slice_over || work >= core->config->dispatch.messages_per_turn;
 }
 
-unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns)
+unsigned intake_serve(struct core *core, struct slot *slot, uint64_t end_ns)
 {
     unsigned work = 0;
     int r;
@@ -398,7 +379,7 @@ unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns)
         slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
     if (slot->is_ending)
         return work;
-    if (!dispatch_waits_for_room(slot))
+    if ((look(core, slot) & NEEDS_ROOM) == 0)
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
         slot->blocked_ns = core->now_ns;
@@ -407,30 +388,18 @@ unsigned dispatch_serve(struct core *core, struct slot *slot, uint64_t end_ns)
     return work;
 }
 
-bool dispatch_waits_for_room(struct slot *slot)
+bool intake_waits_for_room(const struct core *core, struct slot *slot)
 {
-    return slot->unsent.first != HANDLER_NONE || !STAILQ_EMPTY(&slot->notices) ||
-           slot->wanted_bytes > 0 || fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) == 0;
+    return (look(core, slot) & NEEDS_ROOM) != 0;
 }
 
-static bool unsent_fits(const struct core *core, struct slot *slot)
+bool intake_has_work(struct core *core, struct slot *slot)
 {
-    const struct handler *first = &core->handlers.handlers[slot->unsent.first];
+    unsigned can;
 
-    return fipc_producer_has_room(&slot->channel.out, first->reply_bytes) != 0;
-}
-
-bool dispatch_has_work(struct core *core, struct slot *slot)
-{
     if (slot->is_ending || rests(core, slot))
         return false;
-    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
-        return true;
-    if (has_wanted_room(slot))
-        return true;
-    if (slot->unsent.first != HANDLER_NONE)
-        return unsent_fits(core, slot);
-    if (!STAILQ_EMPTY(&slot->notices))
-        return fipc_producer_has_room(&slot->channel.out, ANSWER_BYTES) != 0;
-    return dispatch_may_take(core, slot) != 0 && fipc_consumer_has_news(&slot->channel.in);
+    can = look(core, slot);
+    return (can & (CAN_RING | CAN_SEND | IS_CORRUPT)) != 0 ||
+           ((can & CAN_TAKE) != 0 && fipc_consumer_has_news(&slot->channel.in));
 }

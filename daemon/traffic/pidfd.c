@@ -9,8 +9,7 @@
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/model/core.h"
-#include "daemon/traffic/intake.h"
-#include "daemon/traffic/reply.h"
+#include "daemon/traffic/outbound.h"
 
 #include <errno.h>
 
@@ -22,7 +21,7 @@ static int caller_pidfd(struct core *core, const struct slot *worker, uint32_t n
 
     if (delivery == NULL || delivery->handler == NULL)
         return -ESRCH;
-    return fipc_peer_hold(answer_caller(core, delivery->handler)->lane_fd);
+    return fipc_peer_hold(slot_of_caller(&core->slots, delivery->handler)->lane_fd);
 }
 
 static int send_pidfd(struct core *core, const struct slot *slot,
@@ -50,5 +49,5 @@ void pidfd_answer(struct core *core, struct slot *slot, const struct fipc_header
 
     if (r == -ETOOMANYREFS)
         r = -EAGAIN;
-    dispatch_answer_control(slot, question, &announce, r, 0);
+    outbound_answer(slot, question, &announce, r, 0);
 }

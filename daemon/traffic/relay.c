@@ -8,8 +8,7 @@
 #include "daemon/model/queue.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/model/worker.h"
-#include "daemon/traffic/intake.h"
-#include "daemon/traffic/notice.h"
+#include "daemon/traffic/queueing.h"
 #include "daemon/traffic/reply.h"
 
 #include <assert.h>
@@ -46,7 +45,7 @@ static size_t delivery_bytes(const struct slot *caller, size_t size)
 static int put_request(struct core *core, struct worker *worker, struct handler *handler,
                        struct delivery *delivery, const void *payload, size_t size)
 {
-    const struct slot *caller = answer_caller(core, handler);
+    const struct slot *caller = slot_of_caller(&core->slots, handler);
     size_t groups_bytes = caller->n_groups * sizeof(caller->groups[0]);
     struct fipc_delivery about = {
         .number = delivery->number,
@@ -99,12 +98,12 @@ static int deliver(struct core *core, struct worker *worker, struct handler *han
         delivery_end(&core->deliveries, delivery);
         if (r == -EBADMSG)
             slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
-        slot->wanted_bytes = (uint32_t)delivery_bytes(answer_caller(core, handler), size);
+        slot->wanted_bytes = (uint32_t)delivery_bytes(slot_of_caller(&core->slots, handler), size);
         return -EAGAIN;
     }
     core->deliveries.n_made++;
     slot->news |= FIPC_NEWS_RECORDS;
-    answer_set_state(core, handler, HANDLER_RUNNING);
+    reply_set_state(core, handler, HANDLER_RUNNING);
     return 0;
 }
 
@@ -112,7 +111,7 @@ static int deliver(struct core *core, struct worker *worker, struct handler *han
 static int deliver_to_any(struct core *core, struct service *service, struct handler *handler,
                           const void *payload, size_t size)
 {
-    size_t bytes = delivery_bytes(answer_caller(core, handler), size);
+    size_t bytes = delivery_bytes(slot_of_caller(&core->slots, handler), size);
     struct worker *worker;
     int r;
 
@@ -130,37 +129,12 @@ static int deliver_to_any(struct core *core, struct service *service, struct han
 static bool keeps_request(struct core *core, const struct handler *handler)
 {
     return (handler->flags & FIPC_REQUEST_IDEMPOTENT) != 0 ||
-           answer_caller(core, handler)->state == SLOT_ONESHOT;
+           slot_of_caller(&core->slots, handler)->state == SLOT_ONESHOT;
 }
 
 /* ---- from the queue ---- */
 
 /* The clients that found no room learn that there is some. */
-static void notify_granted(struct core *core, struct room_wish_list *granted)
-{
-    struct service *service;
-    struct slot *slot;
-
-    while ((slot = room_wish_take_granted(granted, &service)) != NULL)
-        notice_room(core, slot, service_target(service));
-}
-
-static void grant_all_room(struct core *core, struct service *service)
-{
-    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
-
-    room_wish_grant_all(service, &granted);
-    notify_granted(core, &granted);
-}
-
-static void leave_queue(struct core *core, struct handler *handler)
-{
-    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
-
-    queue_remove(&core->quota, answer_caller(core, handler), handler, &granted);
-    notify_granted(core, &granted);
-}
-
 /* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
  * in nobody's way. */
 static void feed_queue(struct core *core, struct service *service)
@@ -175,9 +149,9 @@ static void feed_queue(struct core *core, struct service *service)
             return;
         if (r == -EBUSY)
             continue;
-        leave_queue(core, handler);
+        queueing_leave(core, handler);
         if (r < 0)
-            answer_not_delivered(core, handler, r);
+            reply_not_delivered(core, handler, r);
         else if (!keeps_request(core, handler))
             handler_drop_request(handler);
     }
@@ -191,66 +165,59 @@ static void feed(struct core *core, struct service *service)
     feed_queue(core, service);
     if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
         worker_find(service, 0, &worker) == 0)
-        grant_all_room(core, service);
-}
-
-/* Call after a worker, a request or a wait has left the service. */
-static void release_if_unused(struct core *core, struct service *service)
-{
-    if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
-        grant_all_room(core, service); /* it is opened anew, or there is none */
-    service_release_if_unused(&core->services, &core->accounts, service, core->now_ns);
+        queueing_grant_all(core, service);
 }
 
 /* ---- a request's way ---- */
 
-void relay_request(struct core *core, struct handler *handler, struct service *service,
-                   const void *payload, size_t size)
+static void relay_request(struct core *core, struct handler *handler, struct service *service,
+                          const void *payload, size_t size)
 {
     bool may_wait = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
-    int r = find_groups(answer_caller(core, handler));
+    int r = find_groups(slot_of_caller(&core->slots, handler));
 
-    answer_set_deadline(core, handler);
+    reply_set_deadline(core, handler);
     if (service->n_workers == 0 && !may_wait)
         r = -ENOENT;
     else if (r == 0 && keeps_request(core, handler))
         r = handler_keep_request(handler, payload, size);
     if (r == 0)
-        r = room_wish_exists(service, answer_caller(core, handler))
+        r = room_wish_exists(service, slot_of_caller(&core->slots, handler))
                 ? -EAGAIN
                 : deliver_to_any(core, service, handler, payload, size);
     if (r == -EAGAIN || r == -EBUSY)
-        r = queue_put(&core->quota, service, answer_caller(core, handler), handler, payload, size);
+        r = queue_put(&core->quota, service, slot_of_caller(&core->slots, handler), handler,
+                      payload, size);
     if (r < 0)
-        answer_not_delivered(core, handler, r);
+        reply_not_delivered(core, handler, r);
+}
+
+void relay_route(struct core *core, struct handler *handler, struct service *service,
+                 const void *payload, size_t size)
+{
+    if (service == NULL) {
+        reply_not_delivered(core, handler, -ENOENT);
+        return;
+    }
+    reply_set_state(core, handler, HANDLER_ROUTED);
+    if (service->serve == NULL) {
+        relay_request(core, handler, service, payload, size);
+        return;
+    }
+    reply_set_state(core, handler, HANDLER_RUNNING);
+    service->serve(core, handler, payload, size);
 }
 
 void relay_wait(struct core *core, struct handler *handler, struct service *service)
 {
-    handler->target = service_target(service);
+    handler->answer.header.target = service_target(service);
     if (service_is_served(service)) {
-        answer_set_state(core, handler, HANDLER_RUNNING);
-        answer_reply(core, handler, NULL, 0);
+        reply_set_state(core, handler, HANDLER_RUNNING);
+        reply_data(core, handler, NULL, 0);
         return;
     }
-    answer_set_deadline(core, handler);
+    reply_set_deadline(core, handler);
     queue_wait(service, handler);
-}
-
-void relay_forget(struct core *core, struct handler *handler)
-{
-    struct delivery *delivery = handler->delivery;
-    struct service *service = handler->queued;
-
-    if (service != NULL) {
-        leave_queue(core, handler);
-        release_if_unused(core, service);
-    }
-    if (delivery != NULL) {
-        handler->delivery = NULL;
-        delivery->handler = NULL;
-        notice_cancel(core, delivery->worker->slot, delivery->number, delivery->id);
-    }
 }
 
 /* ---- what workers do ---- */
@@ -274,9 +241,9 @@ void relay_reply(struct core *core, struct slot *slot, const struct fipc_header 
     if (handler == NULL)
         core->deliveries.n_late++;
     else if (status < 0)
-        answer_error(core, handler, status);
+        reply_error(core, handler, status);
     else
-        answer_reply(core, handler, payload, size);
+        reply_data(core, handler, payload, size);
     feed(core, service);
 }
 
@@ -286,9 +253,9 @@ static void end_waits(struct core *core, struct service *service)
     struct handler *handler;
 
     while ((handler = TAILQ_FIRST(&service->waits)) != NULL) {
-        leave_queue(core, handler);
-        answer_set_state(core, handler, HANDLER_RUNNING);
-        answer_reply(core, handler, NULL, 0);
+        queueing_leave(core, handler);
+        reply_set_state(core, handler, HANDLER_RUNNING);
+        reply_data(core, handler, NULL, 0);
     }
 }
 
@@ -339,7 +306,7 @@ int relay_serve(struct core *core, struct slot *slot, const char *name, size_t n
     if (concurrency > FIPC_CONCURRENCY_MAX)
         concurrency = FIPC_CONCURRENCY_MAX;
     if (worker_add(service, slot, concurrency) == NULL) {
-        release_if_unused(core, service);
+        queueing_release_if_unused(core, service);
         return -ENOMEM;
     }
     *ret_service = service;
@@ -381,7 +348,7 @@ void relay_take_last_replies(struct core *core, struct slot *slot)
 {
     struct fipc_consumer *ring = &slot->channel.in;
     /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels */
-    uint32_t n_records = n_deliveries(slot) + 2 * DISPATCH_CALLS_MAX;
+    uint32_t n_records = n_deliveries(slot) + 2 * SLOT_CALLS_MAX;
     struct fipc_header header;
     const void *payload;
     struct worker *worker;
@@ -409,12 +376,12 @@ static void take_back(struct core *core, struct delivery *delivery)
     handler->n_worker_deaths += was_taken;
     if (was_taken && ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 ||
                       handler->n_worker_deaths == WORKER_DEATHS_MAX)) {
-        answer_error(core, handler, -ECONNRESET);
+        reply_error(core, handler, -ECONNRESET);
     } else if (keeps_request(core, handler)) {
-        answer_set_state(core, handler, HANDLER_ROUTED);
-        queue_put_first(service, answer_caller(core, handler), handler);
+        reply_set_state(core, handler, HANDLER_ROUTED);
+        queue_put_first(service, slot_of_caller(&core->slots, handler), handler);
     } else {
-        answer_not_delivered(core, handler, -ESTALE);
+        reply_not_delivered(core, handler, -ESTALE);
     }
 }
 
@@ -430,11 +397,11 @@ static void end_queue(struct core *core, struct service *service)
         next = TAILQ_NEXT(handler, in_queue);
         if (waits && !core->stopping)
             continue;
-        leave_queue(core, handler);
+        queueing_leave(core, handler);
         if (handler->n_worker_deaths > 0)
-            answer_error(core, handler, -ECONNRESET);
+            reply_error(core, handler, -ECONNRESET);
         else
-            answer_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
+            reply_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
     }
 }
 
@@ -453,7 +420,7 @@ static void worker_leave(struct core *core, struct worker *worker)
     if (service->n_workers == 0)
         end_queue(core, service);
     feed(core, service);
-    release_if_unused(core, service);
+    queueing_release_if_unused(core, service);
 }
 
 void relay_leave(struct core *core, struct slot *slot)
@@ -475,7 +442,7 @@ static void stop_service(struct core *core, struct service *service)
     if (service->n_workers == 0)
         end_queue(core, service);
     while (service->name != NULL && (handler = TAILQ_FIRST(&service->waits)) != NULL)
-        answer_drop(core, handler);
+        reply_drop(core, handler);
 }
 
 void relay_stop(struct core *core)

@@ -19,10 +19,11 @@ struct fipc_header;
 struct service;
 struct slot;
 
-/* Takes a handler in HANDLER_ROUTED to a worker, into the queue, or to its end.
- * @payload: borrowed; its bytes can change meanwhile */
-void relay_request(struct core *core, struct handler *handler, struct service *service,
-                   const void *payload, size_t size);
+/* Takes a handler from HANDLER_TAKEN to its service: built in, a worker, the queue, or to its end.
+ * @service:  NULL: nobody serves the name
+ * @payload:  borrowed; its bytes can change meanwhile */
+void relay_route(struct core *core, struct handler *handler, struct service *service,
+                 const void *payload, size_t size);
 
 /**
  * relay_open() - find or make the service of a name, at the expense of the slot's uid
@@ -57,9 +58,6 @@ bool relay_is_busy(const struct slot *slot);
 
 /* A slot that serves names made room in its ring: gives it what waits for that. */
 void relay_has_room(struct core *core, struct slot *slot);
-
-/* A handler ends, however: takes it out of the queue, or tells the worker that nobody waits. */
-void relay_forget(struct core *core, struct handler *handler);
 
 /* A worker hung up: what it answered before that still counts. */
 void relay_take_last_replies(struct core *core, struct slot *slot);

@@ -2,6 +2,7 @@
 /* The control protocol's wire form: each encoded packet is decoded again, and no other one is. */
 #include "common/control.h"
 
+#include "tests/unit/common/ring_pair.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>
@@ -403,4 +404,27 @@ TEST(what_has_no_name_is_unknown)
         ck_assert_str_eq(fipc_control_type_name(unknown_types[i]), "unknown");
     ck_assert_str_eq(fipc_reason_name(FIPC_REASON_COUNT), "unknown reason");
     ck_assert_str_eq(fipc_reason_name(UINT32_MAX), "unknown reason");
+}
+
+TEST(packet_in_a_ring_is_the_payload_of_one_record)
+{
+    const struct fipc_header header = {.kind = FIPC_KIND_CONTROL, .id = 77, .status = -2};
+    const struct fipc_control sent = {
+        .type = FIPC_CONTROL_OPEN, .open = {.name_bytes = 4}, .name = "name"};
+    struct fipc_header taken;
+    struct fipc_control control;
+    const void *payload;
+    struct ring_pair pair;
+
+    ring_pair_init(&pair);
+    ck_assert_int_eq(fipc_control_put(&pair.producer, &header, &sent), 0);
+    ck_assert_int_eq(fipc_consumer_take(&pair.consumer, &taken, &payload), 0);
+    ck_assert_int_eq(taken.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(taken.id, 77);
+    ck_assert_int_eq(taken.status, -2);
+    memcpy(packet, payload, fipc_payload_size(&taken));
+    ck_assert_int_eq(fipc_control_decode(packet, fipc_payload_size(&taken), &control), 0);
+    ck_assert_int_eq(control.type, FIPC_CONTROL_OPEN);
+    ck_assert_mem_eq(control.name, "name", 4);
+    ring_pair_deinit(&pair);
 }

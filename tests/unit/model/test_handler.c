@@ -193,11 +193,11 @@ TEST(next_life_knows_nothing_of_the_former)
     handler->slot = 7;
     handler->slot_generation = 8;
     handler->id = 9;
-    handler->unsent = true;
-    handler->reply_flags = 10;
-    handler->status = -11;
-    handler->reply_bytes = 12;
-    handler->reply = malloc(12); /* freed with the life: the leak checker looks */
+    handler->is_unsent = true;
+    handler->answer.header.flags = 10;
+    handler->answer.header.status = -11;
+    handler->answer.header.size = 12;
+    handler->answer.data = malloc(12); /* freed with the life: the leak checker looks */
     end_failed(handler, HANDLER_DROPPED);
 
     handler = handler_start(&table, 3, 1);
@@ -206,11 +206,11 @@ TEST(next_life_knows_nothing_of_the_former)
     ck_assert_uint_eq(handler->slot, 3);
     ck_assert_uint_eq(handler->slot_generation, 1);
     ck_assert_uint_eq(handler->id, 0);
-    ck_assert(!handler->unsent);
-    ck_assert_uint_eq(handler->reply_flags, 0);
-    ck_assert_int_eq(handler->status, 0);
-    ck_assert_uint_eq(handler->reply_bytes, 0);
-    ck_assert_ptr_null(handler->reply);
+    ck_assert(!handler->is_unsent);
+    ck_assert_uint_eq(handler->answer.header.flags, 0);
+    ck_assert_int_eq(handler->answer.header.status, 0);
+    ck_assert_uint_eq(handler->answer.header.size, 0);
+    ck_assert_ptr_null(handler->answer.data);
 }
 
 TEST(counters_add_up_over_many_lives)

@@ -75,7 +75,7 @@ TEST(taken_slot_is_greeting_and_empty)
     ck_assert_uint_eq(slot->taken_ns, 12345);
     ck_assert_ptr_null(slot->channel.region.base);
     ck_assert_uint_eq(slot->live.first, HANDLER_NONE);
-    ck_assert_uint_eq(slot->unsent.first, HANDLER_NONE);
+    ck_assert(STAILQ_EMPTY(&slot->outbound));
     ck_assert_uint_eq(slot_n_live(slot), 0);
     check_counts();
 }

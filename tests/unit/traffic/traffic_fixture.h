@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FIPC_TESTS_TRAFFIC_FIXTURE_H
+#define FIPC_TESTS_TRAFFIC_FIXTURE_H
+
+/*
+ * A broker's core without a broker: no loop, no socket, no other process. The test owns the clock
+ * and plays the clients: it holds their ends of real rings. It calls the functions of traffic/ as
+ * the turn does.
+ */
+#include "common/channel.h"
+#include "daemon/model/core.h"
+#include "tests/suite.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TEST_UID 1000 /* the broker's, which is trusted */
+#define TEST_STRANGER 2000
+#define TEST_RING_BYTES 4096
+
+extern struct core core;
+extern uint64_t test_now_ns; /* what core.clock says */
+
+struct test_client {
+    struct slot *slot;
+    struct fipc_channel channel; /* the client's end */
+    int lane_fd;                 /* likewise */
+    uint64_t last_id;
+    /* the record that was taken last */
+    struct fipc_header header;
+    unsigned char payload[TEST_RING_BYTES];
+    size_t size;
+};
+
+/* For GROUP(..., .fixtures = {{core_set_up, core_tear_down}}). */
+void core_set_up(void);
+void core_tear_down(void);
+
+/* Moves the clock, and calls each deadline that is over by then. */
+void test_advance(uint64_t ns);
+
+/* An open session. */
+void client_open(struct test_client *client, uid_t uid);
+
+/* As life/ closes its slot, without a word. Does nothing if it is closed. */
+void client_close(struct test_client *client);
+
+/* Publishes a record; fails the test if there is no room. */
+void client_send(struct test_client *client, const struct fipc_header *header, const void *payload,
+                 size_t size);
+
+/* Sends a request to a target. Return: its id */
+uint64_t client_request(struct test_client *client, uint32_t target, unsigned flags,
+                        const void *payload, size_t size);
+
+/* Takes the next record that is no skip record into header, payload, size. Return: whether there
+ * was one */
+bool client_take(struct test_client *client);
+
+/* The next record is the reply to this request. */
+void client_expect_reply(struct test_client *client, uint64_t id, int status);
+
+/* Puts records into the ring of a slot until nothing fits any more, behind the back of traffic/. */
+void client_fill(struct test_client *client);
+
+/* Takes what client_fill() put in. */
+void client_drain(struct test_client *client);
+
+#endif
