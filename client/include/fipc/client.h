@@ -15,10 +15,10 @@
  * Every function that returns int returns 0 or a negative errno. An error leaves all results as
  * they were. Besides what each function names:
  *
- *      -EINVAL  an argument that is not allowed: NULL, an unknown flag, a name that is none
+ *      -EINVAL  an argument that is not allowed: NULL, an unknown flag, an invalid name
  *      -ENOMEM  no memory; other shortages of this process, such as -EMFILE, come as they are
- *      -ECHILD  a handle or loan made before fork(2) is used in the child; a child connects anew.
- *               It may release what it inherited (fipc_unref, fipc_free), exit or exec: the parent
+ *      -ECHILD  a child of fork(2) uses a handle or loan of its parent; a child connects anew.
+ *               It may release inherited ones (fipc_unref, fipc_free), exit or exec: the parent
  *               notices nothing.
  *
  * A handle may be shared by threads. The library never prints, aborts, exits, installs a signal
@@ -39,10 +39,10 @@ extern "C" {
 #define FIPC_NAME_MAX 255
 
 /* Flags of a call. */
-#define FIPC_WAIT_SERVICE (1u << 0) /* wait for somebody to serve the name */
-#define FIPC_NO_WAIT (1u << 1) /* -EAGAIN instead of waiting for room, if not for the service */
-/* May be delivered again, when who worked on it is lost: to three in all, for it may be what ended
- * them. */
+#define FIPC_WAIT_SERVICE (1u << 0) /* wait until a worker serves the name */
+#define FIPC_NO_WAIT (1u << 1) /* -EAGAIN instead of waiting for room, but wait for the service */
+/* The broker may deliver the request again if its worker is lost: to three workers in all, for this
+ * request may have ended them. */
 #define FIPC_IDEMPOTENT (1u << 2)
 
 /* A session with the broker. When the broker is lost, the next call connects again by itself. */
@@ -67,8 +67,8 @@ typedef struct fipc_options {
  * @client:   on success: the session; returned to the caller, for fipc_unref()
  * @options:  NULL: defaults; borrowed
  *
- * Blocks until connected, at most connect_timeout_ms: waits for a broker that is just starting or
- * has many others to welcome first. Threads: any.
+ * Blocks until connected, at most connect_timeout_ms: it waits while the broker starts or has many
+ * other clients to welcome first. Threads: any.
  *
  * Return: 0; -ECONNREFUSED no broker in time; -EACCES the socket is not for this user; -EDQUOT
  * over the broker's quota for this user; -EINVAL also: a ring size that is not allowed;
@@ -81,9 +81,9 @@ FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 FIPC_PUBLIC fipc_client *fipc_ref(fipc_client *client);
 
 /* Gives a reference back; the last one closes the session. NULL is allowed. Replies stay valid; an
- * open loan keeps the session. Requests that were not answered do not: their callers are told so,
- * and they are still to be given back by an answer. Never blocks. Threads: any, but none may still
- * use this reference.
+ * open loan keeps the session. Unanswered requests do not keep it open: their callers get
+ * -ECONNRESET. Release each with fipc_reply() or fipc_reply_error() all the same. Never blocks.
+ * Threads: any, but none may still use this reference.
  */
 FIPC_PUBLIC void fipc_unref(fipc_client *client);
 
@@ -97,20 +97,19 @@ FIPC_PUBLIC void fipc_unref(fipc_client *client);
  *               the most
  * @reply:       on success: the reply; returned to the caller, for fipc_free(); NULL: not wanted
  *
- * Blocks until the reply came, at most @timeout_ms, in which it also connects again if need be.
- * Learns within 100 ms that the broker died. With a @timeout_ms of 0 it never blocks, and ends with
+ * Blocks until the reply comes, at most @timeout_ms, and connects again meanwhile if necessary.
+ * Learns within 100 ms that the broker died. With a @timeout_ms of 0 it never blocks. It ends with
  * -ETIMEDOUT, or -ECONNREFUSED without a connection, unless the reply happens to be there at once;
- * the request may have been sent and be carried out, or not. Where no reply is to be waited for,
- * use fipc_submit(). Threads: any.
+ * the request may or may not be carried out. To send a request without waiting for its reply, use
+ * fipc_submit(). Threads: any.
  *
- * Return: 0; what the service answered, if that is an error; -ENOENT nobody serves the name;
- * -EACCES not allowed; -ETIMEDOUT no reply in time; -EAGAIN no room now, or this user has too many
- * open calls; -EMSGSIZE request or reply too large, where a request to a served name goes through
- * the reply ring of who serves it, with 24 bytes more and 4 for each group of the caller;
- * -ENOBUFS the reply was dropped, since this user's clients leave too many of them lying;
- * -ECONNREFUSED no broker in time; -ECONNRESET the broker, or who worked on the request, was lost,
- * and what became of the request is unknown; -EPROTO the broker, or the service, sent nonsense; and
- * the errors of fipc_connect()
+ * Return: 0; the service's own error; -ENOENT no worker serves the name; -EACCES not allowed;
+ * -ETIMEDOUT no reply in time; -EAGAIN no room now, or this user has too many open calls; -EMSGSIZE
+ * request or reply too large, where a request to a served name goes through the reply ring of its
+ * worker, with 24 bytes more and 4 for each group of the caller; -ENOBUFS the broker dropped the
+ * reply, because too many replies wait for this user's clients; -ECONNREFUSED no broker in time;
+ * -ECONNRESET the broker or the worker was lost, and it is unknown whether the request was carried
+ * out; -EPROTO the broker or the service sent nonsense; and the errors of fipc_connect()
  */
 FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *data, size_t size,
                           unsigned flags, int timeout_ms, fipc_message **reply);
@@ -120,10 +119,10 @@ FIPC_PUBLIC int fipc_call(fipc_client *client, const char *service, const void *
  * @options:     as for fipc_connect()
  * @timeout_ms:  as for fipc_call(), for connecting and calling together; the broker must take the
  *               request within the connect timeout. 0 ends with -ECONNREFUSED or -ETIMEDOUT, and
- *               the request may be carried out, or not
+ *               the request may or may not be carried out
  *
- * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. In the queue
- * of a busy service there is room for it always. The other arguments are those of fipc_call().
+ * Cheaper than a session for a single call: up to 4096 bytes travel with the greeting. It always
+ * finds room in the queue of a busy service. The other arguments are those of fipc_call().
  * Threads: any.
  *
  * Return: as fipc_connect() and fipc_call()
@@ -132,22 +131,23 @@ FIPC_PUBLIC int fipc_call_once(const fipc_options *options, const char *service,
                                size_t size, int timeout_ms, fipc_message **reply);
 
 /**
- * fipc_wait() - wait until somebody serves a name
+ * fipc_wait() - wait until a worker serves a name
  * @timeout_ms:  > 0: milliseconds; -1: the broker's longest, which is also the most; 0: no time,
  *               which as a rule ends with -ETIMEDOUT, or -ECONNREFUSED without a connection, even
- *               if somebody serves the name
+ *               if a worker serves the name
  *
- * One question to the broker: nothing can be missed between looking and waiting. To look only, wait
- * as long as the broker may take to answer. Threads: any.
+ * One question to the broker: no worker can be missed between looking and waiting. To look only,
+ * wait as long as the broker may take to answer. Threads: any.
  *
- * Return: 0 somebody serves it; -ETIMEDOUT nobody in time; -EACCES not allowed; else as fipc_call()
+ * Return: 0 a worker serves it; -ETIMEDOUT no worker in time; -EACCES not allowed; else as
+ * fipc_call()
  */
 FIPC_PUBLIC int fipc_wait(fipc_client *client, const char *service, int timeout_ms);
 
-/* ---- calls that nobody waits for ---- */
+/* ---- calls that do not block ---- */
 
 /**
- * Told how a call ended. Run by fipc_dispatch(), without any lock held: it may call everything
+ * Gets the end of a call. Run by fipc_dispatch(), without any lock held: it may call everything
  * here, fipc_unref() of its own client too.
  * @error:     as fipc_call() returns; -ECANCELED after fipc_cancel()
  * @reply:     NULL on an error; borrowed, valid until the callback returns
@@ -156,18 +156,18 @@ FIPC_PUBLIC int fipc_wait(fipc_client *client, const char *service, int timeout_
 typedef void fipc_reply_fn(int error, const fipc_message *reply, void *userdata);
 
 /**
- * fipc_submit() - begin a call, and be told how it ended
- * @fn:        run exactly once if 0 was returned, by a fipc_dispatch() some time later
+ * fipc_submit() - begin a call; a callback gets its end
+ * @fn:        run exactly once if 0 was returned, by a later fipc_dispatch()
  * @userdata:  for @fn; never looked at
  * @call_id:   on success: for fipc_cancel(); NULL: not wanted
  *
- * Never blocks: what cannot be sent yet waits in memory, and is sent by fipc_dispatch(), in the
- * order of submission for each service. With FIPC_NO_WAIT it fails where there is no room, in the
- * ring, the service, or among the calls that may be open: at once, or by @fn if the service had to
- * be asked for first. The request is copied. The timeout counts from here; 0 is -EINVAL. The other
+ * Never blocks: a request that cannot be sent yet waits in memory, and fipc_dispatch() sends it, in
+ * the order of submission for each service. With FIPC_NO_WAIT it fails if there is no room, in the
+ * ring, the service, or among the calls that may be open: at once, or by @fn if the library had to
+ * open the name first. The request is copied. The timeout counts from here; 0 is -EINVAL. The other
  * arguments are those of fipc_call(). Threads: any.
  *
- * Return: 0; -EAGAIN no room now; -EMSGSIZE. All else is told to @fn
+ * Return: 0; -EAGAIN no room now; -EMSGSIZE. @fn gets all other errors
  */
 FIPC_PUBLIC int fipc_submit(fipc_client *client, const char *service, const void *data, size_t size,
                             unsigned flags, int timeout_ms, fipc_reply_fn *fn, void *userdata,
@@ -176,16 +176,16 @@ FIPC_PUBLIC int fipc_submit(fipc_client *client, const char *service, const void
 /**
  * fipc_cancel() - end a submitted call
  *
- * Its callback is run by fipc_dispatch() with -ECANCELED; who works on it is told. Threads: any.
+ * fipc_dispatch() runs its callback with -ECANCELED; its worker is notified. Threads: any.
  *
- * Return: 0; -ENOENT it has ended before, or there was none
+ * Return: 0; -ENOENT it has ended before, or there is no such call
  */
 FIPC_PUBLIC int fipc_cancel(fipc_client *client, uint64_t call_id);
 
 /**
  * fipc_fd() - get an fd to wait on in a poll loop
  *
- * It is readable, level-triggered, while fipc_dispatch() has something to do. Only to be polled,
+ * It is readable, level-triggered, while fipc_dispatch() has work to do. Only to be polled,
  * never read; borrowed, the same for the whole life of the client. Threads: any.
  *
  * Return: the fd, at least 0; the errno of epoll_create1(2) and its like
@@ -194,16 +194,15 @@ FIPC_PUBLIC int fipc_fd(fipc_client *client);
 
 /**
  * fipc_dispatch() - run the callbacks of calls that ended, and the handlers of requests that came
- * @timeout_ms:  how long to wait until there is one: > 0 milliseconds, 0: don't wait, -1: no limit
+ * @timeout_ms:  how long to wait for the first one: > 0 milliseconds, 0: don't wait, -1: no limit
  *
- * Takes at most as many as there were when it began to run them. A client that serves a name, or
- * has submitted calls, connects again by itself in here when the broker is lost, as often as it
- * takes. Several threads may dispatch at once: each callback and each request is given to one of
- * them.
+ * Runs at most those that were due when it began to run them. A client that serves a name, or has
+ * submitted calls, connects again by itself in here when the broker is lost, as often as necessary.
+ * Several threads may dispatch at once: one of them gets each callback and each request.
  *
- * Return: how many were run, 0: none in time; -ECONNREFUSED: there is nothing to wait for, since no
- * broker could be reached in time; once for each name, why the broker does not let this client
- * serve it any more: it can be served again by fipc_serve()
+ * Return: the number of callbacks and handlers that it ran, 0: none in time; -ECONNREFUSED no
+ * broker could be reached in time, and no call or request is open; once for each name, the reason
+ * why the broker does not let this client serve it any more: fipc_serve() can serve it again
  */
 FIPC_PUBLIC int fipc_dispatch(fipc_client *client, int timeout_ms);
 
@@ -213,10 +212,10 @@ FIPC_PUBLIC int fipc_dispatch(fipc_client *client, int timeout_ms);
  * @size:     of the request, in bytes, as for fipc_call()
  * @request:  on success: the loan; returned to the caller, for fipc_send() or fipc_free()
  *
- * The room is in the ring where possible, so that nothing is copied. Send or free it soon: what it
- * occupies is not free for others, whose requests may have to wait for it; so do requests of this
- * thread that are larger than a third of what the loan leaves of the ring. Never blocks. Threads:
- * any; a loan belongs to one thread at a time.
+ * The room is in the ring if possible, so that nothing is copied. Send or free it soon: requests of
+ * other threads may have to wait for its space, and so do requests of this thread that are larger
+ * than a third of the rest of the ring. Never blocks. Threads: any; a loan belongs to one thread at
+ * a time.
  *
  * Return: 0; -EMSGSIZE too large
  */

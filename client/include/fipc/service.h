@@ -28,11 +28,11 @@
 extern "C" {
 #endif
 
-/* One request, to be answered once by fipc_reply() or fipc_reply_error(). That frees it: no
- * function may be given a request that was answered. */
+/* One request, to be answered once by fipc_reply() or fipc_reply_error(). The answer frees it: do
+ * not use it afterwards. */
 typedef struct fipc_request fipc_request;
 
-/* Who called, as the kernel knows it: the credentials with which the caller connected. */
+/* The caller as the kernel knows it: the credentials with which it connected. */
 typedef struct fipc_peer {
     size_t size; /* sizeof(fipc_peer) of the library */
     uid_t uid;
@@ -46,27 +46,27 @@ typedef struct fipc_peer {
  * Serves one request. Run by fipc_dispatch(), without any lock held: it may answer now, or keep the
  * request and answer later, from any thread; it may make calls of its own.
  *
- * Calls that may lead back to this client, straight or by way of others: begin them by
- * fipc_submit(), and answer from their callbacks. That needs nothing more. A call that blocks here
- * keeps its thread from dispatching, and times out if no other one is there to take what comes
- * back. So it needs more threads that dispatch than handlers that may run at once, all names of the
- * client together; or what it calls is served by another client, whose threads wait for no call of
- * this kind; or it is submitted, and the handler runs fipc_dispatch() until its callback has run,
- * and whatever other handlers are due. Until it is answered, a request counts for the concurrency
- * of its name: one that leads back to the same name needs more than one.
- * @request:   owned: to be given back by an answer
+ * Begin calls that may lead back to this client, directly or through other services, by
+ * fipc_submit(), and answer from their callbacks: this always works. A call that blocks here keeps
+ * its thread from dispatching, and times out if no other thread takes the request that comes back.
+ * So one of three conditions must hold. More threads dispatch than handlers may run at once, all
+ * names of the client together. Or another client serves the called name, and its threads wait for
+ * no call of this kind. Or the handler submits the call and runs fipc_dispatch(), which may run
+ * other handlers too, until the callback has run. An unanswered request counts for the concurrency
+ * of its name: a name whose requests lead back to it needs more than one.
+ * @request:   owned; an answer releases it
  * @userdata:  as given to fipc_serve()
  */
 typedef void fipc_handler_fn(fipc_request *request, void *userdata);
 
 /**
  * fipc_serve() - answer the calls to a name from now on
- * @concurrency:  how many requests to be given before one is answered, at most 4096; 0: one
+ * @concurrency:  the largest number of unanswered requests at once, at most 4096; 0: one
  * @fn:           run by fipc_dispatch() for each request
  *
- * Blocks until the broker agreed, at most the connect timeout; a broker that has not answered by
- * then is taken for lost, with all that was under way. As long as the client lives.
- * Threads: any.
+ * Blocks until the broker agrees, at most the connect timeout; the library treats a broker that has
+ * not answered by then as lost, and all open calls with it. The client serves the name until its
+ * end. Threads: any.
  *
  * Return: 0; -EINVAL also: more than 4096 at once; -EEXIST served already by this client; -EACCES
  * not allowed to this user, or a name of the broker's own; -EDQUOT too many names; -ECONNREFUSED no
@@ -80,23 +80,24 @@ FIPC_PUBLIC int fipc_serve(fipc_client *client, const char *name, unsigned concu
 FIPC_PUBLIC const void *fipc_request_data(const fipc_request *request);
 FIPC_PUBLIC size_t fipc_request_size(const fipc_request *request);
 
-/* Who called; borrowed until the request is answered. NULL for a NULL request. */
+/* The caller; borrowed until the request is answered. NULL for a NULL request. */
 FIPC_PUBLIC const fipc_peer *fipc_peer_of(const fipc_request *request);
 
 /**
  * fipc_peer_pidfd() - get a pidfd of the process that connected
  *
- * Asks the broker: blocks until it answered, at most a second. Unlike a pid it can never come to
- * mean another process. Threads: any.
+ * Asks the broker and blocks until it answers, at most a second. Unlike a pid, a pidfd never means
+ * another process later. Threads: any.
  *
- * Return: an fd of the caller's own, to be closed by close(2); -ESRCH the caller is gone, or gave
- * up; -EOPNOTSUPP the kernel has none (Linux 6.5); -EAGAIN not within the second; -ETIMEDOUT;
- * -ECONNRESET the broker was lost
+ * Return: an fd, to be released by close(2); -ESRCH the caller is gone, or gave up; -EOPNOTSUPP the
+ * kernel has none (Linux 6.5); -EAGAIN no answer within the second; -ETIMEDOUT; -ECONNRESET the
+ * broker was lost
  */
 FIPC_PUBLIC int fipc_peer_pidfd(const fipc_request *request);
 
-/* Whether nobody waits for the answer any more: the caller is gone, has given up, or its time is
- * over. It must be answered all the same. Learned while somebody dispatches. Threads: any. */
+/* Whether the caller does not wait for the answer any more: it is gone, has given up, or its time
+ * is over. The request must be answered all the same. The client learns of it while a thread
+ * dispatches. Threads: any. */
 FIPC_PUBLIC int fipc_request_is_cancelled(const fipc_request *request);
 
 /**
@@ -104,11 +105,12 @@ FIPC_PUBLIC int fipc_request_is_cancelled(const fipc_request *request);
  * @request:  consumed, in every case but -EMSGSIZE and -EINVAL
  * @data:     borrowed; NULL is allowed where @size is 0
  *
- * Waits for room in the ring while the broker is slow, at most its longest: then it is lost.
- * Threads: any.
+ * Waits for room in the ring while the broker is slow, at most the broker's longest call: then the
+ * library treats it as lost. Threads: any.
  *
- * Return: 0 it is on its way; -EMSGSIZE larger than half of this client's request ring: answer
- * something else; -ECONNRESET the broker was lost meanwhile: nobody gets it; -ECHILD
+ * Return: 0 it is on its way; -EMSGSIZE larger than half of this client's request ring: give
+ * another answer; -ECONNRESET the broker was lost meanwhile, and the caller does not get the
+ * answer; -ECHILD
  */
 FIPC_PUBLIC int fipc_reply(fipc_request *request, const void *data, size_t size);
 
