@@ -2,8 +2,8 @@
 /* fipc-config-docs: prints what is generated from the table of config keys. Not installed; a test
  * compares its output with config/fipcd.schema.json and the README, and the build puts it into
  * fipcd.json(5). */
+#include "config/man.h"
 #include "daemon/config/config.h"
-#include "daemon/config/man.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of keys for readers of fipcd.json(5): a paragraph each, by section. */
-#include "daemon/config/man.h"
+#include "config/man.h"
 
 #include "daemon/config/keys.h"
 

@@ -5,10 +5,10 @@
 #include "daemon/config/config.h"
 
 #include "common/os/os.h"
-#include "daemon/config/file.h"
-#include "daemon/config/json.h"
+#include "config/file.h"
+#include "config/text.h"
+#include "config/value.h"
 #include "daemon/config/keys.h"
-#include "daemon/config/value.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_JSON_H
-#define FIPC_DAEMON_CONFIG_JSON_H
+#ifndef FIPC_CONFIG_TEXT_H
+#define FIPC_CONFIG_TEXT_H
 
 /* A text, the JSON values in it, and where its keys stand: jansson forgets the lines. */
 #include <jansson.h>

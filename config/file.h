@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_FILE_H
-#define FIPC_DAEMON_CONFIG_FILE_H
+#ifndef FIPC_CONFIG_FILE_H
+#define FIPC_CONFIG_FILE_H
 
 /* The files that a config is made of, and their bytes. */
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of keys, and what a text gives: values or error lines. */
-#include "daemon/config/file.h"
+#include "config/file.h"
 #include "daemon/config/keys.h"
 #include "tests/suite.h"
 #include "tests/unit/config/config_fixture.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which files the broker reads, what it accepts in their place, and shortage of memory. */
-#include "daemon/config/file.h"
+#include "config/file.h"
 #include "tests/suite.h"
 #include "tests/unit/config/config_fixture.h"
 

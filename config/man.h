@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_MAN_H
-#define FIPC_DAEMON_CONFIG_MAN_H
+#ifndef FIPC_CONFIG_MAN_H
+#define FIPC_CONFIG_MAN_H
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
  * loses bytes of the token, and then takes the rest for the value, asserts, or reads past the end.
  * So its allocation functions never return NULL here. They leave the parser by longjmp(3) instead,
  * and what it had made so far goes with the arena. */
-#include "daemon/config/json.h"
+#include "config/text.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/config/value.h"
+#include "config/value.h"
 
 #include <errno.h>
 #include <stdlib.h>

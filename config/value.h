@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_DAEMON_CONFIG_VALUE_H
-#define FIPC_DAEMON_CONFIG_VALUE_H
+#ifndef FIPC_CONFIG_VALUE_H
+#define FIPC_CONFIG_VALUE_H
 
 /* Values on their way from the file to the fields of struct config. */
 #include "daemon/config/keys.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who writes config files is trusted with their contents but makes mistakes: a path may lead to a
  * FIFO, a device or a folder. None of these may make the broker wait or read without end. */
-#include "daemon/config/file.h"
+#include "config/file.h"
 
 #include "common/os/os.h"
 
