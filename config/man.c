@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of keys for readers of fipcd.json(5): a paragraph each, by section. */
+/* A paragraph for each key, by section. */
 #include "config/man.h"
-
-#include "daemon/config/keys.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,17 +30,14 @@ static void write_key(const struct config_key *key, FILE *out)
     (void)fputs(".\n", out);
 }
 
-int config_write_man(FILE *out)
+int config_write_man(const struct config_table *table, FILE *out)
 {
-    const char *section = "";
-
-    for (size_t i = 0; i < config_n_keys; i++) {
+    for (size_t i = 0; i < table->n_keys; i++) {
         if (i > 0)
             (void)fputc('\n', out);
-        if (strcmp(section, config_keys[i].section) != 0)
-            (void)fprintf(out, "## %s\n\n", config_keys[i].section);
-        section = config_keys[i].section;
-        write_key(&config_keys[i], out);
+        if (config_table_begins_section(table, i))
+            (void)fprintf(out, "## %s\n\n", table->keys[i].section);
+        write_key(&table->keys[i], out);
     }
     /* Checked once, here: a stream remembers that it failed. */
     return fflush(out) != 0 || ferror(out) ? -EIO : 0;

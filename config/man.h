@@ -2,10 +2,11 @@
 #ifndef FIPC_CONFIG_MAN_H
 #define FIPC_CONFIG_MAN_H
 
+#include "config/table.h"
+
 #include <stdio.h>
 
-/* Writes the keys as the section KEYS of fipcd.json(5), in the language of scdoc(5). Return: 0;
- * -EIO */
-int config_write_man(FILE *out);
+/* Writes the keys for a section of a man page, in the language of scdoc(5). Return: 0; -EIO */
+int config_write_man(const struct config_table *table, FILE *out);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of keys as documents: a JSON Schema for editors and checkers, a table for readers. The
- * schema says what the parser says, except what JSON Schema has no words for: it counts characters
- * where the parser counts bytes, and one number cannot be compared with another. The table's texts
- * hold nothing that would have to be escaped in JSON or Markdown. */
-#include "daemon/config/keys.h"
+/* The schema allows what the parser allows, but for two things that JSON Schema has no words for:
+ * it counts characters where the parser counts bytes, and cannot compare one number with another.
+ */
+#include "config/schema.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,9 +10,6 @@
 #define ENTRY "        "          /* a section, in the schema's "properties" */
 #define MEMBER "                " /* a key, in its section's "properties" */
 #define RULE "                    "
-
-/* Output is checked once, at the end: a stream remembers that it failed. */
-static int finish(FILE *out) { return fflush(out) != 0 || ferror(out) ? -EIO : 0; }
 
 static void write_enum_of_powers(const struct config_key *key, FILE *out)
 {
@@ -76,52 +72,31 @@ static void write_key(const struct config_key *key, FILE *out)
     (void)fprintf(out, RULE "\"default\": %s\n" MEMBER "}", config_key_default(key, text));
 }
 
-static bool is_first_of_section(size_t i)
+int config_write_schema(const struct config_table *table, FILE *out)
 {
-    return i == 0 || strcmp(config_keys[i - 1].section, config_keys[i].section) != 0;
-}
-
-static bool is_last_of_section(size_t i)
-{
-    return i + 1 == config_n_keys || is_first_of_section(i + 1);
-}
-
-int config_write_schema(FILE *out)
-{
-    (void)fprintf(out, "{\n"
-                       "    \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
-                       "    \"title\": \"Configuration of fipcd, the fipc message broker\",\n"
-                       "    \"type\": \"object\",\n"
-                       "    \"properties\": {\n" ENTRY "\"$schema\": {\n" ENTRY
-                       "    \"description\": \"For editors; the broker does not read it\",\n" ENTRY
-                       "    \"type\": \"string\"\n" ENTRY "}");
-    for (size_t i = 0; i < config_n_keys; i++) {
-        if (is_first_of_section(i))
+    (void)fprintf(out,
+                  "{\n"
+                  "    \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+                  "    \"title\": \"%s\",\n"
+                  "    \"type\": \"object\",\n"
+                  "    \"properties\": {\n" ENTRY "\"$schema\": {\n" ENTRY
+                  "    \"description\": \"For editors; the broker does not read it\",\n" ENTRY
+                  "    \"type\": \"string\"\n" ENTRY "}",
+                  table->title);
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (config_table_begins_section(table, i))
             (void)fprintf(out,
                           ",\n" ENTRY "\"%s\": {\n" ENTRY "    \"type\": \"object\",\n" ENTRY
                           "    \"properties\": {\n",
-                          config_keys[i].section);
-        write_key(&config_keys[i], out);
-        if (is_last_of_section(i))
+                          table->keys[i].section);
+        write_key(&table->keys[i], out);
+        if (config_table_ends_section(table, i))
             (void)fprintf(out, "\n" ENTRY "    },\n" ENTRY
                                "    \"additionalProperties\": false\n" ENTRY "}");
         else
             (void)fprintf(out, ",\n");
     }
     (void)fprintf(out, "\n    },\n    \"additionalProperties\": false\n}\n");
-    return finish(out);
-}
-
-int config_write_markdown(FILE *out)
-{
-    char value[CONFIG_TEXT_BYTES], allowed[CONFIG_TEXT_BYTES];
-
-    (void)fprintf(out, "| Key | Default | Allowed | Meaning |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *key = &config_keys[i];
-
-        (void)fprintf(out, "| `%s` | `%s` | %s | %s |\n", key->path, config_key_default(key, value),
-                      config_key_allowed(key, allowed), key->help);
-    }
-    return finish(out);
+    /* Checked once, here: a stream remembers that it failed. */
+    return fflush(out) != 0 || ferror(out) ? -EIO : 0;
 }

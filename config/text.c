@@ -5,9 +5,12 @@
  * and what it had made so far goes with the arena. */
 #include "config/text.h"
 
+#include "config/value.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +67,7 @@ static json_t *parse_in_arena(const char *text, size_t size, json_error_t *error
     return json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, error);
 }
 
-int config_json_parse(struct config_json *json, const char *text, size_t size,
+int config_text_parse(struct config_text *parsed, const char *text, size_t size,
                       json_error_t *ret_error)
 {
     json_malloc_t saved_malloc;
@@ -84,15 +87,15 @@ int config_json_parse(struct config_json *json, const char *text, size_t size,
         *ret_error = error;
         return -EINVAL;
     }
-    *json = (struct config_json){.root = root, .chunks = arena.chunks};
+    *parsed = (struct config_text){.root = root, .chunks = arena.chunks};
     arena.chunks = NULL;
     return 0;
 }
 
-void config_json_deinit(struct config_json *json)
+void config_text_deinit(struct config_text *parsed)
 {
-    chunks_free(json->chunks);
-    *json = (struct config_json){0};
+    chunks_free(parsed->chunks);
+    *parsed = (struct config_text){0};
 }
 
 void config_cursor_init(struct config_cursor *cursor, const char *text, size_t size)
@@ -113,12 +116,16 @@ static const char *skip_string(struct config_cursor *cursor)
 
 static void set_key(struct config_cursor *cursor, const char *name, const char *name_end)
 {
-    if (cursor->depth == 1)
-        cursor->keys[1].name = NULL;
-    if (cursor->depth == 1 || cursor->depth == 2) {
-        cursor->keys[cursor->depth - 1].name = name;
-        cursor->keys[cursor->depth - 1].size = (int)(name_end - name);
-    }
+    if (cursor->depth == 0 || cursor->depth > CONFIG_KEYS_NAMED_MAX)
+        return;
+    cursor->keys[cursor->depth - 1].name = name;
+    cursor->keys[cursor->depth - 1].size = (int)(name_end - name);
+}
+
+static void enter(struct config_cursor *cursor)
+{
+    cursor->depth++;
+    set_key(cursor, NULL, NULL);
 }
 
 bool config_cursor_next(struct config_cursor *cursor)
@@ -133,11 +140,11 @@ bool config_cursor_next(struct config_cursor *cursor)
             break;
         case '{':
         case '[':
-            cursor->depth++;
+            enter(cursor);
             break;
         case '}':
         case ']':
-            cursor->depth--;
+            cursor->depth -= cursor->depth > 0;
             break;
         case '"':
             name = cursor->at;
@@ -153,4 +160,20 @@ bool config_cursor_next(struct config_cursor *cursor)
         }
     }
     return false;
+}
+
+const char *config_cursor_path(const struct config_cursor *cursor, char buffer[CONFIG_TEXT_BYTES])
+{
+    char name[CONFIG_TEXT_BYTES], shortened[CONFIG_TEXT_BYTES];
+    size_t used = 0;
+
+    for (unsigned i = 0; i < cursor->depth && i < CONFIG_KEYS_NAMED_MAX; i++) {
+        if (cursor->keys[i].name == NULL)
+            continue;
+        (void)snprintf(name, sizeof(name), "%.*s", cursor->keys[i].size, cursor->keys[i].name);
+        (void)snprintf(buffer + used, CONFIG_TEXT_BYTES - used, "%s%s", used > 0 ? "." : "",
+                       config_shorten(name, shortened));
+        used += strlen(buffer + used);
+    }
+    return used > 0 ? buffer : NULL;
 }

@@ -7,11 +7,11 @@
 
 #define SHOWN_BYTES_MAX 64
 
-static int set_defaults(struct config *config)
+static int set_defaults(const struct config_table *table, void *values)
 {
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *key = &config_keys[i];
-        void *field = config_field(config, key);
+    for (size_t i = 0; i < table->n_keys; i++) {
+        const struct config_key *key = &table->keys[i];
+        void *field = config_field(values, key);
 
         if (key->type == CONFIG_CHOICE) {
             *(int *)field = (int)key->value.number;
@@ -26,24 +26,24 @@ static int set_defaults(struct config *config)
     return 0;
 }
 
-struct config *config_new(void)
+void *config_values_new(const struct config_table *table)
 {
-    struct config *config = calloc(1, sizeof(*config));
+    void *values = calloc(1, table->values_bytes);
 
-    if (config != NULL && set_defaults(config) < 0)
-        return config_free(config);
-    return config;
+    if (values != NULL && set_defaults(table, values) < 0)
+        return config_values_free(table, values);
+    return values;
 }
 
-struct config *config_free(struct config *config)
+void *config_values_free(const struct config_table *table, void *values)
 {
-    if (config == NULL)
+    if (values == NULL)
         return NULL;
-    for (size_t i = 0; i < config_n_keys; i++) {
-        if (config_type_is_text(config_keys[i].type))
-            free(*(char **)config_field(config, &config_keys[i]));
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (config_type_is_text(table->keys[i].type))
+            free(*(char **)config_field(values, &table->keys[i]));
     }
-    free(config);
+    free(values);
     return NULL;
 }
 
@@ -113,9 +113,9 @@ static int store_choice(int *field, const struct config_key *key, const json_t *
     return -EINVAL;
 }
 
-int config_store(struct config *config, const struct config_key *key, const json_t *value)
+int config_store(void *values, const struct config_key *key, const json_t *value)
 {
-    void *field = config_field(config, key);
+    void *field = config_field(values, key);
 
     switch (key->type) {
     case CONFIG_NUMBER:

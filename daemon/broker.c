@@ -6,6 +6,7 @@
 #include "common/version.h"
 #include "daemon/base/log.h"
 #include "daemon/base/poller.h"
+#include "daemon/config/load.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
 

@@ -6,6 +6,7 @@
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
 #include "daemon/config/keys.h"
+#include "daemon/config/load.h"
 #include "daemon/config/options.h"
 
 #include <errno.h>

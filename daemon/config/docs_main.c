@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fipc-config-docs: prints what is generated from the table of config keys. Not installed; a test
- * compares its output with config/fipcd.schema.json and the README, and the build puts it into
+/* fipc-config-docs: prints the documents that are generated from the table of config keys. Not
+ * installed; a test compares its output with config/fipcd.schema.json, and the build puts it into
  * fipcd.json(5). */
 #include "config/man.h"
-#include "daemon/config/config.h"
+#include "config/schema.h"
+#include "daemon/config/keys.h"
 
 #include <string.h>
 
@@ -13,13 +14,11 @@ int main(int argc, char **argv)
     int r;
 
     if (strcmp(what, "schema") == 0) {
-        r = config_write_schema(stdout);
-    } else if (strcmp(what, "markdown") == 0) {
-        r = config_write_markdown(stdout);
+        r = config_write_schema(&config_table, stdout);
     } else if (strcmp(what, "man") == 0) {
-        r = config_write_man(stdout);
+        r = config_write_man(&config_table, stdout);
     } else {
-        (void)fprintf(stderr, "usage: fipc-config-docs schema | markdown | man\n");
+        (void)fprintf(stderr, "usage: fipc-config-docs schema | man\n");
         return 2;
     }
     return r < 0 ? 1 : 0;

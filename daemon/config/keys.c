@@ -4,26 +4,17 @@
 #include "daemon/config/keys.h"
 
 #include "common/region.h"
+#include "daemon/config/config.h"
 
 #include <assert.h>
-#include <ctype.h>
-#include <stdarg.h>
-#include <string.h>
 #include <sys/un.h>
 #include <syslog.h>
 
 #define SOCKET_PATH_BYTES_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define GROUP_NAME_BYTES_MAX 255
 
-/* NOLINTBEGIN(bugprone-macro-parentheses): types and members cannot stand in parentheses */
-#define OFFSET(section_, name_, field_)                                                            \
-    (offsetof(struct config, section_.name_) *                                                     \
-     _Generic(((struct config *)0)->section_.name_, field_ : 1))
-/* NOLINTEND(bugprone-macro-parentheses) */
-
 #define KEY(section_, name_, type_, field_)                                                        \
-    .path = #section_ "." #name_, .section = #section_, .name = #name_, .type = (type_),           \
-    .offset = OFFSET(section_, name_, field_)
+    CONFIG_KEY(struct config, section_, name_, type_, field_)
 
 #define NUMBER(section_, name_) KEY(section_, name_, CONFIG_NUMBER, uint32_t)
 #define POWER_OF_TWO(section_, name_) KEY(section_, name_, CONFIG_POWER_OF_TWO, uint32_t)
@@ -37,7 +28,7 @@ static const struct config_choice levels[] = {
 };
 
 /* clang-format off: one key, one row */
-const struct config_key config_keys[] = {
+static const struct config_key keys[] = {
     {PATH(control, socket), .min = 1, .max = SOCKET_PATH_BYTES_MAX,
      .value.text = "/run/fipc/control.sock", .help = "Where the broker listens"},
     {NUMBER(control, backlog), .min = 1, .max = 65535, .value.number = 1024,
@@ -81,200 +72,16 @@ const struct config_key config_keys[] = {
 };
 /* clang-format on */
 
-const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
-static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= 64, "a bit for each");
+static_assert(sizeof(keys) / sizeof(keys[0]) <= CONFIG_KEYS_MAX, "a bit for each");
 
-const struct config_key *config_key_find(const char *section, const char *name)
-{
-    for (size_t i = 0; i < config_n_keys; i++) {
-        if (strcmp(config_keys[i].section, section) == 0 &&
-            (name == NULL || strcmp(config_keys[i].name, name) == 0))
-            return &config_keys[i];
-    }
-    return NULL;
-}
-
-const struct config_key *config_key_of_path(const char *path)
-{
-    for (size_t i = 0; i < config_n_keys; i++) {
-        if (strcmp(config_keys[i].path, path) == 0)
-            return &config_keys[i];
-    }
-    assert(false); /* the table names a path that it does not have */
-    return NULL;
-}
+const struct config_table config_table = {
+    .keys = keys,
+    .n_keys = sizeof(keys) / sizeof(keys[0]),
+    .values_bytes = sizeof(struct config),
+    .title = "Configuration of fipcd, the fipc message broker",
+};
 
 uint64_t config_key_bit(const char *path)
 {
-    return UINT64_C(1) << (config_key_of_path(path) - config_keys);
-}
-
-/* Appends like snprintf(3), cutting what does not fit. */
-static void __attribute__((format(printf, 2, 3)))
-append(char buffer[CONFIG_TEXT_BYTES], const char *format, ...)
-{
-    size_t used = strlen(buffer);
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(buffer + used, CONFIG_TEXT_BYTES - used, format, arguments);
-    va_end(arguments);
-}
-
-static void append_range(char buffer[CONFIG_TEXT_BYTES], const struct config_key *key)
-{
-    append(buffer, " from %u to %u", key->min, key->max);
-    if (key->unit != NULL)
-        append(buffer, " %s", key->unit);
-    if (key->at_most != NULL)
-        append(buffer, ", at most %s", key->at_most);
-}
-
-const char *config_key_allowed(const struct config_key *key, char buffer[CONFIG_TEXT_BYTES])
-{
-    buffer[0] = '\0';
-    switch (key->type) {
-    case CONFIG_NUMBER:
-        append(buffer, "a whole number");
-        append_range(buffer, key);
-        break;
-    case CONFIG_POWER_OF_TWO:
-        append(buffer, "a power of two");
-        append_range(buffer, key);
-        break;
-    case CONFIG_MODE:
-        append(buffer, "an octal mode from \"%04o\" to \"%04o\"", key->min, key->max);
-        break;
-    case CONFIG_PATH:
-        append(buffer, "an absolute path of at most %u bytes", key->max);
-        break;
-    case CONFIG_NAME:
-        append(buffer, "a name of %u to %u bytes, or null", key->min, key->max);
-        break;
-    case CONFIG_CHOICE:
-        for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++)
-            append(buffer, "%s\"%s\"", choice == key->choices ? "one of " : ", ", choice->name);
-        break;
-    }
-    return buffer;
-}
-
-const char *config_key_default(const struct config_key *key, char buffer[CONFIG_TEXT_BYTES])
-{
-    buffer[0] = '\0';
-    switch (key->type) {
-    case CONFIG_NUMBER:
-    case CONFIG_POWER_OF_TWO:
-        append(buffer, "%lld", (long long)key->value.number);
-        break;
-    case CONFIG_MODE:
-        append(buffer, "\"%04o\"", (unsigned)key->value.number);
-        break;
-    case CONFIG_PATH:
-    case CONFIG_NAME:
-        if (key->value.text == NULL)
-            append(buffer, "null");
-        else
-            append(buffer, "\"%s\"", key->value.text);
-        break;
-    case CONFIG_CHOICE:
-        for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++) {
-            if (choice->value == key->value.number)
-                append(buffer, "\"%s\"", choice->name);
-        }
-        break;
-    }
-    return buffer;
-}
-
-#define NEAR_BYTES_MAX 64
-
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-/* The least number of letters to change, insert or delete (Levenshtein); case does not count.
- * Return: SIZE_MAX: one of the names is too long to be worth it. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NEAR_BYTES_MAX + 1];
-    size_t a_size = strlen(a), b_size = strlen(b);
-
-    if (a_size > NEAR_BYTES_MAX || b_size > NEAR_BYTES_MAX)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= b_size; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_size; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            size_t changed = diagonal + (same ? 0 : 1);
-
-            diagonal = row[j];
-            row[j] = smaller(changed, smaller(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b_size];
-}
-
-/* Keeps the best of the candidates that are near enough. */
-struct nearest {
-    const char *name; /* the unknown one */
-    size_t distance;
-    const struct config_key *key; /* NULL: none yet */
-};
-
-static void consider(struct nearest *nearest, const struct config_key *key, const char *candidate)
-{
-    size_t distance = edit_distance(nearest->name, candidate);
-
-    /* Farther than half the name, it is another word. */
-    if (distance <= (strlen(nearest->name) + 1) / 2 && distance < nearest->distance) {
-        nearest->distance = distance;
-        nearest->key = key;
-    }
-}
-
-const char *config_key_nearest(const char *section, const char *name,
-                               char buffer[CONFIG_TEXT_BYTES])
-{
-    struct nearest nearest = {.name = name, .distance = SIZE_MAX};
-
-    buffer[0] = '\0';
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *key = &config_keys[i];
-
-        if (section == NULL)
-            consider(&nearest, key, key->section);
-        else if (strcmp(section, key->section) == 0)
-            consider(&nearest, key, key->name);
-    }
-    if (nearest.key != NULL) {
-        append(buffer, "%s", section == NULL ? nearest.key->section : nearest.key->path);
-        return buffer;
-    }
-    for (size_t i = 0; i < config_n_keys; i++)
-        consider(&nearest, &config_keys[i], config_keys[i].name);
-    if (nearest.key == NULL)
-        return NULL;
-    append(buffer, "%s", nearest.key->path);
-    return buffer;
-}
-
-const char *config_key_list(const char *section, char buffer[CONFIG_TEXT_BYTES])
-{
-    const char *previous = NULL;
-
-    buffer[0] = '\0';
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *key = &config_keys[i];
-        const char *item = section == NULL ? key->section : key->name;
-
-        if (section != NULL && strcmp(section, key->section) != 0)
-            continue;
-        if (previous == NULL || strcmp(previous, item) != 0)
-            append(buffer, "%s%s", previous == NULL ? "" : ", ", item);
-        previous = item;
-    }
-    return buffer;
+    return config_table_bit(&config_table, config_table_at(&config_table, path));
 }

@@ -108,7 +108,7 @@ static int refuse_option(int key, char **argv)
 
 static int parse_level(const char *name)
 {
-    const struct config_choice *level = config_key_of_path("log.level")->choices;
+    const struct config_choice *level = config_table_at(&config_table, "log.level")->choices;
 
     while (level->name != NULL && strcmp(level->name, name) != 0)
         level++;

@@ -12,6 +12,7 @@
 #include "daemon/base/poller.h"
 #include "daemon/broker.h"
 #include "daemon/config/config.h"
+#include "daemon/config/load.h"
 #include "daemon/life/admission.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/rogue.h"

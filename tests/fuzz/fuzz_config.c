@@ -2,6 +2,7 @@
 /* An input is a config file. A wrong one gives lines for people; a right one gives a config, every
  * value of which is in its bounds. */
 #include "daemon/config/config.h"
+#include "daemon/config/load.h"
 #include "tests/fuzz/input.h"
 
 #include <errno.h>

@@ -4,6 +4,7 @@
 
 /* A folder of config files and what config_load() makes of them. JSON is written with ' for ". */
 #include "daemon/config/config.h"
+#include "daemon/config/load.h"
 
 #include <stdbool.h>
 #include <stddef.h>
