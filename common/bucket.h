@@ -3,12 +3,12 @@
 #define FIPC_COMMON_BUCKET_H
 
 /*
- * A token bucket: something costly may happen while the bucket holds tokens for it. Time refills
- * the bucket, up to what a full one holds, so that a short burst passes and a constant stream does
- * not. A budget that allows it lets its bucket go into debt: the charge is known only afterwards,
- * and its owner waits until the debt is paid.
+ * A token bucket: something costly may happen while the bucket holds tokens for it. Time refills a
+ * bucket up to tokens_max, so that a short burst passes and a constant stream does not. A budget
+ * may let its bucket go into debt: then the caller takes the tokens once it knows the charge, and
+ * waits until the debt is paid.
  *
- * The clock is the caller's: every time is an argument, none is asked for.
+ * The caller owns the clock: every time is an argument.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,15 +51,15 @@ static inline void fipc_bucket_give(struct fipc_bucket *bucket, uint64_t tokens)
     bucket->spent -= tokens < bucket->spent ? tokens : bucket->spent;
 }
 
-/* Whether the bucket holds so many tokens; 0: whether it has no debt. */
+/* Whether the bucket holds @tokens; with 0: whether it has no debt. */
 static inline bool fipc_bucket_holds(const struct fipc_bucket *bucket,
                                      const struct fipc_budget *budget, uint64_t tokens)
 {
     return bucket->spent <= budget->tokens_max && budget->tokens_max - bucket->spent >= tokens;
 }
 
-/* Takes tokens, whether it holds them or not. What would exceed the largest debt is forgiven: spent
- * is spent_max then. */
+/* Takes tokens, whether the bucket holds them or not. The bucket forgives a charge beyond the
+ * largest debt: spent stays at spent_max. */
 static inline void fipc_bucket_take(struct fipc_bucket *bucket, const struct fipc_budget *budget,
                                     uint64_t tokens)
 {

@@ -3,17 +3,17 @@
 #define FIPC_COMMON_CHANNEL_H
 
 /*
- * What two ends share: one region with two rings, their end words, and the bell toward the peer.
- * The outgoing side (out, fipc_channel_ring) and the incoming side (in, own) share no private
- * state, so that two threads may hold one each.
+ * The state that two ends share: one region with two rings, their end words, and the bell toward
+ * the peer. The outgoing side (out, fipc_channel_ring) and the incoming side (in, own) share no
+ * private state: one thread may hold the one, and another thread the other.
  */
 #include "common/end.h"
 #include "common/os/os.h"
 #include "common/region.h"
 #include "common/ring.h"
 
-/* The client's end fills the request ring; the broker's, or a direct channel's service's, the reply
- * ring. */
+/* The client's end fills the request ring. The broker's end fills the reply ring, and so does the
+ * service's end of a direct channel. */
 enum fipc_side {
     FIPC_SIDE_CLIENT,
     FIPC_SIDE_BROKER,
@@ -31,7 +31,7 @@ struct fipc_channel {
 /**
  * fipc_channel_init() - take one end of a new channel
  * @region:  consumed: unmapped by fipc_channel_deinit()
- * @bell:    toward the peer; its fd stays the caller's
+ * @bell:    toward the peer; the caller keeps its fd
  */
 void fipc_channel_init(struct fipc_channel *channel, enum fipc_side side,
                        struct fipc_region *region, struct fipc_bell bell);
@@ -40,13 +40,13 @@ void fipc_channel_deinit(struct fipc_channel *channel);
 /**
  * fipc_channel_ring() - wake the peer if it sleeps and waits for what was published since the last
  * call
- * @news:  enum fipc_news. What asks for it: fipc_producer_commit() makes FIPC_NEWS_RECORDS,
- *         fipc_consumer_release() FIPC_NEWS_ROOM if fipc_consumer_left_room()
+ * @news:  enum fipc_news: FIPC_NEWS_RECORDS after fipc_producer_commit(), FIPC_NEWS_ROOM after
+ *         fipc_consumer_release() if fipc_consumer_left_room()
  *
  * No system call while the peer is awake. Threads: any.
  *
- * Return: 0; -EBADMSG the peer corrupted its end word (close the channel); -EPIPE the peer is gone;
- * any other error: the bell did not ring, ring the peer's bell again later with fipc_bell_ring()
+ * Return: 0; -EBADMSG if the peer corrupted its end word (close the channel); -EPIPE if the peer is
+ * gone; any other error if the bell did not ring (ring it again later with fipc_bell_ring())
  */
 int fipc_channel_ring(struct fipc_channel *channel, unsigned news);
 

@@ -2,7 +2,8 @@
 #ifndef FIPC_COMMON_CLOCK_H
 #define FIPC_COMMON_CLOCK_H
 
-/* Times are nanoseconds of the clock of fipc_now_ns() (common/os/os.h); here nobody looks at it. */
+/* Every time is in nanoseconds of the clock that fipc_now_ns() reads (common/os/os.h). This header
+ * reads no clock. */
 #include <stdint.h>
 
 #define FIPC_NS_PER_US UINT64_C(1000)

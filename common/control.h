@@ -72,7 +72,7 @@ enum fipc_control_type {
 /* Why a client was refused, or a slot closed. */
 enum fipc_reason {
     FIPC_REASON_NONE = 0,
-    FIPC_REASON_MALFORMED = 1,   /* a packet or control record that is none */
+    FIPC_REASON_MALFORMED = 1,   /* an invalid packet or control record */
     FIPC_REASON_VERSION = 2,     /* another version of the protocol */
     FIPC_REASON_UNEXPECTED = 3,  /* a packet that has no place here */
     FIPC_REASON_FDS = 4,         /* fds sent to the broker */
@@ -83,7 +83,7 @@ enum fipc_reason {
     FIPC_REASON_STOPPING = 9,    /* the broker stops */
     FIPC_REASON_RESTARTING = 10, /* the broker stops, and another one follows */
     FIPC_REASON_CORRUPT_RING = 11,
-    FIPC_REASON_CORRUPT_END = 12, /* an end word that is none */
+    FIPC_REASON_CORRUPT_END = 12, /* an undefined end word */
     FIPC_REASON_IDLE = 13,        /* idle for too long */
     FIPC_REASON_NO_REQUEST = 14,  /* no greeting, or no first request, in time */
     FIPC_REASON_NOT_DRAINED = 15, /* replies not taken in time */
@@ -129,7 +129,7 @@ struct fipc_welcome {
     uint32_t handler_ms; /* a call's longest life */
     uint32_t idle_ms;    /* a session without calls is closed after this; 0: never */
     uint64_t large_bytes_max;
-    uint32_t calls_max; /* that a session may have open, waits included: no more are taken */
+    uint32_t calls_max; /* of a session at once, waits included; the broker takes no more */
     uint32_t reserved;
 };
 
@@ -183,7 +183,7 @@ struct fipc_announce {
     uint32_t reserved;
 };
 
-/* A target that was opened is no more: the record's target says which. */
+/* The name of a target is not served any more: the record's target says which. */
 struct fipc_closed {
     uint32_t reason; /* enum fipc_reason */
     uint32_t reserved;
@@ -198,9 +198,9 @@ struct fipc_resume {
     uint32_t data_bytes;
 };
 
-/* All is in the record's header. SERVED, WAITED: the target. ROOM: a service that had no room has
- * some again. PIDFD asks for the pidfd of whoever sent the request with this delivery number, as
- * target; an ANNOUNCE answers. RESUMED. */
+/* The record's header says all. SERVED and WAITED: the target. ROOM: a service that had no room has
+ * some again. PIDFD asks for the pidfd of the caller whose request has the target as its delivery
+ * number; an ANNOUNCE answers it. RESUMED. */
 struct fipc_nothing {
     uint64_t reserved;
 };
@@ -245,7 +245,7 @@ struct fipc_control {
  * @control:   all of it; its counts say how many bytes of name and data follow
  * @ret_size:  bytes written
  *
- * Return: 0; -EMSGSIZE the packet does not fit into @buffer_size
+ * Return: 0; -EMSGSIZE if the packet does not fit into @buffer_size
  */
 int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t buffer_size,
                         size_t *ret_size);
@@ -263,10 +263,10 @@ int fipc_control_put(struct fipc_producer *ring, const struct fipc_header *heade
  * fipc_control_decode() - check and read a packet
  * @packet:  in private memory: bytes in a ring are copied out first
  *
- * Checks the form alone: magic, version, type, the exact size, the bounds of name and data. Whether
- * the packet has a place here and now is the caller's to judge.
+ * Checks the form alone: magic, version, type, the exact size, the bounds of name and data. The
+ * caller judges whether the packet is allowed here and now.
  *
- * Return: 0; -EPROTONOSUPPORT another version; -EBADMSG not a packet
+ * Return: 0; -EPROTONOSUPPORT if it has another version; -EBADMSG if it is not a packet
  */
 int fipc_control_decode(const void *packet, size_t size, struct fipc_control *ret_control);
 

@@ -11,15 +11,15 @@
  * To publish: store the tail (or the head), then fipc_end_rouse(); if it says so, ring ONCE
  * (fipc_end_wake(), or fipc_bell_ring() of common/os/os.h).
  *
- * The models in tests/model check this protocol. A bell is a hint: who wakes up looks at the rings,
- * never counts bells.
+ * The models in tests/model check this protocol. A bell is a hint: an end that wakes up looks at
+ * the rings and never counts bells.
  */
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Values of an end word. Zero is none of them: it is what a punched hole reads as. */
+/* Values of an end word. Zero is undefined: a punched hole reads as zeros. */
 enum fipc_end_word {
     FIPC_END_AWAKE = 1,
     FIPC_END_ASLEEP_FUTEX = 2, /* on the end word itself */
@@ -29,14 +29,15 @@ enum fipc_end_word {
 /* Added to a sleeping word: the end also waits for room in the ring that it fills. */
 #define FIPC_END_ROOM UINT32_C(0x10)
 
-/* What was published for the peer: records, or room in the ring that the peer fills. */
+/* The news for the peer since its last bell: records, or room in the ring that the peer fills. */
 enum fipc_news {
     FIPC_NEWS_NONE = 0,
     FIPC_NEWS_RECORDS = 1 << 0,
     FIPC_NEWS_ROOM = 1 << 1,
 };
 
-/* One end of a channel, in the region's control block; written by its end, rung by the peer. */
+/* One end of a channel, in the region's control block: its owner writes it, and the peer rings it.
+ */
 struct fipc_end {
     _Alignas(64) _Atomic uint32_t word; /* enum fipc_end_word, FIPC_END_ROOM */
     _Atomic uint32_t closing;           /* 1: this end takes no more records */
@@ -47,8 +48,8 @@ static_assert(sizeof(struct fipc_end) == 64, "an end has a cache line of its own
 /* Awake and not closing, before the end is shared. */
 void fipc_end_init(struct fipc_end *end);
 
-/* Says how this end is about to sleep, and makes that visible before anything is looked at
- * afterwards. */
+/* Publishes how this end is about to sleep. The word is visible before the caller looks at the
+ * rings. */
 void fipc_end_arm(struct fipc_end *own, uint32_t word);
 
 /* As fipc_end_arm() for many ends: set each, then one fence for all, then look at all. */
@@ -62,18 +63,18 @@ bool fipc_end_disarm(struct fipc_end *own);
  * fipc_end_sleep() - sleep on the own end word, armed with @word, until rung
  * @deadline_ns:  absolute CLOCK_MONOTONIC nanoseconds
  *
- * Return: 0 look again; -ETIMEDOUT
+ * Return: 0 if the rings are to be looked at again; -ETIMEDOUT
  */
 int fipc_end_sleep(struct fipc_end *own, uint32_t word, uint64_t deadline_ns);
 
 /**
- * fipc_end_rouse() - find whether the peer has to be rung for what was published before
- * @news:  enum fipc_news, what was published since the last call
+ * fipc_end_rouse() - find whether news need a bell
+ * @news:  enum fipc_news: all that this end published since the last call
  *
- * Fences by itself. A sleeping word is claimed by exchange, so that one of many ringers rings.
+ * Fences by itself. It claims a sleeping word by exchange, so that one of many ringers rings.
  *
- * Return: 0 no bell needed; FIPC_END_ASLEEP_FUTEX or FIPC_END_ASLEEP_FD ring it there; -EBADMSG not
- * an end word
+ * Return: 0 if no bell is needed; FIPC_END_ASLEEP_FUTEX or FIPC_END_ASLEEP_FD if the caller has to
+ * ring there; -EBADMSG if the end word is undefined
  */
 int fipc_end_rouse(struct fipc_end *peer, unsigned news);
 
@@ -83,7 +84,8 @@ bool fipc_end_seems_asleep(const struct fipc_end *peer);
 /* Wakes the one thread of an end that sleeps on its word, after fipc_end_rouse() claimed it. */
 void fipc_end_wake(struct fipc_end *peer);
 
-/* Announces that this end takes no more records; fences, so that the last look comes after it. */
+/* Announces that this end takes no more records; fences, so that the caller's last look at the ring
+ * comes after it. */
 void fipc_end_close(struct fipc_end *own);
 bool fipc_end_is_closing(const struct fipc_end *peer);
 

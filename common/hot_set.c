@@ -37,8 +37,8 @@ void fipc_hot_set_deinit(struct fipc_hot_set *set)
 
 /* ---- in and out ---- */
 
-/* Who was asleep goes first: others had their turns meanwhile. A group falls asleep too seldom to
- * keep them from theirs. */
+/* A group that was asleep goes first: the others had their turns meanwhile. It falls asleep too
+ * seldom to keep the others from theirs. */
 static void group_join(struct fipc_hot_set *set, struct fipc_hot_group *group,
                        struct fipc_hot_member *hot)
 {
@@ -97,7 +97,7 @@ void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member)
 
 /* ---- a round ---- */
 
-/* Return: how much was done for one member, which goes behind the others of its group */
+/* Serves one member, which goes behind the others of its group. Return: its work */
 static unsigned serve_next(struct fipc_hot_set *set, struct fipc_hot_group *group, uint64_t end_ns,
                            uint64_t *now_ns)
 {

@@ -3,10 +3,10 @@
 #define FIPC_COMMON_HOT_SET_H
 
 /*
- * The channels that are active now, out of many: their owner polls them and their peers need not
- * ring. All others are armed, and ring. A member is a small number that its owner gave, such as the
- * index of a slot. Members are in groups, such as those of one user: each group has the same slice
- * of a round, however many members it has.
+ * The channels that are active now, out of many: their owner polls them, and their peers need not
+ * ring. All other channels are armed: their peers ring. A member is a small number that its owner
+ * chose, such as the index of a slot. Members are in groups, such as those of one user: each group
+ * has the same slice of a round, however many members it has.
  */
 #include "common/end.h"
 
@@ -16,12 +16,12 @@
 #include <sys/queue.h>
 
 struct fipc_hot_set_ops {
-    /* Serves a member, at most its share of a turn, and not much longer than until @end_ns. Return:
-     * how much was done. May add and remove members. */
+    /* Serves a member, at most its share of a turn, and not much longer than until @end_ns. May add
+     * and remove members. Return: the number of records served */
     unsigned (*serve)(void *owner, uint32_t member, uint64_t end_ns);
     /* Whether serving a member would do anything now. */
     bool (*has_work)(void *owner, uint32_t member);
-    /* The end word of a member, and what it is to be while the member is asleep. */
+    /* The end of a member, and its word while the member is asleep. */
     struct fipc_end *(*end)(void *owner, uint32_t member, uint32_t *ret_asleep);
 };
 
@@ -74,19 +74,18 @@ void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member);
 
 /**
  * fipc_hot_set_serve() - have a round
- * @slice_ns:  how long the members of one group are served; those that had no turn have it first in
- *             the next round
- * @now_ns:    when the round begins, and after it when the last work was done
+ * @slice_ns:  the time of one group; its members that had no turn come first in the next round
+ * @now_ns:    when the round begins; after the call, when the last work was done
  *
- * Serves each member once, while its group has time. Return: how much was done by all.
+ * Serves each member once, while its group has time. Return: the sum of the members' work
  */
 unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t *now_ns);
 
 /**
  * fipc_hot_set_cool() - put to sleep the members that had no work since @before_ns
  *
- * One fence for all, then a last look at each: who has work after all stays hot. The owner may
- * block only when the set is empty afterwards.
+ * One fence for all, then a last look at each: a member that has work after all stays hot. The
+ * owner may block only when the set is empty afterwards.
  */
 void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns);
 

@@ -2,8 +2,8 @@
 #ifndef FIPC_COMMON_LANE_H
 #define FIPC_COMMON_LANE_H
 
-/* Control packets on the lane, the SOCK_SEQPACKET socket beside the rings. What comes in is taken
- * by fipc_lane_receive() of common/os/os.h, and read by fipc_control_decode(). */
+/* Control packets on the lane, the SOCK_SEQPACKET socket beside the rings. The other direction is
+ * fipc_lane_receive() of common/os/os.h, then fipc_control_decode(). */
 #include "common/control.h"
 #include "common/os/os.h"
 

@@ -36,26 +36,26 @@ enum fipc_kind {
 
 /* Flags of a request. The broker answers one with a flag that it does not know with -EOPNOTSUPP. */
 enum fipc_request_flag {
-    FIPC_REQUEST_NO_REPLY = 1 << 0,     /* a post: nobody waits for a reply */
+    FIPC_REQUEST_NO_REPLY = 1 << 0,     /* a post: the caller waits for no reply */
     FIPC_REQUEST_IDEMPOTENT = 1 << 1,   /* may be delivered again after a crash */
-    FIPC_REQUEST_WAIT_SERVICE = 1 << 2, /* wait for somebody to serve the name */
-    FIPC_REQUEST_NO_WAIT = 1 << 3,      /* not to be told of room where there is none: -EAGAIN */
-    FIPC_REQUEST_LARGE = 1 << 4,        /* the payload is in a memfd that was announced before */
+    FIPC_REQUEST_WAIT_SERVICE = 1 << 2, /* wait until a worker serves the name */
+    FIPC_REQUEST_NO_WAIT = 1 << 3, /* -EAGAIN where there is no room, and no ROOM record later */
+    FIPC_REQUEST_LARGE = 1 << 4,   /* the payload is in a memfd that was announced before */
 };
 
 /* Flags of a reply. */
 enum fipc_reply_flag {
     FIPC_REPLY_CAPPED =
-        1 << 0, /* the caller asked for more time than handler_ms: it got that much */
+        1 << 0, /* the caller asked for more time than handler_ms, and got handler_ms */
     FIPC_REPLY_LARGE = 1 << 1, /* as FIPC_REQUEST_LARGE */
-    FIPC_REPLY_NOT_DELIVERED =
-        1 << 2, /* an error of the broker: nobody has seen the request. Of such errors -ESTALE
-                   means that the target is none any more, open the name again; -EAGAIN that the
-                   service's queue is full, a control record ROOM follows */
+    /* An error of the broker: no worker has seen the request. Among them -ESTALE means that the
+     * target is undefined by now (open the name again), and -EAGAIN that the service's queue is
+     * full (a control record ROOM follows). */
+    FIPC_REPLY_NOT_DELIVERED = 1 << 2,
 };
 
-/* Before the payload of a request to a worker: who called, as the kernel told the broker. So many
- * group ids follow, then the caller's payload. */
+/* Stands before the payload of a request to a worker: the caller, as the kernel identified it.
+ * n_groups group ids follow, then the caller's payload. */
 struct fipc_delivery {
     uint32_t number; /* goes back as the target of the reply */
     uint32_t uid;
@@ -75,7 +75,7 @@ struct fipc_header {
     uint32_t target; /* request: number that OPENED, SERVED gave to the name; reply of a worker, and
                         cancel to it: number of the delivery */
     int32_t status;  /* reply: 0 or a negative errno */
-    uint64_t id; /* made by the caller's library, unguessable: who knows it may have the reply */
+    uint64_t id;     /* made by the caller's library, unguessable: the right to have the reply */
     uint64_t remaining_ns; /* request: time left to answer; 0: the broker's longest */
 };
 

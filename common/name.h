@@ -12,7 +12,7 @@
 
 #define FIPC_NAME_BYTES_MAX 255u /* without a terminating zero */
 
-/* @name is not terminated, and in private memory. */
+/* Whether a name follows these rules. @name is not terminated, and in private memory. */
 bool fipc_name_is_valid(const char *name, size_t bytes);
 
 /* Whether a name is one of the broker's own. */

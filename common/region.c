@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Whoever opens a region takes its geometry from the greeting, never from the memory. */
+/* The opener of a region takes its geometry from the greeting, never from the memory. */
 #include "common/region.h"
 
 #include "common/os/os.h"
 
 #include <errno.h>
 
-/* What lies before the request ring, so that the control block ends up in the middle of a page. */
+/* Lies before the request ring, so that the control block ends up in the middle of a page. */
 #define EDGE_BYTES ((FIPC_REGION_PAGE - sizeof(struct fipc_control_block)) / 2)
 
 static bool sizes_valid(uint32_t request_ring_bytes, uint32_t reply_ring_bytes)

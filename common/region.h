@@ -12,9 +12,9 @@
  *      +---------+---------------+---------------+-------------+---------+
  *                            |<-- one page, 4096 B -->|
  *
- * The request ring starts to be filled 1792 bytes before its end, the reply ring at its beginning,
- * so that the first messages of an end touch one single page: a page fault costs more than the call
- * that it serves.
+ * The client fills the request ring from 1792 bytes before its end on, the broker the reply ring
+ * from its beginning, so that the first messages of both touch one page: a page fault costs more
+ * than the call that it serves.
  *
  *      control block:    0  tail of the request ring
  *                       64  head of the request ring
@@ -24,8 +24,8 @@
  *                      320  end word of the broker, its CLOSING flag
  *                      384  reserved, zero
  *
- * Sizes and positions are the wire's: both ends compute them from the two ring sizes that WELCOME
- * names.
+ * Sizes and positions are part of the wire: both ends compute them from the two ring sizes in
+ * WELCOME.
  */
 #include "common/end.h"
 #include "common/ring.h"
@@ -70,20 +70,21 @@ struct fipc_region {
  * @request_ring_bytes:   a power of two, FIPC_RING_BYTES_MIN to FIPC_RING_BYTES_MAX; likewise
  * @reply_ring_bytes
  *
- * The rings are empty, both ends awake. Leave it alone until fipc_memory_is_sealed().
+ * The rings are empty, both ends awake. The maker leaves the region alone until
+ * fipc_memory_is_sealed().
  *
- * Return: 0; -EINVAL a bad ring size; else as fipc_memory_create()
+ * Return: 0; -EINVAL if a ring size is bad; else as fipc_memory_create()
  */
 int fipc_region_create(struct fipc_region *ret_region, int *ret_fd, const char *name,
                        uint32_t request_ring_bytes, uint32_t reply_ring_bytes);
 
 /**
- * fipc_region_open() - map a region that somebody else made
+ * fipc_region_open() - map a region that the other end made
  * @fd:  its memory; borrowed, may be closed afterwards
  *
- * It is sealed for good. A child of fork(2) does not inherit the mapping.
+ * Seals the memory for good. A child of fork(2) does not inherit the mapping.
  *
- * Return: 0; -EINVAL a bad ring size; else as fipc_memory_open()
+ * Return: 0; -EINVAL if a ring size is bad; else as fipc_memory_open()
  */
 int fipc_region_open(struct fipc_region *ret_region, int fd, uint32_t request_ring_bytes,
                      uint32_t reply_ring_bytes);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The peer may be hostile: it maps the same memory and can change anything in it at any moment. So
- * every shared word is loaded once, atomically, into a local, validated there and used from there;
- * capacity and positions are never taken from the region. What the peer can achieve is -EBADMSG, or
- * garbage in its own payload.
+ * this file loads every shared word once, atomically, into a local, validates the local and uses
+ * the local; it never takes capacity or positions from the region. The peer can achieve -EBADMSG,
+ * or garbage in its own payload.
  *
- * A loan that is overtaken by another reservation pins its span: its owner may still write there,
- * even after the consumer passed the skip record that covers it. Until the loan ends, every lap
- * steps over the span by another skip record.
+ * A loan that another reservation overtakes pins its span: its owner may still write there, even
+ * after the consumer passed the skip record that covers it. Until the loan ends, the producer steps
+ * over the span by another skip record in every lap.
  */
 #include "common/ring.h"
 
@@ -75,8 +75,8 @@ static uint64_t producer_free(const struct fipc_producer *producer)
     return producer->capacity - (producer->tail - producer->head);
 }
 
-/* Looks at the consumer's head only when what is known to be free is not enough. 1: room; 0: none
- * now. */
+/* Looks at the consumer's head only when the known free space is not enough. Return: 1 if there is
+ * room; 0 if there is none now; -EBADMSG */
 static int producer_find_room(struct fipc_producer *producer, uint64_t needed)
 {
     uint64_t head;
@@ -113,8 +113,8 @@ static void producer_skip_to(struct fipc_producer *producer, uint64_t position)
     }
 }
 
-/* Turns the span of the loan at the tail into a skip record and pins it: somebody overtakes the
- * loan. */
+/* Turns the span of the loan at the tail into a skip record and pins it: another record overtakes
+ * the loan. */
 static void producer_overtake(struct fipc_producer *producer)
 {
     struct fipc_loan *loan = producer->in_place;
@@ -127,7 +127,8 @@ static void producer_overtake(struct fipc_producer *producer)
     producer_publish(producer);
 }
 
-/* Where a record would go: after the span of a loan that it overtakes, and what it must skip. */
+/* Where a record would go: after the span of a loan that it overtakes, and after all that it must
+ * skip. */
 struct placement {
     uint64_t position;
     uint64_t needed; /* from the tail to the record's end */
@@ -274,7 +275,7 @@ bool fipc_consumer_has_news(const struct fipc_consumer *consumer)
     return atomic_load_explicit(&consumer->shared->tail, memory_order_relaxed) != consumer->head;
 }
 
-/* Finds how much is published; the caller has read all that it knew of. */
+/* Loads the tail; the caller has read every record that it knew of. */
 static int consumer_find_tail(struct fipc_consumer *consumer)
 {
     /* acquire: pairs with the release store in producer_publish() */

@@ -11,7 +11,7 @@ struct fipc_siphash_key {
 /**
  * fipc_siphash() - SipHash-2-4 of one 64-bit word
  *
- * Who does not have the key cannot tell the values of one counter from random numbers.
+ * Without the key, nobody can tell the hashes of a counter from random numbers.
  * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; the message is the word,
  * little-endian.
  */

@@ -6,7 +6,8 @@
 
 #define PROBE_NS (2 * FIPC_NS_PER_US)
 #define YIELD_AFTER_NS (1 * FIPC_NS_PER_US)
-/* A single miss says little: after so many the probe, and every so often a full look. */
+/* A single miss says little: the probe begins after MISSES_MAX, and every FULL_LOOK_EVERY rounds
+ * there is a full look. */
 #define MISSES_MAX 8
 #define FULL_LOOK_EVERY 16
 #define TURNS_PER_CLOCK_LOOK 8
@@ -52,7 +53,7 @@ static bool may_yield(struct fipc_spin *spin, uint64_t now_ns)
     return fipc_bucket_holds(&spin->long_yields, &long_yields, LONG_YIELD_TOKENS);
 }
 
-/* Whoever waits for this CPU gets it now. Return: whether nobody else has use for it */
+/* Gives this CPU to a thread that waits for it. Return: whether no other thread needs it */
 static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
 {
     bool is_first = spin->involuntary_switches < 0;
@@ -67,7 +68,7 @@ static bool yield_politely(struct fipc_spin *spin, uint64_t now_ns)
         return false;
     spin->involuntary_switches = switches;
     fipc_yield();
-    /* without a switch it was the machine that had no time for us */
+    /* a long yield without a switch: the machine itself was busy */
     if (fipc_now_ns() - now_ns > spin->patience_ns && fipc_involuntary_switches() != switches)
         fipc_bucket_take(&spin->long_yields, &long_yields, LONG_YIELD_TOKENS);
     return true;

@@ -4,13 +4,13 @@
 
 /*
  * Looking for a little while before going to sleep, since waking a sleeping CPU costs a hundred
- * times a message. Only as long as it recently paid off: after some misses in a row only a small
- * probe is left, but for a full look now and then, which finds out when messages come closer
- * together again. Never on a machine with one CPU; yields after a microsecond, so that a peer on
- * the same CPU gets it; ends at an involuntary context switch, which says that somebody else has
- * use for this CPU. A yield that takes long says that he does not give it back soon either: a
- * sleeper who is woken gets it at once, who yields does not. That may happen in few rounds; beyond
- * them a round ends where it would yield.
+ * times a message. A round of looking is long only while it recently paid off: after some misses in
+ * a row only a small probe is left, and now and then a full look, which finds out when messages
+ * come closer together again. A machine with one CPU never spins. A round yields after a
+ * microsecond, so that a peer on the same CPU gets it. It ends at an involuntary context switch:
+ * another thread needs this CPU. If a yield takes long, that thread does not give the CPU back soon
+ * either; a woken sleeper would get it at once. A bucket allows few such yields; while it is empty,
+ * a round ends instead of yielding.
  */
 #include "common/bucket.h"
 
@@ -23,7 +23,7 @@ struct fipc_spin {
     uint64_t budget_ns;
     unsigned misses; /* in a row */
     struct fipc_bucket long_yields;
-    /* of the round that runs: */
+    /* of the current round: */
     uint64_t started_ns;
     uint64_t end_ns;
     long involuntary_switches; /* at the first yield; -1: none yet */

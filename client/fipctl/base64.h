@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* RFC 4648, with padding, one line. Return: for free(3); NULL: no memory */
+/* RFC 4648, with padding, one line. Return: for free(3); NULL if there is no memory */
 char *base64_encode(const void *data, size_t size);
 
 #endif

@@ -46,8 +46,10 @@ int broker_remaining_ms(const struct invocation *invocation)
                : 1;
 }
 
-/* Whether there is no broker to connect to. A call that found none ends with an error that services
- * have too, so it is tried: as long as there is time, and long enough for a broker that is busy. */
+/* Whether there is no broker to connect to. A call without a broker ends with an error that
+ * services return too, so this tries to connect: as long as --timeout lasts, and long enough for a
+ * busy broker.
+ */
 static bool is_broker_gone(const struct invocation *invocation)
 {
     const int remaining_ms = broker_remaining_ms(invocation);
@@ -71,8 +73,7 @@ int broker_tell_error(const struct invocation *invocation, const char *service, 
                                             : failure_of_call(invocation, service, error);
 }
 
-/* Asks for room: that is decided without a message, and in one place, whatever sizes the broker is
- * configured for. */
+/* Asks the library for a loan: it decides without a message, and knows the broker's ring sizes. */
 size_t broker_find_limit(fipc_client *client, const char *service, size_t size)
 {
     size_t fits = 0, too_large = size + 1;
@@ -94,7 +95,7 @@ size_t broker_find_limit(fipc_client *client, const char *service, size_t size)
     return fits;
 }
 
-/* Says that a request was too large, and how large it may be. */
+/* Prints that a request was too large, and the limit. */
 static int tell_limit(const struct invocation *invocation, const char *service, size_t size)
 {
     fipc_client *client;
@@ -133,7 +134,7 @@ int broker_call_once(const struct invocation *invocation, const char *service, c
     return broker_tell_call(invocation, service, size, r);
 }
 
-/* The broker gives no question longer than timeouts.handler_ms: then it is asked again. */
+/* The broker ends every wait after timeouts.handler_ms: then this asks again. */
 int broker_wait_served(const struct invocation *invocation, fipc_client *client, const char *name)
 {
     uint64_t deadline_ns =

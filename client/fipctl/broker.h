@@ -2,8 +2,8 @@
 #ifndef FIPC_FIPCTL_BROKER_H
 #define FIPC_FIPCTL_BROKER_H
 
-/* Talking to the broker as the command line wants it. What fails prints its error line here, unless
- * it is said otherwise. */
+/* Talks to the broker as the command line says. A function that fails has printed its error line,
+ * unless its comment says otherwise. */
 #include <fipc/client.h>
 #include <jansson.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ struct invocation;
  */
 int broker_connect(const struct invocation *invocation, fipc_client **ret_client);
 
-/* Likewise, within so many milliseconds and without a word. Return: as fipc_connect() */
+/* Likewise, within @timeout_ms; prints nothing. Return: as fipc_connect() */
 int broker_try_connect(const struct invocation *invocation, int timeout_ms,
                        fipc_client **ret_client);
 
@@ -32,14 +32,14 @@ int broker_try_connect(const struct invocation *invocation, int timeout_ms,
 int broker_call_once(const struct invocation *invocation, const char *service, const void *data,
                      size_t size, fipc_message **ret_reply);
 
-/* Waits until somebody serves a name, as long as --timeout says. Return: EXIT_SUCCESS; or the exit
- * status to end with */
+/* Waits until a worker serves a name, at most as long as --timeout says. Return: EXIT_SUCCESS; or
+ * the exit status to end with */
 int broker_wait_served(const struct invocation *invocation, fipc_client *client, const char *name);
 
 /**
- * broker_call_served() - one call, once somebody serves the name
+ * broker_call_served() - one call, once a worker serves the name
  *
- * All else: as broker_call_once().
+ * Otherwise as broker_call_once().
  */
 int broker_call_served(const struct invocation *invocation, const char *service, const void *data,
                        size_t size, fipc_message **ret_reply);
@@ -55,18 +55,18 @@ int broker_call_served(const struct invocation *invocation, const char *service,
 int broker_ask(const struct invocation *invocation, fipc_client *client, const char *service,
                const char *question, json_t **ret_answer);
 
-/* Return: how many milliseconds are left of --timeout, at least one */
+/* Return: the milliseconds that are left of --timeout, at least one */
 int broker_remaining_ms(const struct invocation *invocation);
 
 /* Return: the size of the largest message that a session carries to @service, at most @size; 0 if
- * that cannot be found out */
+ * it cannot be found */
 size_t broker_find_limit(fipc_client *client, const char *service, size_t size);
 
 /* Prints why a call to @service failed, or that no broker could be asked for it; @error: negative
  * errno. Return: the exit status to end with */
 int broker_tell_error(const struct invocation *invocation, const char *service, int error);
 
-/* What a call with @size bytes returned, @r: says what went wrong, if anything did. Return: the
+/* Prints why a call with @size bytes failed; @r: what it returned, 0 prints nothing. Return: the
  * exit status to end with */
 int broker_tell_call(const struct invocation *invocation, const char *service, size_t size, int r);
 

@@ -20,8 +20,8 @@ const struct option_spec call_options[] = {
     {0},
 };
 
-/* All of stdin; waits also where somebody else made it non-blocking. Return: 0; -EFBIG more than
- * PAYLOAD_BYTES_MAX; the error of payload_read() */
+/* Reads all of stdin, and waits for it even if its other users made it non-blocking. Return: 0;
+ * -EFBIG if it has more than PAYLOAD_BYTES_MAX; the error of payload_read() */
 static int read_stdin(struct payload *payload)
 {
     struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -38,7 +38,7 @@ static int read_stdin(struct payload *payload)
     return 0;
 }
 
-/* What to send: the text of the command line, stdin, or nothing. Return: EXIT_SUCCESS;
+/* Gets the data to send: the text of the command line, stdin, or nothing. Return: EXIT_SUCCESS;
  * EXIT_CALL_FAILED */
 static int payload_init(struct payload *payload, const char *data)
 {
@@ -70,7 +70,7 @@ static json_t *json_base64(const void *data, size_t size)
     return json;
 }
 
-/* Text stays readable, bytes stay exact. Return: NULL: no memory */
+/* Text stays readable, bytes stay exact. Return: NULL if there is no memory */
 static json_t *json_reply(const char *service, const void *data, size_t size)
 {
     json_t *text = json_stringn(size > 0 ? data : "", size); /* NULL: not UTF-8 */

@@ -32,8 +32,8 @@ static int pipe_init(struct pipe *pipe)
     return 0;
 }
 
-/* No signal ignored or blocked, whatever is here. Errors of these functions are those of arguments
- * that nobody can have wrong. */
+/* No signal ignored or blocked, whatever this process does. These functions fail for bad arguments
+ * only. */
 static void set_signals(posix_spawnattr_t *attributes)
 {
     sigset_t none, all;
@@ -74,7 +74,7 @@ static int spawn(pid_t *ret_pid, char **command_line, int stdin_fd, int stdout_f
 /* Return: 0; the error of pidfd_open(2) */
 static int open_exit_fd(struct child *child)
 {
-    /* The program is not reaped before child_reap(): the pid is no other's. */
+    /* Until child_reap() the pid belongs to this program. */
     child->exit_fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
     return child->exit_fd < 0 ? -errno : 0;
 }

@@ -14,13 +14,13 @@ struct child {
 
 /**
  * child_spawn() - run a program
- * @ret_child:     on success: to be given back by child_reap()
+ * @ret_child:     on success: the caller gives it back by child_reap()
  * @command_line:  name or path of the program, its arguments, NULL
  *
- * It has a process group of its own, our stderr, no other fd that we opened, and no signal ignored
- * or blocked.
+ * The program has a process group of its own, our stderr, no other fd that we opened, and no signal
+ * ignored or blocked.
  *
- * Return: 0; negative errno: why it does not run
+ * Return: 0; a negative errno if it cannot run
  */
 int child_spawn(struct child *ret_child, char **command_line);
 
@@ -30,7 +30,7 @@ void child_kill(const struct child *child, int signal);
 void child_close_stdin(struct child *child);
 void child_close_stdout(struct child *child);
 
-/* Waits for the end of the program, and lets go of all. Return: its status, as of waitpid(2) */
+/* Waits for the end of the program and releases everything. Return: its status, as of waitpid(2) */
 int child_reap(struct child *child);
 
 #endif

@@ -2,7 +2,8 @@
 #ifndef FIPC_FIPCTL_COMMAND_H
 #define FIPC_FIPCTL_COMMAND_H
 
-/* The commands of fipctl: one row each in the table of command.c, all else follows from it. */
+/* The commands of fipctl: each is a row in the table of command.c; options and help follow from it.
+ */
 #include "client/fipctl/invocation.h"
 
 extern const struct program fipctl_program;

@@ -58,8 +58,8 @@ int failure_of_usage(const struct invocation *invocation, const char *format, ..
     return EXIT_USAGE;
 }
 
-/* What to say about an error of a call. A service may answer any of them, so that most can mean two
- * things; of others it is said what the errno means. */
+/* The texts for errors of a call. A service may answer with any errno, so that most have two
+ * meanings. For other errors the line has the text of the errno. */
 static const struct {
     int error;
     const char *why, *remedy;
@@ -133,7 +133,7 @@ int failure_of_wait(const struct invocation *invocation, const char *name)
     return EXIT_CALL_FAILED;
 }
 
-/* Where the broker of this socket is looked after. */
+/* The command that shows the state of this socket's broker. */
 static const char *status_command(const struct invocation *invocation)
 {
     return invocation->settings.user && invocation->settings.socket == NULL

@@ -14,7 +14,7 @@ static bool is_refused(const struct option_spec *spec, const struct command *com
     return !command->has_json && strcmp(spec->name, "json") == 0;
 }
 
-/* @command: NULL: it is not known yet */
+/* @command: NULL if it is not known yet */
 static void print_options(const struct option_spec *spec, const struct command *command)
 {
     for (; spec->name != NULL; spec++) {

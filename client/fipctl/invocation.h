@@ -23,7 +23,7 @@ enum {
 /* Three fds each, below the 1024 that a process may have open by default. */
 #define PARALLEL_MAX 256
 
-/* What options set; an option's row in its table says where. */
+/* The values of all options; an option's row in its table says which field it sets. */
 struct settings {
     bool json;
     bool user;
@@ -63,9 +63,9 @@ struct option_spec {
     const char *name;
     char letter; /* 0: there is only the long name */
     enum option_kind kind;
-    const char *value; /* how the help calls the value; NULL: it takes none */
+    const char *value; /* its name in the help; NULL: the option takes no value */
     const char *help;
-    size_t offset;     /* of what it sets in struct settings */
+    size_t offset;     /* of the field in struct settings */
     uint64_t min, max; /* of a number */
 };
 
@@ -79,10 +79,10 @@ struct command {
     const struct option_spec *options; /* its own, beside the common ones */
     int n_arguments_min, n_arguments_max;
     int (*run)(const struct invocation *invocation); /* Return: an exit status */
-    bool has_json; /* not where all that is printed comes from elsewhere */
+    bool has_json; /* false: the command prints nothing of its own */
 };
 
-/* What fipctl understands. */
+/* All that fipctl understands. */
 struct program {
     const struct command *commands;    /* the end of the table is a row without a name */
     const struct option_spec *options; /* may stand before and after every command; likewise */
@@ -92,7 +92,7 @@ struct program {
 struct invocation {
     uint64_t started_ns;
     const struct program *program;
-    const struct command *command; /* NULL: none was named yet */
+    const struct command *command; /* NULL until the command line named it */
     struct settings settings;
     char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     char **arguments; /* of the command, borrowed from argv; NULL after the last one */

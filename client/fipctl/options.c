@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One pass with getopt_long(3) in the mode that returns every word in its place, so that the first
- * one that is no option chooses the command, and the options of that command are known from there
- * on. It also makes $POSIXLY_CORRECT change nothing. argp(3) would do more, but prints two lines
- * for an error.
+ * One pass with getopt_long(3) in the mode that returns every word in its place: the first word
+ * that is no option chooses the command, and from there on the options of that command are known
+ * too. In this mode $POSIXLY_CORRECT changes nothing.
  */
 #include "client/fipctl/options.h"
 
@@ -26,7 +25,7 @@
 
 #define SPECS_MAX 16 /* options that one command knows, the common ones among them */
 #define LONG_ONLY                                                                                  \
-    (UCHAR_MAX + 1) /* what getopt_long() returns for the first spec, if it has no letter */
+    (UCHAR_MAX + 1) /* getopt_long() returns this for the first spec, if it has no letter */
 
 static const struct settings default_settings = {
     .timeout_ms = 5000,
@@ -36,7 +35,7 @@ static const struct settings default_settings = {
     .serve = {.parallel = 1},
 };
 
-/* What getopt_long() understands at the moment. */
+/* The options that getopt_long() knows at the moment. */
 struct grammar {
     const struct option_spec *specs[SPECS_MAX];
     struct option longs[SPECS_MAX + 1];
@@ -83,12 +82,12 @@ static const struct option_spec *grammar_find(const struct grammar *grammar, int
     return NULL;
 }
 
-/* Says what getopt_long() did not understand. @key: its ':' or '?' */
+/* Prints the option that getopt_long() did not understand. @key: its ':' or '?' */
 static int refuse_option(const struct invocation *invocation, const struct grammar *grammar,
                          int key, char **argv)
 {
     const struct option_spec *spec = grammar_find(grammar, optopt);
-    const char *word = argv[optind - 1]; /* is the option, if that is a long one */
+    const char *word = argv[optind - 1]; /* the option itself, if it is a long one */
 
     if (spec != NULL && key == ':')
         return failure_of_usage(invocation, "--%s: a value is missing, %s", spec->name,
@@ -189,9 +188,9 @@ static int parse_words(struct invocation *invocation, int argc, char **argv)
         if (!has_command && invocation->command != NULL)
             grammar_init(&grammar, invocation);
     }
-    while (status == OPTIONS_GO_ON && optind < argc) /* what follows "--" */
+    while (status == OPTIONS_GO_ON && optind < argc) /* all words after "--" */
         status = take_word(invocation, argv[optind++]);
-    if (invocation->n_arguments > 0) /* and so a word before them: there is room for one more */
+    if (invocation->n_arguments > 0) /* there is room: the command's name came before them */
         invocation->arguments[invocation->n_arguments] = NULL;
     return status;
 }
@@ -260,7 +259,8 @@ int options_parse(struct invocation *ret_invocation, const struct program *progr
 {
     int status;
 
-    /* A word is stored below where it was read: argv[0] at least was no argument. */
+    /* take_word() stores each argument below the place from which it read it: argv[0] was no
+     * argument */
     *ret_invocation = (struct invocation){
         .started_ns = fipc_now_ns(),
         .program = program,

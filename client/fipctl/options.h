@@ -5,7 +5,7 @@
 /* Reads the command line. */
 #include "client/fipctl/invocation.h"
 
-/* options_parse(): nothing ends the program, run the command. */
+/* Instead of an exit status: the command can run. */
 #define OPTIONS_GO_ON (-1)
 
 /**

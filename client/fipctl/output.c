@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A pipe that is no longer read usually ends fipctl by SIGPIPE, as it ends the tools of coreutils:
- * no line, and the shell sees 141. Where the parent ignores that signal, the write fails with EPIPE
- * instead: no line either, exit 1.
+ * A pipe without a reader usually ends fipctl by SIGPIPE, as it ends the tools of coreutils: fipctl
+ * prints no line, and the shell sees 141. If the parent ignores that signal, the write fails with
+ * EPIPE instead: fipctl prints no line either, and exits with 1.
  */
 #include "client/fipctl/output.h"
 

@@ -3,17 +3,18 @@
 #define FIPC_FIPCTL_OUTPUT_H
 
 /*
- * Standard output. All that is printed goes through here, since the first error must not be lost: a
- * full disk is told at the end, a pipe that nobody reads any more ends fipctl quietly.
+ * Standard output. Every module prints through these functions, which keep the first error: fipctl
+ * reports a full disk at its end, and ends quietly if no process reads its pipe any more.
  */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Gives stdin, stdout and stderr that were closed a number nobody else can get. Before all else. */
+/* Opens stdin, stdout and stderr where they were closed, so that no other fd gets their numbers.
+ * Call it first. */
 void output_init(void);
 
-/* Each line leaves at once: for somebody who watches. */
+/* From now on each line leaves at once, for a person that watches. */
 void output_by_line(void);
 
 /* Return: characters printed, 0 after an error */
@@ -21,15 +22,16 @@ int output_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void output_bytes(const void *data, size_t size);
 
-/* One line, one document. @document: consumed; NULL, no memory, is an error of the output too. */
+/* Prints a document on one line. @document: consumed; NULL means that there was no memory, which
+ * counts as an error of the output. */
 void output_json(json_t *document);
 
-/* Whether there is no point in printing more. */
+/* Whether printing failed: more output is pointless. */
 bool output_failed(void);
 
 /**
- * output_finish() - close stdout and say what went wrong with it
- * @status:  the exit status if nothing did
+ * output_finish() - close stdout and print its first error
+ * @status:  the exit status if there was no error
  *
  * Return: the exit status
  */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where the next page starts. Return: 0; 1 there is none; -1 not a page that follows number @from
- */
+/* Finds where the next page starts. Return: 0; 1 if this is the last page; -1 if it is not a page
+ * that follows number @from */
 static int next_page(const json_t *page, const char *key, uint64_t from, uint64_t *ret_next)
 {
     const json_t *next = json_object_get(page, "next");

@@ -14,9 +14,9 @@ struct payload {
 void payload_deinit(struct payload *payload);
 
 /**
- * payload_read() - add what one read(2) brings
+ * payload_read() - add the bytes of one read(2)
  *
- * Return: how many bytes were added, 0 at the end; the error of read(2); -ENOMEM
+ * Return: the number of added bytes, 0 at the end; the error of read(2); -ENOMEM
  */
 ssize_t payload_read(struct payload *payload, int fd);
 

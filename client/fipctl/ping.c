@@ -2,7 +2,7 @@
 
 /*
  * Calls fipc.echo again and again on one session and measures each round trip from before the call
- * until the reply is in hand. That the reply is right is checked outside the measured time.
+ * until the reply is in hand. It checks the reply outside the measured time.
  */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
@@ -61,7 +61,7 @@ static void pinger_deinit(struct pinger *pinger)
     free(pinger->payload);
 }
 
-/* Return: 0; the error of the call; -EBADMSG the reply is not the request */
+/* Return: 0; the error of the call; -EBADMSG if the reply differs from the request */
 static int ping_once(struct pinger *pinger, uint64_t *ret_ns)
 {
     size_t number_bytes = pinger->bytes < sizeof(uint64_t) ? pinger->bytes : sizeof(uint64_t);
@@ -98,7 +98,7 @@ static int tell_error(const struct pinger *pinger, int error)
     return broker_tell_call(pinger->invocation, SERVICE, pinger->bytes, error);
 }
 
-/* The first one is told, and the one that ends it all; the others by their number. */
+/* Prints the first error and the one that ends the run, and counts the others. */
 static void count_error(struct pinger *pinger, int error)
 {
     if (pinger->n_errors++ == 0 || !is_passing(error))

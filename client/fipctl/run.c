@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The reply is all that came out of stdout until its end, and counts only if the command exited
- * with 0: so a run ends when both are known. Whoever still holds the stdout of a command that
- * exited, as a job in the background, belongs to it.
+ * The reply is everything that came out of stdout until its end, and counts only if the command
+ * exited with 0: so a run ends when both are known. A process that still holds the stdout of a
+ * command that exited, such as a job in the background, belongs to the command.
  *
- * A run that is stopped has its pipes closed and ends with the command. The request is answered
- * then and not before, so that the broker gives no other one for which there is no room.
+ * Stopping a run closes its pipes; the run ends with the command. Only then fipctl answers the
+ * request, so that the broker sends no other request for which there is no room.
  */
 #include "client/fipctl/run.h"
 
@@ -68,7 +68,7 @@ bool run_is_cancelled(const struct run *run)
     return run->request != NULL && fipc_request_is_cancelled(run->request) != 0;
 }
 
-/* Whether the answer arrives is not known here, and nothing could be done about it. */
+/* It is unknown whether the answer arrives, and nothing could be done about it. */
 static void answer_error(struct run *run, int error)
 {
     (void)fipc_reply_error(run->request, error);
@@ -83,8 +83,8 @@ static void answer_too_large(struct run *run)
     answer_error(run, EMSGSIZE);
 }
 
-/* EIO and nothing nearer: ENOENT of a command that is not found, for one, would mean that nobody
- * serves the name. */
+/* Always EIO: ENOENT for a command that does not exist, for one, would mean that no worker serves
+ * the name. */
 static void answer_failed(struct run *run, int status)
 {
     const char *how = WIFSIGNALED(status) ? "was killed by signal" : "exited with status";
@@ -137,7 +137,7 @@ void run_start(struct run *run)
 nfds_t run_watch(const struct run *run, struct pollfd *ret_polled)
 {
     const struct child *child = &run->child;
-    /* The end of the command means nothing before that of the reply. */
+    /* The end of the command counts only after the end of the reply. */
     int fd = child->stdout_fd >= 0 ? child->stdout_fd : child->exit_fd;
     nfds_t n = 0;
 
@@ -148,7 +148,7 @@ nfds_t run_watch(const struct run *run, struct pollfd *ret_polled)
     return n;
 }
 
-/* A command that takes no more of the request, EPIPE, may well know its reply. */
+/* A command that reads no more of the request (EPIPE) may well know its reply. */
 static void write_request(struct run *run)
 {
     const char *data = fipc_request_data(run->request);

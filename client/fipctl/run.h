@@ -14,9 +14,9 @@
 enum run_state {
     RUN_WAITING,  /* for its turn */
     RUN_WORKING,  /* the command takes the request and gives the reply */
-    RUN_STOPPING, /* its reply is not wanted; it was sent SIGTERM */
-    RUN_KILLED,   /* that was not enough; it was sent SIGKILL */
-    RUN_ENDED,    /* it is answered, and nothing of it is left */
+    RUN_STOPPING, /* its reply is not wanted; the command got SIGTERM */
+    RUN_KILLED,   /* that was not enough; the command got SIGKILL */
+    RUN_ENDED,    /* the request is answered, and nothing of the run is left */
     N_RUN_STATES
 };
 
@@ -32,14 +32,14 @@ struct run {
     const struct job *job;
     fipc_request *request; /* NULL: answered */
     enum run_state state;
-    int error; /* that the caller gets, of a run that was stopped */
+    int error; /* for the caller, if the run was stopped */
     uint64_t kill_at_ns;
     struct child child;
     size_t n_written; /* of the request */
     struct payload reply;
 };
 
-/* So many fds does a run wait for, at most: one takes the request, the other tells of the rest. */
+/* The most fds that a run waits for: one takes the request, the other brings the rest. */
 #define RUN_FDS_MAX 2
 
 /**
@@ -47,7 +47,7 @@ struct run {
  * @job:      borrowed
  * @request:  consumed on success
  *
- * Return: NULL: no memory
+ * Return: NULL if there is no memory
  */
 struct run *run_new(const struct job *job, fipc_request *request);
 
@@ -60,20 +60,22 @@ void run_start(struct run *run);
 /* Whether there is a child. */
 bool run_is_alive(const struct run *run);
 
-/* What a run waits for now. @ret_polled: for poll(2), RUN_FDS_MAX of them. Return: how many */
+/* Finds the fds that a run waits for now. @ret_polled: for poll(2), RUN_FDS_MAX of them. Return:
+ * their number */
 nfds_t run_watch(const struct run *run, struct pollfd *ret_polled);
 
-/* @fd: is ready; if the run does not wait for it any more, nothing happens. */
+/* Goes on with a run whose @fd is ready. Ignores an fd for which the run does not wait any more. */
 void run_go_on(struct run *run, int fd);
 
-/* Ends a run that nobody wants any more; @error is for the caller. One that is being stopped, or
- * has ended, stays as it is. */
+/* Stops a run whose reply is not wanted any more; @error is for the caller. A run that is stopping
+ * or has ended stays as it is. */
 void run_stop(struct run *run, int error, uint64_t now_ns);
 
 /* Whether the caller is gone, or has given up. */
 bool run_is_cancelled(const struct run *run);
 
-/* Kills what did not stop in time. Return: when this is to be called again, maybe FIPC_NEVER */
+/* Kills a command that did not stop in time. Return: the time of the next check, maybe FIPC_NEVER
+ */
 uint64_t run_check_time(struct run *run, uint64_t now_ns);
 
 #endif

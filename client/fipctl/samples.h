@@ -11,18 +11,18 @@ struct samples {
     size_t n_values, capacity;
 };
 
-/* Takes memory for all at once, none while measuring. Return: 0; -ENOMEM */
+/* Takes all memory at once, and none while measuring. Return: 0; -ENOMEM */
 int samples_init(struct samples *samples, size_t capacity);
 void samples_deinit(struct samples *samples);
 
-/* At most as many as there is capacity for. */
+/* The capacity limits the number of samples. */
 void samples_add(struct samples *samples, uint64_t value);
 
-/* After the last one was added, before the first percentile is asked for. */
+/* Call it after the last samples_add() and before the first samples_percentile(). */
 void samples_sort(struct samples *samples);
 
-/* By nearest rank: the smallest sample that so many of 1000 don't exceed; 0 the smallest. There is
- * one at least. */
+/* By nearest rank: the smallest sample that @per_mille of 1000 samples don't exceed; with 0 the
+ * smallest. There is one sample at least. */
 uint64_t samples_percentile(const struct samples *samples, unsigned per_mille);
 
 #endif

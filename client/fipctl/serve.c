@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One loop, in which nothing blocks: a command that reads nothing, or never ends, is in nobody's
- * way. The broker gives at most --parallel requests at once; but one that was lost meanwhile knows
- * nothing of those that it gave before, so that some may have to wait for their turn here.
+ * One loop, in which nothing blocks: a command that reads nothing, or never ends, holds up no
+ * other. The broker sends at most --parallel requests at once; but after a restart it knows nothing
+ * of those that it sent before, so that some may have to wait for their turn here.
  */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
@@ -38,18 +38,18 @@ struct server {
     struct run *runs; /* oldest first */
 };
 
-/* What the loop waits for: the client, signals, and what the runs wait for. No more than there are
- * open fds, which is all that poll(2) takes. */
+/* The fds of the loop: the client's, the signals', and those of the runs. poll(2) takes as many as
+ * may be open, and these are no more. */
 enum { POLLED_SIGNALS, POLLED_CLIENT, POLLED_MAX = 2 + RUN_FDS_MAX * PARALLEL_MAX };
 
 struct polled {
     struct pollfd fds[POLLED_MAX];
-    struct run *runs[POLLED_MAX]; /* whose that is; NULL: the loop's own */
+    struct run *runs[POLLED_MAX]; /* the owner of each fd; NULL: the loop */
     nfds_t n_fds;
 };
 
-/* Signals that end us come through an fd. One that is ignored, such as SIGHUP by nohup(1), stays
- * so. Return: 0; negative errno */
+/* Signals that end fipctl come through an fd. A signal that was ignored, such as SIGHUP by
+ * nohup(1), stays ignored. Return: 0; negative errno */
 static int open_signals(int *ret_fd)
 {
     struct sigaction hang_up;
@@ -150,7 +150,7 @@ static int timeout_until(uint64_t deadline_ns, uint64_t now_ns)
 static uint64_t watch(const struct server *server, struct polled *polled, uint64_t now_ns)
 {
     uint64_t deadline_ns = FIPC_NEVER;
-    short events = server->is_stopping ? 0 : POLLIN; /* then only what runs is waited for */
+    short events = server->is_stopping ? 0 : POLLIN; /* stopping waits for the runs alone */
 
     *polled = (struct polled){.n_fds = 2};
     polled->fds[POLLED_SIGNALS] = (struct pollfd){.fd = server->signal_fd, .events = events};
@@ -189,7 +189,7 @@ static void stop_cancelled(struct server *server)
     }
 }
 
-/* What is cut off may have been carried out, or not: that is what ECONNRESET tells a caller. */
+/* A command that is cut off may have done its work, or not: ECONNRESET says so to the caller. */
 static void stop(struct server *server)
 {
     uint64_t now_ns = fipc_now_ns();
@@ -199,7 +199,7 @@ static void stop(struct server *server)
         run_stop(run, ECONNRESET, now_ns);
 }
 
-/* Return: 0; why it cannot go on, negative errno. That no broker is there is no such error: the
+/* Return: 0; a negative errno if serving cannot go on. A broker that is away is no such error: the
  * library looks for one. */
 static int take_requests(struct server *server)
 {
@@ -212,7 +212,9 @@ static int take_requests(struct server *server)
     return 0;
 }
 
-/* Until there is a signal, and nothing runs. Return: 0; why it cannot go on, negative errno */
+/* Serves until a signal came and no command runs. Return: 0; a negative errno if serving cannot go
+ * on
+ */
 static int serve_requests(struct server *server)
 {
     struct polled polled;
@@ -257,7 +259,7 @@ static int tell(const struct invocation *invocation, const char *name, int r)
     case -EDQUOT:
         failure_print("serve: %s: you serve as many names as one user may; end some of them", name);
         return EXIT_CALL_FAILED;
-    case -ECONNREFUSED: /* no service has a say here */
+    case -ECONNREFUSED: /* it cannot come from a service here */
         return failure_of_connect(invocation, r);
     default:
         return broker_tell_error(invocation, name, r);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Keys as in the JSON document, their units with them, so that what is read here is found there. */
+/* Keys as in the JSON document, with their units, so that a reader finds them there. */
 static const struct column columns[] = {
     {NULL, "path", NULL, COLUMN_TEXT},
     {NULL, "value", NULL, COLUMN_TEXT},
@@ -43,8 +43,8 @@ static void unfold_array(json_t *rows, size_t i, const char *path, json_t *array
     }
 }
 
-/* Return: an array of {"path", "value"} in the order of the document, one for each leaf; NULL: no
- * memory */
+/* Return: an array of {"path", "value"} in the order of the document, one for each leaf; NULL if
+ * there is no memory */
 static json_t *flatten(json_t *document)
 {
     json_t *rows = json_array();

@@ -12,8 +12,7 @@
 #define COLUMNS_MAX 16
 #define GAP 2
 
-/* Names are chosen by other users, and a terminal obeys control characters: only plain ones pass.
- */
+/* Other users choose the names, and a terminal obeys control characters: only plain ones pass. */
 static char *plain(char *text)
 {
     for (char *c = text; c != NULL && *c != '\0'; c++) {
@@ -30,7 +29,7 @@ static const json_t *cell(const struct column *column, const json_t *row)
     return column->inner != NULL ? json_object_get(value, column->inner) : value;
 }
 
-/* Below a second as they came: "4 ms" claims no digits that nobody measured. */
+/* Below a second as the broker sent it: "4 ms" claims no digits that were never measured. */
 static char *milliseconds_text(uint64_t ms)
 {
     char text[16];
@@ -41,7 +40,7 @@ static char *milliseconds_text(uint64_t ms)
     return strdup(text);
 }
 
-/* What stands between the brackets. Return: for free(3); NULL: no memory */
+/* The items of an array, without its brackets. Return: for free(3); NULL if there is no memory */
 static char *array_text(const json_t *array)
 {
     char *text = json_dumps(array, JSON_COMPACT);
@@ -54,7 +53,7 @@ static char *array_text(const json_t *array)
     return text;
 }
 
-/* Return: for free(3); NULL: no memory */
+/* Return: for free(3); NULL if there is no memory */
 static char *cell_text(const struct column *column, const json_t *row)
 {
     const json_t *value = cell(column, row);
@@ -75,7 +74,7 @@ static int text_width(const char *text)
 {
     size_t length = text != NULL ? strlen(text) : 0;
 
-    return length < 1000 ? (int)length : 1000; /* what is wider is printed whole, out of line */
+    return length < 1000 ? (int)length : 1000; /* a wider cell is printed whole, out of line */
 }
 
 static void print_cell(const struct column *column, int width, const char *text)

@@ -11,7 +11,7 @@ enum column_kind {
     COLUMN_MS,     /* milliseconds, printed with the unit that fits */
 };
 
-/* The end of a table's columns is one without a key. */
+/* A column without a key ends the table's columns. */
 struct column {
     const char *title; /* NULL in the first column: no line of titles */
     const char *key;
@@ -19,7 +19,7 @@ struct column {
     enum column_kind kind;
 };
 
-/* What a row does not have is printed as "-"; the items of an array are, with commas between. */
+/* Prints "-" for a key that a row does not have, and the items of an array with commas between. */
 void table_print(const struct column *columns, const json_t *rows);
 
 #endif

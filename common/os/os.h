@@ -3,13 +3,13 @@
 #define FIPC_COMMON_OS_OS_H
 
 /*
- * Everything that common/ asks the operating system, and the only header of common/ that knows one.
- * Each folder beside it holds these verbs for one system: linux/. What has to be inline is in that
+ * Every question of common/ to the operating system, and the only header of common/ that knows one.
+ * Each folder beside it holds these verbs for one system: linux/. The inline verbs are in that
  * folder's inline.h: fipc_now_ns(), and the owners of fds (FIPC_CLEANUP(), fd_close(), fd_closep(),
  * fd_steal()).
  *
- * The verbs know nothing of the modules above them: bytes and sizes, no records, packets or
- * channels. None of them blocks unless it says so. Threads: any, unless it says otherwise.
+ * The verbs know bytes and sizes, and nothing of the modules above them: no records, no channels.
+ * No verb blocks unless it says so. Threads: any, unless it says otherwise.
  */
 #include "common/os/linux/inline.h"
 
@@ -26,8 +26,8 @@
  * @ret_fd:    the memory, for the other process; returned to the caller
  * @name:      shown in /proc/PID/maps as "memfd:<name>"
  *
- * The memory can neither shrink nor grow from here on (F_SEAL_SHRINK, F_SEAL_GROW). Holes can still
- * be punched into it, and make whoever touches them wait: leave it alone until
+ * The memory can neither shrink nor grow from here on (F_SEAL_SHRINK, F_SEAL_GROW). Its opener can
+ * still punch holes, and a process that touches a hole waits: leave the memory alone until
  * fipc_memory_is_sealed().
  *
  * Return: 0; the errno of memfd_create(2), ftruncate(2), fcntl(2), mmap(2)
@@ -39,11 +39,11 @@ int fipc_memory_create(void **ret_base, int *ret_fd, const char *name, size_t si
  * @fd:    the memory; borrowed, may be closed afterwards
  * @size:  that its maker promised
  *
- * Both seals and size are compared with what was promised before the memory is mapped, and it is
- * sealed for good afterwards (F_SEAL_FUTURE_WRITE, F_SEAL_SEAL): it cannot be opened again, and
- * nobody can punch holes. A child of fork(2) does not inherit the mapping.
+ * Compares seals and size with the promise before it maps the memory, and seals it for good
+ * afterwards (F_SEAL_FUTURE_WRITE, F_SEAL_SEAL): no process can open it again, or punch holes. A
+ * child of fork(2) does not inherit the mapping.
  *
- * Return: 0; -EBADMSG not memory of that size and with its maker's seals alone; the errno of
+ * Return: 0; -EBADMSG if it is not memory of that size with its maker's seals alone; the errno of
  * mmap(2)
  */
 int fipc_memory_open(void **ret_base, int fd, size_t size);
@@ -53,18 +53,18 @@ int fipc_memory_populate(void *base, size_t size);
 
 /**
  * fipc_memory_is_populated() - whether all pages are ours as fipc_memory_populate() left them
- * @pagemap_fd:  /proc/self/pagemap; -1: there is none, and nobody can tell
+ * @pagemap_fd:  /proc/self/pagemap; -1 if there is none: the answer is true then
  *
- * Not after somebody has punched a hole. Does not look into the memory.
+ * False after a process has punched a hole. Does not look into the memory.
  */
 bool fipc_memory_is_populated(const void *base, size_t size, int pagemap_fd);
 
-/* Seals memory as fipc_memory_open() does, for its maker, who has no more use for it. Blocks until
- * nobody punches holes into it. */
+/* Seals memory as fipc_memory_open() does, for a maker that has no more use for it. Blocks while
+ * another process punches a hole. */
 void fipc_memory_seal(int fd);
 
-/* Whether the other process has opened the memory, and nobody can punch holes into it any more.
- * Does not look into it. */
+/* Whether the other process has opened the memory, so that no process can punch holes into it any
+ * more. Does not look into it. */
 bool fipc_memory_is_sealed(int fd);
 
 /* Unmaps. NULL is allowed. */
@@ -72,7 +72,7 @@ void fipc_memory_close(void *base, size_t size);
 
 /* ---- a word to sleep on ---- */
 
-/* Who may sleep on a word: only threads of this process, or every process that maps its memory. */
+/* Which threads may sleep on a word: those of this process, or of every process that maps it. */
 enum fipc_futex_scope {
     FIPC_FUTEX_PRIVATE,
     FIPC_FUTEX_SHARED,
@@ -84,10 +84,10 @@ enum fipc_futex_scope {
  * @expected:     sleep only while *@word is this
  * @deadline_ns:  on the clock of fipc_now_ns(); UINT64_MAX for none
  *
- * A return of 0 is a hint, not news: the word changed, somebody woke us, or a signal came. Look
- * again.
+ * Blocks. A return of 0 is a hint, not news: the word changed, another thread woke this one, or a
+ * signal came. Look again.
  *
- * Return: 0; -ETIMEDOUT the deadline passed; -EFAULT, -EINVAL a bad address
+ * Return: 0; -ETIMEDOUT if the deadline passed; -EFAULT, -EINVAL if the address is bad
  */
 int fipc_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns,
                     enum fipc_futex_scope scope);
@@ -111,7 +111,8 @@ struct fipc_bell {
 /**
  * fipc_bell_ring() - wake a peer that sleeps on its fds
  *
- * Return: 0 it rings, or rang already; -EPIPE the peer is gone; any other error: try again later
+ * Return: 0 if it rings, or rang already; -EPIPE if the peer is gone; any other error if the caller
+ * should try again later
  */
 int fipc_bell_ring(const struct fipc_bell *bell);
 
@@ -131,8 +132,8 @@ struct fipc_lane_fds {
  * fipc_lane_send_packet() - send one packet
  * @fds:  borrowed; @n_fds of them go with the packet
  *
- * Return: 0; -EAGAIN the peer does not read; -EPIPE it is gone; -ETOOMANYREFS too many fds in
- * flight; -ENOMEM; -EMSGSIZE larger than the lane takes
+ * Return: 0; -EAGAIN if the peer does not read; -EPIPE if it is gone; -ETOOMANYREFS if too many fds
+ * are in flight; -ENOMEM; -EMSGSIZE if the packet is larger than the lane takes
  */
 int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size, const int *fds,
                           size_t n_fds);
@@ -144,8 +145,8 @@ int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size, const in
  *
  * There is room for every fd that can come, so that the kernel closes none in our name.
  *
- * Return: 0; -EAGAIN nothing there; -EPIPE the peer hung up; -EMSGSIZE the packet was larger than
- * @buffer_size; -EBADMSG fds were lost on the way; else the errno of recvmsg(2)
+ * Return: 0; -EAGAIN if no packet is there; -EPIPE if the peer hung up; -EMSGSIZE if the packet was
+ * larger than @buffer_size; -EBADMSG if fds were lost on the way; else the errno of recvmsg(2)
  */
 int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size,
                       struct fipc_lane_fds *ret_fds);
@@ -153,10 +154,10 @@ int fipc_lane_receive(int lane_fd, void *buffer, size_t buffer_size, size_t *ret
 /**
  * fipc_lane_receive_plain() - receive one packet that must come without fds
  *
- * One with fds is left where it is: whoever takes a foreign fd has to close it, which can take as
- * long as its sender likes.
+ * Leaves a packet with fds where it is: a process that takes a foreign fd has to close it, and its
+ * sender decides how long that takes.
  *
- * Return: as fipc_lane_receive(), but: -EPERM it brings fds, and stays unread
+ * Return: as fipc_lane_receive(), and -EPERM if the packet brings fds; it stays unread
  */
 int fipc_lane_receive_plain(int lane_fd, void *buffer, size_t buffer_size, size_t *ret_size);
 
@@ -166,15 +167,15 @@ void fipc_lane_fds_close(struct fipc_lane_fds *fds);
 /* Whether the peer has read all that was sent. */
 bool fipc_lane_is_read(int lane_fd);
 
-/* Whether the peer hung up; what it sent before may still be there. */
+/* Whether the peer hung up; its last packets may still be there. */
 bool fipc_lane_is_hung_up(int lane_fd);
 
 /**
  * fipc_lane_finish() - take no more packets, and look whether closing the lane can block
  *
- * It can only while a packet with fds lies unread in it.
+ * Closing can block only while a packet with fds lies unread in the lane.
  *
- * Return: whether nothing lies unread in it
+ * Return: whether no packet lies unread in the lane
  */
 bool fipc_lane_finish(int lane_fd);
 
@@ -193,14 +194,14 @@ int fipc_peer_identity(int lane_fd, struct fipc_identity *ret_identity);
  * fipc_peer_groups() - find the supplementary groups of a peer
  * @ret_groups:  for the caller to free(); NULL where there are none
  *
- * They never change: they are those with which it connected, whenever they are asked for.
+ * They never change: they are the groups that the peer had when it connected.
  *
  * Return: 0; -ENOMEM; the errno of getsockopt(2)
  */
 int fipc_peer_groups(int lane_fd, uint32_t **ret_groups, uint32_t *ret_count);
 
-/* Return: a pidfd of the peer, for the caller to close; -EOPNOTSUPP the kernel has none; the errno
- * of getsockopt(2) */
+/* Return: a pidfd of the peer, for the caller to close; -EOPNOTSUPP if the kernel has none; the
+ * errno of getsockopt(2) */
 int fipc_peer_hold(int lane_fd);
 
 /* ---- CPUs ---- */
@@ -211,7 +212,7 @@ unsigned fipc_cpus(void);
 /* Gives the CPU to another thread that waits for it, if there is one. */
 void fipc_yield(void);
 
-/* How often this thread was made to give up its CPU. */
+/* How often the kernel took the CPU from this thread. */
 long fipc_involuntary_switches(void);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Machines drift: the same exchange takes twice as long a minute later. So what is to be compared
- * is measured one right after the other, for a short while, round after round; who begins changes
- * from round to round. Only ratios within a round, and medians over rounds, say anything.
+ * Machines drift: the same exchange takes twice as long a minute later. So bench measures
+ * contenders one right after the other, for a short while, round after round, and another contender
+ * begins each round. Only ratios within a round, and medians over rounds, mean anything.
  *
- * Before each measurement everything is set up anew and done for a tenth of the time without being
- * counted. No process of a floor is there while another contender is measured.
+ * Before each measurement bench sets everything up anew and warms up for a tenth of the time. No
+ * process of a floor is there while bench measures another contender.
  */
 #include "client/fipctl/bench/bench.h"
 #include "client/fipctl/command.h"
@@ -60,7 +60,7 @@ static const struct bench_exchange exchanges[] = {
     {.name = "relay", .bytes = 1024, .relayed = true},
 };
 
-/* fipc first: the others are what it is compared with. */
+/* fipc first: bench compares it with the others. */
 static const struct bench_contender *const contenders[] = {
     &bench_fipc,
     &bench_socket,
@@ -88,7 +88,7 @@ static void think(uint64_t think_us)
         ;
 }
 
-/* Numbers the payload at both ends, or an older reply would do as well. */
+/* Numbers the payload at both ends, or an older reply would pass as this one. */
 static void stamp(struct bench *bench, size_t bytes, uint64_t number)
 {
     memcpy(bench->payload, &number, sizeof(number));
@@ -262,7 +262,8 @@ static bool is_wanted(const struct bench_contender *contender,
     return contender->can == NULL || contender->can(exchange, place);
 }
 
-/* Children do not get them: or each page would be copied again after each fork, while measuring. */
+/* Children do not inherit the samples: or the kernel would copy each page again after each fork,
+ * while bench measures. */
 static void samples_keep_from_children(const struct samples *samples)
 {
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
@@ -329,7 +330,7 @@ static int run_on(const struct invocation *invocation, const char *option, uint6
     return OPTIONS_GO_ON;
 }
 
-/* Finds where both sides may run, and goes there with the client's. */
+/* Finds the CPUs of both sides, and moves this process to the client's. */
 static int take_place(struct bench_place *place, const struct invocation *invocation)
 {
     const struct settings *settings = &invocation->settings;

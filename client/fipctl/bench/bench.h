@@ -3,9 +3,9 @@
 #define FIPC_FIPCTL_BENCH_H
 
 /*
- * What `fipctl bench` measures. An exchange is what is done, a contender is who does it: fipc
- * itself, and the floors, which do the same with nothing around it. Each contender carries a
- * request to another process and brings the same bytes back.
+ * The parts of `fipctl bench`. An exchange is a kind of work, a contender does it: fipc itself, and
+ * the floors, which do the same with nothing around it. Each contender carries a request to another
+ * process and brings the same bytes back.
  */
 #include "client/fipctl/invocation.h"
 
@@ -22,15 +22,16 @@
 struct bench_exchange {
     const char *name;
     size_t bytes;
-    uint64_t think_us; /* the client is busy with something else so long before each one */
+    uint64_t think_us; /* the client is busy with something else before each exchange */
     bool once;         /* over a connection of its own: connect, call, close */
-    bool relayed;      /* by the server to a worker, another process, and its reply back */
+    bool relayed; /* the server passes the request to a worker, another process, and its reply back
+                   */
 };
 
 /* Where an exchange is done. */
 struct bench_place {
     const struct invocation *invocation;
-    cpu_set_t client_cpus; /* which this process may use */
+    cpu_set_t client_cpus; /* of this process */
     cpu_set_t server_cpus; /* of workers and of the servers of the floors; the broker has its own */
 };
 
@@ -41,7 +42,7 @@ struct bench_reply {
 
 struct bench_contender {
     const char *name;
-    const char *help; /* what it is, one line */
+    const char *help; /* one line */
 
     /* Whether there is such an exchange at such a place. NULL: always. */
     bool (*can)(const struct bench_exchange *exchange, const struct bench_place *place);
@@ -50,20 +51,20 @@ struct bench_contender {
      * start() - get everything ready for one kind of exchange
      * @ret_state:  for the functions below; returned to the caller, for stop()
      *
-     * What fails prints its error line, in all of these.
+     * Each of these functions prints the error line if it fails.
      *
      * Return: 0; or the exit status to end with
      */
     int (*start)(const struct bench_exchange *exchange, const struct bench_place *place,
                  void **ret_state);
 
-    /* Sends and waits for the reply: what is measured. Return: 0; a negative errno */
+    /* Sends and waits for the reply, in the measured time. Return: 0; a negative errno */
     int (*exchange)(void *state, const void *data, size_t bytes, struct bench_reply *ret_reply);
 
     /* Gives the reply back, outside the measured time. NULL: nothing to do. */
     void (*release)(void *state);
 
-    /* Says why exchange() failed. Return: the exit status to end with */
+    /* Prints why exchange() failed. Return: the exit status to end with */
     int (*tell)(const void *state, int error);
 
     void (*stop)(void *state);
@@ -104,7 +105,7 @@ struct bench_round {
     uint64_t elapsed_ns; /* of all of them, the client's own work between two of them included */
     uint64_t min_ns, max_ns;
     uint64_t percentiles_ns[BENCH_N_PERCENTILES];
-    uint64_t preemptions; /* how often the kernel gave our CPU to somebody else */
+    uint64_t preemptions; /* involuntary context switches */
 };
 
 struct bench_result {
@@ -113,11 +114,11 @@ struct bench_result {
     struct bench_round *rounds; /* bench_report.n_rounds of them */
 };
 
-/* All that a run found out. Results of one exchange are neighbours, the one of fipc first. */
+/* All results of a run. Results of one exchange are neighbours, the one of fipc first. */
 struct bench_report {
     const struct bench_place *place;
     json_t *machine;   /* where and when; see bench_machine_json() */
-    uint64_t clock_ns; /* what looking at the clock costs; part of each sample */
+    uint64_t clock_ns; /* the cost of reading the clock; part of each sample */
     size_t n_rounds;
     struct bench_result *results;
     size_t n_results;
@@ -126,7 +127,7 @@ struct bench_report {
 void bench_report_print(const struct bench_report *report);
 json_t *bench_report_json(const struct bench_report *report);
 
-/* Kernel, CPU, how busy it is, date. Before anything is measured, or the load is our own. */
+/* Kernel, CPU, load, date. Call it before the first measurement, or the load is our own. */
 json_t *bench_machine_json(void);
 
 #endif

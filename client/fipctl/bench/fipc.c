@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * fipc as programs use it: the client library and the broker that runs. What is relayed goes to a
+ * fipc as programs use it: the client library and the broker that runs. Relayed requests go to a
  * worker of ours, in a process of its own.
  */
 #include "client/fipctl/bench/bench.h"
@@ -39,7 +39,7 @@ static void echo(fipc_request *request, void *userdata)
     (void)fipc_reply(request, fipc_request_data(request), fipc_request_size(request));
 }
 
-/* Returns where it may not serve: whoever waits for the name says so. */
+/* Returns if it may not serve: the process that waits for the name reports that. */
 static void work(void *argument)
 {
     const struct fipc_state *state = argument;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of the JSON document: a key that changes its meaning makes it another one. */
+/* Version of the JSON document: it changes when a key changes its meaning. */
 #define FORMAT 1
 
 static const char *const percentile_keys[BENCH_N_PERCENTILES] = {"p50_ns", "p90_ns", "p99_ns",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The floor of everything that goes through sockets: a SOCK_SEQPACKET Unix socket against a server
- * that has nothing but an epoll loop and sends each packet back; when relayed, what a worker behind
- * another such socket made of it. Its address is abstract, so that nothing of it is in any folder.
+ * The floor of everything that goes through sockets: a SOCK_SEQPACKET Unix socket to a server that
+ * has nothing but an epoll loop and sends each packet back. In a relayed exchange it sends the
+ * packet to a worker behind another such socket first. Its address is abstract: no folder holds it.
  */
 #include "client/fipctl/bench/bench.h"
 #include "client/fipctl/failure.h"
@@ -56,7 +56,7 @@ static void watch(int epoll_fd, int fd)
         _exit(EXIT_FAILURE);
 }
 
-/* Return: the size of what the worker sent back; -1 */
+/* Return: the size of the worker's packet; -1 */
 static ssize_t relay(int worker_fd, unsigned char *packet, size_t size)
 {
     if (send(worker_fd, packet, size, MSG_NOSIGNAL) < 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The floor of everything: two processes that look at the same memory all the time. No queue, no
- * check, nobody ever sleeps; a payload is copied in, back, and out. Who waits for long lets others
- * have the CPU for a moment: that may be the other process.
+ * The floor of everything: two processes that look at the same memory all the time. There is no
+ * queue and no check, and neither process sleeps; a payload is copied in, back, and out. A process
+ * that waits for long yields its CPU for a moment: the other process may need it.
  */
 #include "client/fipctl/bench/bench.h"
 #include "client/fipctl/failure.h"
@@ -54,7 +54,7 @@ static bool line_has(struct spin_line *line, uint64_t number)
     return atomic_load_explicit(&line->number, memory_order_acquire) == number;
 }
 
-/* Return: 0; -ETIMEDOUT the other process did nothing within @timeout_ns */
+/* Return: 0; -ETIMEDOUT if the other process did nothing within @timeout_ns */
 static int line_await(struct spin_line *line, uint64_t number, uint64_t timeout_ns)
 {
     uint64_t end_ns = 0;

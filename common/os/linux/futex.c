@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A futex lets somebody sleep; it orders nothing. Whoever wakes up looks at the shared state again.
- */
+/* A futex lets a thread sleep; it orders nothing. A thread that wakes up looks at the shared state
+ * again. */
 #include "common/os/os.h"
 
 #include <linux/futex.h>

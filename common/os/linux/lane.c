@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* ECONNRESET is how the kernel says that the peer closed with packets unread: gone either way. */
+/* ECONNRESET means that the peer closed with packets unread: it is gone either way. */
 static int lane_error(void) { return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno; }
 
 int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size, const int *fds,
@@ -50,7 +50,8 @@ static void lane_collect_fds(struct msghdr *message, struct fipc_lane_fds *ret_f
     }
 }
 
-/* ECONNRESET is told once, before what the peer sent: it closed with packets of ours unread. */
+/* The kernel returns ECONNRESET once, before the peer's last packets, if the peer closed with
+ * packets of ours unread. */
 static ssize_t lane_recvmsg(int lane_fd, struct msghdr *message, int flags)
 {
     ssize_t size;

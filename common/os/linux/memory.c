@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whoever makes shared memory trusts nobody who maps it: sealed before it leaves our hands, so that
- * no peer can truncate it under us (SIGBUS). Whoever opens it checks the seals and the size.
+ * The maker of shared memory trusts no process that maps it: it seals the memory before handing it
+ * out, so that no peer can truncate it under us (SIGBUS). The opener checks the seals and the size.
  *
- * Whoever touches a page that is not in his page table sleeps in the kernel while another owner
- * punches a hole there, or has the page written out or moved; and who does that, but has to wait
- * for a CPU, takes seconds over it. So a maker that trusts its opener with less has all pages in
- * its page table before it hands the region out: the kernel leaves pages of two owners alone, but
- * for holes. Against these are the last seals, which have to wait for the opener's mapping, since
- * they refuse new ones: who finds them there, and all pages still in place, can touch the memory.
+ * A process that touches a page outside its page table sleeps in the kernel while another owner
+ * punches a hole there, or has the page written out or moved. An owner that has to wait for a CPU
+ * meanwhile takes seconds over it. So a maker that does not trust its opener has all pages in its
+ * page table before it hands the memory out: the kernel leaves pages of two owners alone, but for
+ * holes. The last seals forbid holes, and also new mappings: therefore the opener adds them, after
+ * its own. Once the maker finds these seals, and all pages still in place, it can touch the memory.
  */
 #include "common/os/os.h"
 
@@ -52,7 +52,7 @@ static int memory_map(void **ret_base, int fd, size_t size)
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (base == MAP_FAILED)
-        return errno == EPERM ? -EBADMSG : -errno; /* sealed by somebody else */
+        return errno == EPERM ? -EBADMSG : -errno; /* sealed by another process */
     *ret_base = base;
     return 0;
 }
@@ -103,7 +103,7 @@ int fipc_memory_open(void **ret_base, int fd, size_t size)
 
 void fipc_memory_seal(int fd)
 {
-    (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: somebody has added F_SEAL_SEAL */
+    (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: the opener has added F_SEAL_SEAL */
 }
 
 int fipc_memory_populate(void *base, size_t size)

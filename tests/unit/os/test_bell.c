@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What bells do when nobody hears. */
+/* Bells that ring already, and bells of a peer that is gone. */
 #include "common/os/os.h"
 #include "tests/unit/fixture.h"
 
