@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nothing happens twice that may not: what fails before the request is sent begins again on the
- * next connection, what fails afterwards is told as it is.
+ * Nothing happens twice that may not: a call that fails before its request is sent begins again on
+ * the next connection, one that fails afterwards returns its error.
  */
 #include "client/call.h"
 
@@ -49,7 +49,7 @@ static int ask_target(struct fipc_client *client, const struct fipc_call *call,
     return 0;
 }
 
-/* What has to be known before a request can be sent: of the open connection. */
+/* The parts of a request that depend on the open connection. */
 struct route {
     uint32_t target;
     bool is_full; /* its queue: the request would only come back */

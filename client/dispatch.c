@@ -108,7 +108,7 @@ static void hand_over(struct fipc_client *client)
     (void)pthread_mutex_lock(&client->handle.lock);
 }
 
-/* Runs what there was at the beginning: what comes meanwhile has its turn the next time. */
+/* Runs those that were due at the beginning: later ones have their turn the next time. */
 static int run(struct fipc_client *client)
 {
     unsigned n_ended = client->submissions.n_ended, n_due = client->inbox.n_due;

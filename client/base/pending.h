@@ -36,9 +36,9 @@ struct fipc_pending {
     bool keeps_payload;         /* whether the answer's payload is wanted */
     uint32_t asked;             /* the target of the question */
     bool is_idempotent;         /* may be asked again if it is unknown what became of it */
-    bool is_submitted_wait;     /* a submitted call waits for somebody to serve the name */
-    bool no_wait;               /* nobody is told of room if there is none for it */
-    bool done;                  /* it has left the table; what follows is the answer: */
+    bool is_submitted_wait;     /* a submitted call waits for a worker of the name */
+    bool no_wait;               /* without room it fails, and no ROOM follows */
+    bool done;                  /* it has left the table; the next members are the answer: */
     int status;                 /* 0 or a negative errno */
     uint16_t reply_flags;       /* enum fipc_reply_flag */
     uint32_t target;            /* of OPENED, SERVED, WAITED */

@@ -3,8 +3,8 @@
 #define FIPC_CLIENT_BASE_PROCESS_H
 
 /*
- * Which process this is, told without a system call: a child of fork(2) must not touch what its
- * parent shares with the broker.
+ * Which process this is, without a system call: a child of fork(2) must not touch what its parent
+ * shares with the broker.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -15,7 +15,7 @@
 #define PAUSE_MAX_NS (50 * FIPC_NS_PER_MS)
 /* What a broker may ask for between two tries. */
 #define RETRY_MAX_MS 1000
-/* What is left to a broker without a free slot to say so, and why. */
+/* The time left to a broker without a free slot to say so, and why. */
 #define REFUSAL_NS (200 * FIPC_NS_PER_MS)
 
 static bool is_oneshot(const struct fipc_greeting *greeting)

@@ -22,7 +22,7 @@ struct fipc_greeting {
     uint64_t deadline_ns;              /* for the answer to a one-shot; FIPC_NEVER: the broker's */
     unsigned char *packet;             /* where the answer is received; borrowed */
     size_t packet_size;
-    /* what came of it: */
+    /* the result: */
     int lane_fd; /* -1: none */
     struct fipc_lane_fds fds;
     struct fipc_control answer;  /* borrows from the packet */

@@ -128,7 +128,7 @@ static enum batch take_records(struct fipc_client *client)
     if (r != 0 && r != -EAGAIN)
         fipc_session_lose(client, r == -EBADMSG ? -EPROTO : r);
     else
-        fipc_session_go_on(client); /* what was taken may be what others waited for */
+        fipc_session_go_on(client); /* other threads may have waited for the records taken */
     if (client->connection != connection)
         return CONNECTION_LOST;
     return r == 0 ? TAKEN_SOME : TAKEN_ALL;
