@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Nothing happens twice that may not: a call that fails before its request is sent begins again on
- * the next connection, one that fails afterwards returns its error.
+ * the next connection, a call that fails afterwards returns the error.
  */
 #include "client/call.h"
 
@@ -49,31 +49,31 @@ static int ask_target(struct fipc_client *client, const struct fipc_call *call,
     return 0;
 }
 
-/* The parts of a request that depend on the open connection. */
-struct route {
+/* Where a request goes: known before it is sent, on the open connection. */
+struct destination {
     uint32_t target;
     bool is_full; /* its queue: the request would only come back */
     uint64_t now_ns;
 };
 
-static int find_route(struct fipc_client *client, const struct fipc_call *call,
-                      uint64_t deadline_ns, struct route *route)
+static int find_destination(struct fipc_client *client, const struct fipc_call *call,
+                            uint64_t deadline_ns, struct destination *destination)
 {
     uint64_t connection;
     int r;
 
-    route->now_ns = call->started_ns;
+    destination->now_ns = call->started_ns;
     if (client->connection != NULL &&
         fipc_names_find(&client->connection->names, call->service, call->service_bytes,
-                        &route->target, &route->is_full))
+                        &destination->target, &destination->is_full))
         return 0;
-    route->is_full = false;
+    destination->is_full = false;
     r = fipc_session_open(client, deadline_ns);
     if (r < 0)
         return r;
     connection = client->connection->number;
-    r = ask_target(client, call, deadline_ns, &route->target);
-    route->now_ns = fipc_now_ns();
+    r = ask_target(client, call, deadline_ns, &destination->target);
+    destination->now_ns = fipc_now_ns();
     if (r == 0 && !fipc_session_is_on(client, connection)) /* lost in the moment of the answer */
         r = FIPC_NOT_SENT;
     return r;
@@ -106,14 +106,14 @@ static int wait_for_service_room(struct fipc_client *client, const struct fipc_c
 }
 
 static int exchange_request(struct fipc_client *client, const struct fipc_call *call,
-                            const struct route *route, uint64_t deadline_ns,
+                            const struct destination *destination, uint64_t deadline_ns,
                             fipc_message **ret_reply)
 {
     struct fipc_question question = {
         /* 0 on the wire: the broker's longest */
         .header = fipc_request_header(
-            route->target, call->flags,
-            call->timeout_ms >= 0 ? fipc_remaining_ns(deadline_ns, route->now_ns) : 0),
+            destination->target, call->flags,
+            call->timeout_ms >= 0 ? fipc_remaining_ns(deadline_ns, destination->now_ns) : 0),
         .payload = call->data,
         .size = call->size,
         .loan = call->loan,
@@ -124,7 +124,7 @@ static int exchange_request(struct fipc_client *client, const struct fipc_call *
         .answer_kind = FIPC_KIND_REPLY,
         .keeps_payload = ret_reply != NULL,
         .is_idempotent = (call->flags & FIPC_IDEMPOTENT) != 0,
-        .asked = route->target,
+        .asked = destination->target,
         .no_wait = (call->flags & FIPC_NO_WAIT) != 0,
     };
     uint64_t connection = client->connection->number;
@@ -147,20 +147,20 @@ int fipc_call_run(struct fipc_client *client, const struct fipc_call *call,
 {
     uint64_t deadline_ns =
         fipc_call_deadline(client->handler_ms, call->started_ns, call->timeout_ms);
-    struct route route;
+    struct destination destination;
     int r;
 
     if (call->size > fipc_ring_payload_max(client->request_ring_bytes))
         return -EMSGSIZE;
     fipc_session_catch_up(client, call->started_ns);
     do {
-        r = find_route(client, call, deadline_ns, &route);
-        if (r == 0 && route.is_full && (call->flags & FIPC_NO_WAIT) == 0) {
+        r = find_destination(client, call, deadline_ns, &destination);
+        if (r == 0 && destination.is_full && (call->flags & FIPC_NO_WAIT) == 0) {
             r = wait_for_service_room(client, call, deadline_ns);
             r = r == 0 ? FIPC_NOT_SENT : r;
         }
         if (r == 0)
-            r = exchange_request(client, call, &route, deadline_ns, ret_reply);
+            r = exchange_request(client, call, &destination, deadline_ns, ret_reply);
     } while (r == FIPC_NOT_SENT);
     return r;
 }

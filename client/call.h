@@ -12,7 +12,7 @@
 struct fipc_client;
 
 /**
- * fipc_call_init() - check what a user gave, and begin the call
+ * fipc_call_init() - check the arguments of a user, and begin the call
  *
  * Return: 0; -EINVAL; -ECHILD
  */

@@ -36,7 +36,7 @@ static void reconnect(struct fipc_client *client, uint64_t now_ns)
         fipc_pollable_back_off(&client->pollable, fipc_now_ns());
 }
 
-/* Takes what is there, without waiting. */
+/* Takes the records that are there, without waiting. */
 static void look(struct fipc_client *client, uint64_t now_ns)
 {
     if (client->connection != NULL)
@@ -63,7 +63,7 @@ static void pause_until(struct fipc_client *client, uint64_t end_ns)
 
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns) { return a_ns < b_ns ? a_ns : b_ns; }
 
-/* Return: 0 there is work, or none in time; why there can be none */
+/* Return: 0 if there is work, or the deadline has passed; else why there can be no work */
 static int wait_for_work(struct fipc_client *client, uint64_t deadline_ns)
 {
     while (!fipc_session_has_work(client)) {
@@ -108,7 +108,8 @@ static void hand_over(struct fipc_client *client)
     (void)pthread_mutex_lock(&client->handle.lock);
 }
 
-/* Runs those that were due at the beginning: later ones have their turn the next time. */
+/* Runs the callbacks and requests that were due at the beginning: those that come meanwhile have
+ * their turn the next time. */
 static int run(struct fipc_client *client)
 {
     unsigned n_ended = client->submissions.n_ended, n_due = client->inbox.n_due;

@@ -31,7 +31,7 @@ static int wait_for_room(struct fipc_client *client, struct fipc_question *quest
     bool same;
     int r;
 
-    connection->n_users++; /* so that it can be told from the next one */
+    connection->n_users++; /* so that the next one has another address */
     r = fipc_baton_wait(&client->baton, &waiter, question->deadline_ns);
     same = client->connection == connection;
     fipc_connection_release(connection, &connection->n_users);

@@ -82,7 +82,7 @@ FIPC_PUBLIC int fipc_reply_error(fipc_request *request, int error)
     return answer(request, error > 0 ? -error : error, NULL, 0);
 }
 
-/* ---- what is known of a request ---- */
+/* ---- facts about a request ---- */
 
 FIPC_PUBLIC const void *fipc_request_data(const fipc_request *request)
 {

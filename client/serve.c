@@ -32,7 +32,7 @@ static int served_wait(struct fipc_client *client, struct fipc_served *served)
 }
 
 static int serve(struct fipc_client *client, const char *name, size_t name_bytes,
-                 unsigned concurrency, fipc_handler_fn *fn, void *userdata)
+                 unsigned concurrency, fipc_request_fn *fn, void *userdata)
 {
     struct fipc_served *served;
     int r;
@@ -52,7 +52,7 @@ static int serve(struct fipc_client *client, const char *name, size_t name_bytes
 }
 
 FIPC_PUBLIC int fipc_serve(fipc_client *client, const char *name, unsigned concurrency,
-                           fipc_handler_fn *fn, void *userdata)
+                           fipc_request_fn *fn, void *userdata)
 {
     size_t name_bytes = fipc_service_bytes(name);
     int r = fipc_session_check(client);

@@ -58,7 +58,7 @@ void fipc_pool_close(struct fipc_pool *pool)
     if (pool == NULL)
         return;
     if (!fipc_process_made(pool->epoch)) {
-        /* a lock that was held at the fork stays so, and what it guards half changed */
+        /* a lock that was held at the fork stays so, and the pool half changed */
         if (pthread_mutex_trylock(&pool->lock) != 0)
             return;
         (void)pthread_mutex_unlock(&pool->lock);
@@ -73,7 +73,8 @@ void fipc_pool_close(struct fipc_pool *pool)
         pool_free(pool);
 }
 
-/* The list of buffers that have room for @capacity. Return: N_SIZES there is none */
+/* The list of buffers that have room for @capacity. Return: its index; N_SIZES if there is no such
+ * list */
 static size_t size_of(size_t capacity)
 {
     size_t i = 0;
@@ -152,7 +153,7 @@ void fipc_message_recycle(struct fipc_message *message)
         free(message);
 }
 
-/* ---- what users see ---- */
+/* ---- for users ---- */
 
 /* A child of fork(2) has no ring, and may not tell a loan there from one in a buffer. */
 static bool has_data(const struct fipc_message *message)

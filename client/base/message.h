@@ -49,7 +49,7 @@ void fipc_pool_close(struct fipc_pool *pool);
  */
 struct fipc_message *fipc_message_new(struct fipc_pool *pool, size_t capacity);
 
-/* Gives the buffer back; what a loan refers to must have been released. Threads: any. */
+/* Gives the buffer back; a loan must have released its client and connection. Threads: any. */
 void fipc_message_recycle(struct fipc_message *message);
 
 #endif

@@ -25,7 +25,7 @@ bool fipc_names_find(const struct fipc_names *names, const char *name, size_t na
 bool fipc_names_is_full(const struct fipc_names *names, const char *name, size_t name_bytes);
 void fipc_names_set_full(struct fipc_names *names, uint32_t target, bool is_full);
 
-/* The number is no longer valid. It may have been replaced by another one since. */
+/* Forgets a number that is no longer valid, unless another one has replaced it since. */
 void fipc_names_forget(struct fipc_names *names, const char *name, size_t name_bytes,
                        uint32_t target);
 

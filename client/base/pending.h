@@ -35,14 +35,14 @@ struct fipc_pending {
     uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
     bool keeps_payload;         /* whether the answer's payload is wanted */
     uint32_t asked;             /* the target of the question */
-    bool is_idempotent;         /* may be asked again if it is unknown what became of it */
-    bool is_submitted_wait;     /* a submitted call waits for a worker of the name */
-    bool no_wait;               /* without room it fails, and no ROOM follows */
-    bool done;                  /* it has left the table; the next members are the answer: */
+    bool is_idempotent;         /* may be asked again if its outcome is unknown */
+    bool is_submitted_wait;     /* a submitted call waits until a client serves the name */
+    bool no_wait;               /* if there is no room for it, no ROOM follows later */
+    bool done;                  /* it has left the table; the answer follows here: */
     int status;                 /* 0 or a negative errno */
     uint16_t reply_flags;       /* enum fipc_reply_flag */
     uint32_t target;            /* of OPENED, SERVED, WAITED */
-    int fd;                     /* of ANNOUNCE, owned; -1: none */
+    int fd;                     /* of ANNOUNCE, owned; -1: without an fd */
     struct fipc_message *reply; /* owned; NULL where the payload was not wanted, or on an error */
 };
 
@@ -65,12 +65,12 @@ uint64_t fipc_pending_next_id(struct fipc_pending_table *table);
 /* Enters a question by its id; borrowed until it is removed or done. */
 void fipc_pending_add(struct fipc_pending_table *table, struct fipc_pending *pending);
 
-/* Return: the question; NULL none has this id, or not any more */
+/* Return: the question; NULL if no open one has this id */
 struct fipc_pending *fipc_pending_find(const struct fipc_pending_table *table, uint64_t id);
 
 void fipc_pending_remove(struct fipc_pending_table *table, struct fipc_pending *pending);
 
-/* Empties the table. Return: its questions, chained by next; NULL there were none */
+/* Empties the table. Return: its questions, chained by next; NULL if it was empty */
 struct fipc_pending *fipc_pending_take_all(struct fipc_pending_table *table);
 
 #endif

@@ -15,7 +15,8 @@
 #define DEFAULT_CONNECT_MS 5000
 #define DEFAULT_SPIN_US 20
 
-/* Copies options of any age: what ours do not have must be zero, what theirs do not have is. */
+/* Copies options of any age: members that ours lack must be zero, members that theirs lack become
+ * zero. */
 static int options_read(fipc_options *ret_options, const fipc_options *options)
 {
     const unsigned char *bytes = (const unsigned char *)options;

@@ -2,7 +2,7 @@
 #ifndef FIPC_CLIENT_BASE_SETTINGS_H
 #define FIPC_CLIENT_BASE_SETTINGS_H
 
-/* What a user's options come down to, checked and with every default filled in. */
+/* A user's options, checked and with every default filled in. */
 #include <fipc/client.h>
 #include <stdint.h>
 #include <sys/un.h>
@@ -16,7 +16,7 @@ struct fipc_settings {
 };
 
 /**
- * fipc_settings_init() - check options, and fill in what they leave open
+ * fipc_settings_init() - check options, and fill in the defaults
  * @options:  NULL: defaults; borrowed
  *
  * Reads the environment.

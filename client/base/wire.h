@@ -2,7 +2,7 @@
 #ifndef FIPC_CLIENT_BASE_WIRE_H
 #define FIPC_CLIENT_BASE_WIRE_H
 
-/* A call as the user gives it, and what becomes of it on the wire: names, flags, times. */
+/* A call as the user gives it, and its form on the wire: names, flags, times. */
 #include "common/control.h"
 #include "common/message.h"
 
@@ -17,7 +17,7 @@ struct fipc_call {
     size_t service_bytes;
     const void *data; /* borrowed */
     size_t size;
-    struct fipc_message *loan; /* instead of both; NULL: none */
+    struct fipc_message *loan; /* instead of both; NULL: no loan */
     unsigned flags;
     int timeout_ms;
     uint64_t started_ns; /* the timeout counts from here */

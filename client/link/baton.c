@@ -81,7 +81,7 @@ int fipc_baton_wait(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64
     int r = 0;
 
     while (!(ready = waiter->ready(waiter->arg)) && r == 0) {
-        waiter_join(baton, waiter); /* again, where others took what it was woken for */
+        waiter_join(baton, waiter); /* again, where other threads were faster */
         r = baton->holder == NULL ? hold(baton, waiter, deadline_ns)
                                   : waiter_sleep(baton, waiter, deadline_ns);
     }

@@ -6,7 +6,7 @@
  * Which thread reads. Of the threads that wait on one handle exactly one holds the baton: it alone
  * makes progress for all, by reading the incoming ring and writing the end word, or by opening the
  * connection where there is none. The others sleep on words of their own until the holder has
- * completed what they wait for, or leaves: then the baton wakes the first of them to take over.
+ * completed their answers, or leaves: then the baton wakes the first of them to take over.
  * Guarded by the handle's lock.
  */
 #include "common/spin.h"
@@ -21,7 +21,7 @@ struct fipc_end;
 
 /* One thread that waits; lives on its stack. */
 struct fipc_waiter {
-    bool (*ready)(void *arg); /* whether what it waits for is there; only looks, under the lock */
+    bool (*ready)(void *arg); /* whether its wait is over; only looks, under the lock */
     void *arg;
     bool wants_room; /* in the outgoing ring */
     /* the baton's: */
@@ -31,7 +31,7 @@ struct fipc_waiter {
 };
 
 /**
- * One step of the holder: take what came, or wait until something comes or the deadline passes.
+ * One step of the holder: take the records that came, or wait for some until the deadline.
  * Called under the lock, which it may release while it waits.
  *
  * Return: 0 look again; -ETIMEDOUT; or why there can be no progress
@@ -56,22 +56,23 @@ void fipc_baton_init(struct fipc_baton *baton, pthread_mutex_t *lock, uint64_t s
                      fipc_progress_fn *progress, void (*left)(void *arg), void *arg);
 
 /**
- * fipc_baton_wait() - wait until something is there, making progress for all while nobody else does
- * @waiter:       says for what; its ready() may come true by whatever the holder's step changes,
- *                such as an answer, room in the outgoing ring, a connection opened or lost
+ * fipc_baton_wait() - wait until @waiter is ready, making progress for all while no thread else
+ * does
+ * @waiter:       its ready() says when the wait is over: by an answer, room in the outgoing ring, a
+ *                connection opened or lost, all of them changes that a step of the holder makes
  * @deadline_ns:  absolute
  *
  * The lock is held on entry and exit and released meanwhile. Looks at least once, whatever the
  * deadline.
  *
- * Return: 0 it is there; -ETIMEDOUT; or why there can be no progress
+ * Return: 0 if it is ready; -ETIMEDOUT; or why there can be no progress
  */
 int fipc_baton_wait(struct fipc_baton *baton, struct fipc_waiter *waiter, uint64_t deadline_ns);
 
-/* Lets @waiter go: what it waits for is there. */
+/* Lets @waiter go: its wait is over. */
 void fipc_baton_finish(struct fipc_baton *baton, struct fipc_waiter *waiter);
 
-/* Whether any waiter, the holder included, would find that what it waits for is there. */
+/* Whether any waiter, the holder included, is ready. */
 bool fipc_baton_is_anyone_ready(const struct fipc_baton *baton);
 
 /* Lets all waiters go whose ready() is true. Return: whether there was one, the holder included */

@@ -3,7 +3,7 @@
 #define FIPC_CLIENT_LINK_CONNECTION_H
 
 /*
- * What a client has with one life of the broker: a channel, its lane, its bell, the questions that
+ * One life of a client with the broker: a channel, its lane, its bell, the questions that
  * are open on it and the numbers that it gave to names. It is over when the session lets go of it;
  * the next one is another connection. Guarded by the handle's lock, but for the incoming side,
  * which belongs to the holder of the baton.
@@ -53,7 +53,8 @@ struct fipc_connection {
  *
  * Blocks until the deadline. Threads: any.
  *
- * Return: 0; -ENOMEM; -EPROTO what the broker handed out is not what it said; else as fipc_greet()
+ * Return: 0; -ENOMEM; -EPROTO if the broker did not hand out the region that it announced; else as
+ * fipc_greet()
  */
 int fipc_connection_open(const struct fipc_settings *settings, uint64_t deadline_ns,
                          struct fipc_connection **ret_connection);

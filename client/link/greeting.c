@@ -13,9 +13,9 @@
 
 #define PAUSE_MIN_NS (2 * FIPC_NS_PER_MS)
 #define PAUSE_MAX_NS (50 * FIPC_NS_PER_MS)
-/* What a broker may ask for between two tries. */
+/* The longest pause between two tries that a broker may ask for. */
 #define RETRY_MAX_MS 1000
-/* The time left to a broker without a free slot to say so, and why. */
+/* The time left to a broker without a free slot to refuse, with a reason. */
 #define REFUSAL_NS (200 * FIPC_NS_PER_MS)
 
 static bool is_oneshot(const struct fipc_greeting *greeting)
@@ -146,7 +146,7 @@ static int lane_hear(struct fipc_greeting *greeting)
     return fipc_control_decode(greeting->packet, size, &greeting->answer) < 0 ? -EPROTO : 0;
 }
 
-/* ---- what the answer means ---- */
+/* ---- the meaning of an answer ---- */
 
 static int error_of_reason(uint32_t reason)
 {
@@ -166,7 +166,7 @@ static int error_of_reason(uint32_t reason)
     }
 }
 
-/* Return: 0 it is what was hoped for; else why not: for now, where @ret_retry_ms is not 0 */
+/* Return: 0 if the broker agrees; else why not: for now, where @ret_retry_ms is not 0 */
 static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
     const struct fipc_farewell *refused = &greeting->answer.refused;
@@ -188,7 +188,7 @@ static int judge_answer(const struct fipc_greeting *greeting, uint32_t *ret_retr
 
 /* Which of the fds is which is a matter of order; that the first one is a region is checked. The
  * bell says that the region is sealed: now the broker may look into it.
- * Return: 0; -EBADMSG the region is not what was promised; -EPROTO; -ENOMEM, -EMFILE */
+ * Return: 0; -EBADMSG if the region is not as promised; -EPROTO; -ENOMEM, -EMFILE */
 static int open_channel(struct fipc_greeting *greeting)
 {
     const struct fipc_welcome *welcome = &greeting->answer.welcome;
@@ -243,7 +243,7 @@ static int lane_wait_answer(const struct fipc_greeting *greeting)
     return r < 0 ? lane_wait(greeting->lane_fd, greeting->deadline_ns) : 0;
 }
 
-/* Whether the broker closed the lane without reading what was sent: the kernel says so, once. */
+/* Whether the broker closed the lane without reading our packet: the kernel says so, once. */
 static bool lane_was_unread(int lane_fd)
 {
     int error = 0;
@@ -307,7 +307,7 @@ static bool pause_until_retry(uint64_t deadline_ns, uint64_t span_ns)
 
 int fipc_greet(struct fipc_greeting *greeting)
 {
-    int told = -ECONNREFUSED; /* what a broker said last, for the deadline */
+    int reason = -ECONNREFUSED; /* the last that a broker gave, for the deadline */
 
     greeting->lane_fd = -1;
     greeting->fds.count = 0;
@@ -317,12 +317,12 @@ int fipc_greet(struct fipc_greeting *greeting)
         int r = greet_once(greeting, &retry_ms);
 
         if (retry_ms > 0)
-            told = r;
+            reason = r;
         else if (r != -EAGAIN)
-            return r == -ECONNREFUSED ? told : r;
+            return r == -ECONNREFUSED ? reason : r;
         fipc_greeting_end(greeting);
         if (!pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms)))
-            return told;
+            return reason;
     }
 }
 

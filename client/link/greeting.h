@@ -15,15 +15,15 @@
 #include <sys/un.h>
 
 struct fipc_greeting {
-    /* what to say, and until when: */
+    /* the question, and its deadlines: */
     const struct sockaddr_un *address; /* borrowed, likewise all of @hello */
     struct fipc_control hello;         /* its wait_ms and remaining_ns are filled in */
     uint64_t connect_deadline_ns;      /* for finding a broker */
     uint64_t deadline_ns;              /* for the answer to a one-shot; FIPC_NEVER: the broker's */
     unsigned char *packet;             /* where the answer is received; borrowed */
     size_t packet_size;
-    /* the result: */
-    int lane_fd; /* -1: none */
+    /* the answer: */
+    int lane_fd; /* -1: no lane */
     struct fipc_lane_fds fds;
     struct fipc_control answer;  /* borrows from the packet */
     struct fipc_channel channel; /* of a session; channel.region.base is NULL without one */
@@ -38,13 +38,13 @@ struct fipc_greeting {
  * A one-shot is not said again once a broker may have heard it. Blocks until the deadlines.
  *
  * Return: 0; -ECONNREFUSED no broker in time; -EACCES; -EDQUOT; -EINVAL ring sizes that the broker
- * does not allow; -EPROTO, also where what the broker handed out is not what it said; of a one-shot
- * also -ETIMEDOUT no answer in time, -ECONNRESET the broker was lost; else the errno of socket(2),
- * connect(2)
+ * does not allow; -EPROTO, also if the broker did not hand out the region that it announced; of a
+ * one-shot also -ETIMEDOUT no answer in time, -ECONNRESET the broker was lost; else the errno of
+ * socket(2), connect(2)
  */
 int fipc_greet(struct fipc_greeting *greeting);
 
-/* Closes what the greeting still owns. */
+/* Closes the fds and the channel that the greeting still owns. */
 void fipc_greeting_end(struct fipc_greeting *greeting);
 
 #endif

@@ -3,8 +3,8 @@
 #define FIPC_CLIENT_LINK_HANDLE_H
 
 /*
- * What a user holds: a lock, references to count, the process that it was made in. What it is the
- * handle of is not known here: that is destroyed by a pointer that was handed in.
+ * A user's hold on a client: a lock, references to count, the process that it was made in. The
+ * client itself is unknown here: a pointer that was handed in destroys it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -29,7 +29,7 @@ void fipc_handle_deinit(struct fipc_handle *handle);
 int fipc_handle_check(const struct fipc_handle *handle);
 
 /* Takes the lock to release something. Return: whether it could: not in a child of fork(2) where
- * another thread of the parent held it, so that what it guards stays as it is */
+ * another thread of the parent held it, so that nothing may be changed */
 bool fipc_handle_lock_to_release(struct fipc_handle *handle);
 
 void fipc_handle_ref(struct fipc_handle *handle);

@@ -114,7 +114,7 @@ int fipc_outgoing_send_cancels(struct fipc_connection *connection)
     return r;
 }
 
-/* ---- what is stuck ---- */
+/* ---- the record that is stuck ---- */
 
 static struct fipc_question stuck_question(const struct fipc_connection *connection)
 {

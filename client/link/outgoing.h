@@ -3,8 +3,8 @@
 #define FIPC_CLIENT_LINK_OUTGOING_H
 
 /*
- * The outgoing ring of a connection. Nothing here waits: what finds no room is sent again later, by
- * the thread that waits for its answer, or, where no thread does, by the next step of the session.
+ * The outgoing ring of a connection. Nothing here waits: a record that finds no room is sent later,
+ * by the thread that waits for its answer, or, where no thread does, by a step of the session.
  * The first record of the latter kind that found no room is remembered. Guarded by the client's
  * lock.
  */
@@ -21,7 +21,7 @@ struct fipc_question {
     struct fipc_header header; /* all but size */
     const void *payload;       /* borrowed */
     size_t size;
-    struct fipc_message *loan; /* instead of both; NULL: none. Sending it uses up its room */
+    struct fipc_message *loan; /* instead of both; NULL: no loan. Sending it uses up its room */
     bool no_wait;              /* -EAGAIN instead of waiting for room; the last places are for
                                 * others */
     uint64_t deadline_ns;      /* absolute; for sending and the answer */
@@ -49,10 +49,11 @@ bool fipc_outgoing_has_room(struct fipc_connection *connection,
  */
 int fipc_outgoing_send(struct fipc_connection *connection, const struct fipc_question *question);
 
-/* As fipc_outgoing_send(), for what no thread waits for: remembers that it found no room. */
+/* As fipc_outgoing_send(), for a record that no thread waits for: remembers it where it finds no
+ * room. */
 int fipc_outgoing_send_next(struct fipc_connection *connection, struct fipc_question *question);
 
-/* Queues a cancel: tells the broker later that nobody waits for the answer to a question. */
+/* Queues a cancel: the broker learns of it later, and may drop the answer to the question. */
 void fipc_outgoing_cancel(struct fipc_connection *connection, uint64_t id);
 
 /* Sends the cancels that there is room for. Return: as fipc_outgoing_send() */

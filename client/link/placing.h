@@ -14,7 +14,7 @@ struct fipc_header;
 struct fipc_message;
 
 /* Places a new loan in the ring, if that has room and no other loan: several could leave none for
- * what is sent meanwhile. Otherwise it stays in its buffer. */
+ * other records. Otherwise it stays in its buffer. */
 void fipc_placing_try(struct fipc_message *loan, struct fipc_connection *connection);
 
 /* Whether a loan has its room in the ring of this connection, and no record has overtaken it. */

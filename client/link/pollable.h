@@ -4,7 +4,7 @@
 
 /*
  * The fd for poll loops: an epoll set of the lane, which the broker rings while no thread reads, an
- * eventfd that is readable while there is something to dispatch, and a timer for what is due. While
+ * eventfd that is readable while there is something to dispatch, and a timer for deadlines. While
  * no thread holds the baton the fd holds it: the end word says so. Guarded by the handle's lock.
  */
 #include <stdbool.h>
@@ -17,7 +17,7 @@ struct fipc_pollable {
     int event_fd;
     int timer_fd;
     bool is_signalled;     /* the eventfd is readable */
-    uint64_t timer_ns;     /* what the timer is set to; FIPC_NEVER: it is not */
+    uint64_t timer_ns;     /* the timer; FIPC_NEVER: it is not set */
     uint64_t reconnect_ns; /* when to try again, without a connection */
     uint64_t backoff_ns;   /* how long after that; 0: the last attempt succeeded */
 };
@@ -47,10 +47,11 @@ void fipc_pollable_unwatch(struct fipc_pollable *pollable,
 
 /**
  * fipc_pollable_park() - give the baton to the fd
- * @unread:       the connection, if no thread reads it; NULL: one does, or there is none
+ * @unread:       the connection, if no thread reads it; NULL: a thread does, or there is no
+ * connection
  * @has_work:     there is something to dispatch
  * @reconnects:   a connection is needed, and no thread opens one
- * @deadline_ns:  when to dispatch, whatever comes; FIPC_NEVER
+ * @deadline_ns:  when to dispatch at the latest; FIPC_NEVER
  *
  * The last thing before the lock is released.
  */

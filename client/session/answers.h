@@ -2,8 +2,8 @@
 #ifndef FIPC_CLIENT_SESSION_ANSWERS_H
 #define FIPC_CLIENT_SESSION_ANSWERS_H
 
-/* What a record of the broker means. Nothing in it is trusted. The handle's lock is held, and the
- * baton too. */
+/* The meaning of the records that the broker sends. Nothing in them is trusted. The handle's lock
+ * is held, and the baton too. */
 struct fipc_client;
 struct fipc_pending;
 

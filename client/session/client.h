@@ -2,7 +2,7 @@
 #ifndef FIPC_CLIENT_SESSION_CLIENT_H
 #define FIPC_CLIENT_SESSION_CLIENT_H
 
-/* A session: what outlives the connections that it has one after the other. */
+/* A session: it outlives the connections that it has one after the other. */
 #include "client/base/settings.h"
 #include "client/link/baton.h"
 #include "client/link/connection.h"
@@ -31,7 +31,7 @@ struct fipc_client {
     struct fipc_pollable pollable;
     uint64_t n_connections; /* so far */
     int connect_error;      /* why the last attempt to have another one failed; 0: it did not */
-    uint32_t handler_ms;    /* of the last connection, likewise the next; 0: there was none */
+    uint32_t handler_ms;    /* of the last connection, likewise the next; 0: before the first */
     uint32_t request_ring_bytes;
 };
 

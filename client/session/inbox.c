@@ -17,7 +17,7 @@ void fipc_request_free(struct fipc_request *request)
     free(request);
 }
 
-/* Where in a request's record what lies. */
+/* The parts of a request's record. */
 struct layout {
     struct fipc_delivery about; /* a copy */
     const unsigned char *groups;

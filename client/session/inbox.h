@@ -27,7 +27,7 @@ struct fipc_request {
     uint64_t connection;            /* its number */
     uint32_t number;                /* of the delivery */
     uint64_t id;
-    fipc_handler_fn *fn;
+    fipc_request_fn *fn;
     void *userdata;
     struct fipc_message *message; /* owned; the groups lie behind the data */
     struct fipc_peer peer;
@@ -52,7 +52,7 @@ void fipc_inbox_deinit(struct fipc_inbox *inbox);
 /**
  * fipc_inbox_take() - take a request from the ring
  * @pool:        for its copy
- * @served:      the name that it is for; NULL: none that this client serves
+ * @served:      the name that it is for; NULL: this client serves no such name
  * @connection:  the number of the connection that brought it
  * @payload:     in shared memory
  *

@@ -31,7 +31,7 @@ struct fipc_served {
     int error; /* why it was refused */
     uint32_t target;
     uint32_t concurrency;
-    fipc_handler_fn *fn;
+    fipc_request_fn *fn;
     void *userdata;
     size_t name_bytes;
     char name[];

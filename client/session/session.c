@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a dead broker had written is taken before its connection is given up. Nothing that comes
- * from the ring is trusted: at worst the connection is lost.
+ * The session takes all that a dead broker had written before it gives its connection up.
  */
 #include "client/session/session.h"
 
@@ -22,7 +21,7 @@
 /* Records that are taken at most before other threads have the lock. */
 #define BATCH 64
 
-/* ---- what is due ---- */
+/* ---- due work ---- */
 
 bool fipc_session_has_work(const struct fipc_client *client)
 {
@@ -105,13 +104,13 @@ void fipc_session_hurry(struct fipc_client *client, uint64_t deadline_ns)
         fipc_baton_kick(&client->baton);
 }
 
-/* ---- taking what came ---- */
+/* ---- taking records ---- */
 
-/* What became of a batch. */
+/* The outcome of a batch. */
 enum batch {
     TAKEN_SOME, /* there may be more */
     TAKEN_ALL,
-    CONNECTION_LOST, /* by what was taken */
+    CONNECTION_LOST, /* by one of the records */
 };
 
 static enum batch take_records(struct fipc_client *client)
@@ -128,13 +127,13 @@ static enum batch take_records(struct fipc_client *client)
     if (r != 0 && r != -EAGAIN)
         fipc_session_lose(client, r == -EBADMSG ? -EPROTO : r);
     else
-        fipc_session_go_on(client); /* other threads may have waited for the records taken */
+        fipc_session_go_on(client); /* an answer may be all that the next record waited for */
     if (client->connection != connection)
         return CONNECTION_LOST;
     return r == 0 ? TAKEN_SOME : TAKEN_ALL;
 }
 
-/* The broker hung up: what it said before that still counts. */
+/* The broker hung up: the records that it had sent still count. */
 static void end_hung_up(struct fipc_client *client)
 {
     enum batch batch;
@@ -148,8 +147,8 @@ static void end_hung_up(struct fipc_client *client)
 
 /* ---- losing a connection ---- */
 
-/* What the broker's head never passed was not delivered: it is sent again on the next connection.
- * What it passed has an unknown outcome. */
+/* A question that the broker's head never passed was not delivered: it is sent again on the next
+ * connection. One that it passed has an unknown outcome. */
 static int outcome_of(const struct fipc_connection *connection, const struct fipc_pending *pending,
                       int error)
 {
@@ -187,7 +186,7 @@ void fipc_session_lose(struct fipc_client *client, int error)
 
 /* ---- time passes ---- */
 
-/* Acts on the room that there is for what waits for it. */
+/* Gives the room that there is to the threads and records that wait for it. */
 static void use_room(struct fipc_client *client)
 {
     if (client->connection != NULL && fipc_outgoing_can_go_on(client->connection))
@@ -243,7 +242,7 @@ static int open_connection(struct fipc_client *client, uint64_t deadline_ns)
     return 0;
 }
 
-/* The step of the holder of the baton: takes what came, or waits until something comes; opens the
+/* The step of the holder of the baton: takes the records that came, or waits for some; opens the
  * connection where there is none. Returns now and then without news. */
 static int progress(void *arg, uint64_t deadline_ns)
 {

@@ -3,9 +3,9 @@
 #define FIPC_CLIENT_SESSION_SESSION_H
 
 /*
- * This module alone lets time pass: it takes what came in, loses the connection and opens the next
- * one, sends what is due, and acts on the marks that the modules below leave. The handle's lock is
- * held on entry and exit of every function but fipc_session_new() and fipc_session_check().
+ * This module alone lets time pass: it takes the records that came, loses the connection and opens
+ * the next one, sends what is due, and acts on the marks that the modules below leave. The handle's
+ * lock is held on entry and exit of every function but fipc_session_new() and fipc_session_check().
  */
 #include "client/session/client.h"
 
@@ -31,12 +31,12 @@ int fipc_session_open(struct fipc_client *client, uint64_t deadline_ns);
 /* Goes on with a new connection, whose user is the session from here on. */
 void fipc_session_take_connection(struct fipc_client *client, struct fipc_connection *connection);
 
-/* Before something is sent: takes what came while no thread read, and finds whether the broker hung
- * up meanwhile. Does nothing while a thread holds the baton. */
+/* Before something is sent: takes the records that came while no thread read, and finds whether the
+ * broker hung up meanwhile. Does nothing while a thread holds the baton. */
 void fipc_session_catch_up(struct fipc_client *client, uint64_t now_ns);
 
-/* Sends what is due and has room, and acts on what has changed. Call after each change of what is
- * to be sent. */
+/* Sends the records that are due and have room, and acts on marks. Call after each change of the
+ * former. */
 void fipc_session_go_on(struct fipc_client *client);
 
 /* Lets go of the connection; its open questions end with @error. Threads that wait on it look

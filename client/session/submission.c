@@ -222,7 +222,7 @@ static enum attempt queue_go_on(struct fipc_submission_queue *queue,
     return attempt;
 }
 
-/* One for each service in turn: none keeps the others from having their share of the room. */
+/* One for each service in turn, so that each has its share of the room. */
 int fipc_submissions_go_on(struct fipc_submissions *all, struct fipc_connection *connection,
                            uint64_t now_ns)
 {
@@ -235,7 +235,7 @@ int fipc_submissions_go_on(struct fipc_submissions *all, struct fipc_connection 
 
         if (connection->is_corrupt)
             return -EPROTO;
-        if (is_closed) /* also what found no room has ended: others may need less */
+        if (is_closed) /* if it ended for want of room, others may need less */
             continue;
         if (attempt == RING_STUCK)
             return -EAGAIN;

@@ -10,7 +10,7 @@
  * A call that cannot be sent yet stands in the queue of its service: while there is no connection,
  * while the broker is asked for the service's number, while the ring or the service has no room.
  * Back from sent to queued when no service has seen the request. Guarded by the handle's lock;
- * @connection is the open one, NULL where a function allows it and there is none.
+ * @connection is the open one, NULL where there is none.
  */
 #include "client/session/submission_queue.h"
 
@@ -21,7 +21,7 @@
 struct fipc_connection;
 
 struct fipc_submissions {
-    TAILQ_HEAD(, fipc_submission_queue) queues; /* none is empty; the first sends next */
+    TAILQ_HEAD(, fipc_submission_queue) queues; /* not one is empty; the first sends next */
     unsigned n_queues;
     struct fipc_pending_table queued; /* in all these queues; it also makes the calls' ids */
     struct fipc_submission_list sent;
@@ -29,13 +29,13 @@ struct fipc_submissions {
     unsigned n_ended;
     bool has_news;             /* one has ended since the session looked */
     uint64_t n_added;          /* so far */
-    uint64_t next_deadline_ns; /* none of those queued and sent is over before */
+    uint64_t next_deadline_ns; /* the earliest of those queued and sent, or before it */
 };
 
 /* Return: as fipc_pending_init() */
 int fipc_submissions_init(struct fipc_submissions *all);
 
-/* Forgets all of them: no callback is run. Nothing happens to what is all zero. */
+/* Forgets all of them: no callback is run. A struct that is all zero is allowed. */
 void fipc_submissions_deinit(struct fipc_submissions *all);
 
 /**
@@ -51,14 +51,15 @@ int fipc_submissions_add(struct fipc_submissions *all, struct fipc_connection *c
                          struct fipc_submission *submission);
 
 /* After fipc_submissions_go_on(): takes back a submission that was just added and would have to
- * wait for room, but must not. Return: whether it was so: it is the caller's again */
+ * wait for room, but must not. Return: whether it was so; then it is the caller's again */
 bool fipc_submissions_take_back(struct fipc_submissions *all, struct fipc_connection *connection,
                                 struct fipc_submission *submission);
 
 /**
- * fipc_submissions_go_on() - send what can be sent now, and ask for what has to be known first
+ * fipc_submissions_go_on() - send the calls that can be sent now, and ask for the numbers of
+ * services
  *
- * One for each service in turn. To be called after each change of what is queued or known.
+ * One call for each service in turn. To be called after each change of the queues and the names.
  *
  * Return: 0; -EAGAIN the ring has no room for the rest; -EPROTO the ring is corrupt
  */

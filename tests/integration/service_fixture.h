@@ -42,7 +42,7 @@ static inline void server_start(struct server *server)
 }
 
 static inline void server_start_with(struct server *server, const char *name, unsigned concurrency,
-                                     fipc_handler_fn *fn, void *userdata)
+                                     fipc_request_fn *fn, void *userdata)
 {
     server_start(server);
     ck_assert_int_eq(fipc_serve(server->client, name, concurrency, fn, userdata), 0);

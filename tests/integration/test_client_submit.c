@@ -337,7 +337,7 @@ static void submit_and_dispatch(fipc_request *request, void *userdata)
     EXPECT((error == 0 ? fipc_reply(request, NULL, 0) : fipc_reply_error(request, error)) == 0);
 }
 
-static fipc_handler_fn *const submitting_handlers[] = {submit_and_return, submit_and_dispatch};
+static fipc_request_fn *const submitting_handlers[] = {submit_and_return, submit_and_dispatch};
 
 LOOP_TEST(one_thread_is_enough_for_a_handler_that_submits_calls_to_its_own_client,
           COUNT_OF(submitting_handlers))

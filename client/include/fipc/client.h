@@ -57,9 +57,9 @@ typedef struct fipc_options {
     int connect_timeout_ms;      /* 0: 5000; -1: no limit */
     uint32_t request_ring_bytes; /* a power of two, at least 4096; 0: the broker's default */
     uint32_t reply_ring_bytes;   /* likewise; both below 2 MiB but for root and the broker's user */
-    uint32_t spin_us; /* how long to look for a reply before sleeping, at most; 0: the default,
-                         UINT32_MAX: not at all */
-    uint32_t flags;   /* none yet */
+    uint32_t spin_us; /* the longest look for a reply before sleeping; 0: the default, UINT32_MAX:
+                         none */
+    uint32_t flags;   /* 0: none is defined yet */
 } fipc_options;
 
 /**
@@ -70,9 +70,10 @@ typedef struct fipc_options {
  * Blocks until connected, at most connect_timeout_ms: it waits while the broker starts or has many
  * other clients to welcome first. Threads: any.
  *
- * Return: 0; -ECONNREFUSED no broker in time; -EACCES the socket is not for this user; -EDQUOT
- * over the broker's quota for this user; -EINVAL also: a ring size that is not allowed;
- * -ENAMETOOLONG the socket's path; -EPROTO not a broker that this library understands
+ * Return: 0; -ECONNREFUSED if no broker answers in time; -EACCES if this user may not use the
+ * socket; -EDQUOT if this user is over the broker's quota; -EINVAL also if a ring size is not
+ * allowed; -ENAMETOOLONG if the socket's path is too long; -EPROTO if the peer is not a broker that
+ * this library understands
  */
 FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 
@@ -217,7 +218,7 @@ FIPC_PUBLIC int fipc_dispatch(fipc_client *client, int timeout_ms);
  * than a third of the rest of the ring. Never blocks. Threads: any; a loan belongs to one thread at
  * a time.
  *
- * Return: 0; -EMSGSIZE too large
+ * Return: 0; -EMSGSIZE if it is too large
  */
 FIPC_PUBLIC int fipc_loan(fipc_client *client, const char *service, size_t size,
                           fipc_message **request);
@@ -244,8 +245,8 @@ FIPC_PUBLIC void *fipc_loan_data(fipc_message *message);
 /* Frees a reply, or a loan without sending it. NULL is allowed. Threads: any. */
 FIPC_PUBLIC void fipc_free(fipc_message *message);
 
-/* What an error means, in words, without a full stop. @error: as returned, or its positive value.
- * Never NULL; valid for ever. Threads: any. */
+/* The meaning of an error in words, without a full stop. @error: as returned, or its positive
+ * value. Never NULL; valid for ever. Threads: any. */
 FIPC_PUBLIC const char *fipc_strerror(int error);
 
 #ifdef __cplusplus
