@@ -161,7 +161,7 @@ int options_parse(struct options *ret_options, int argc, char **argv)
         longs[i] = (struct option){
             .name = specs[i].name,
             .has_arg = specs[i].value != NULL ? required_argument : no_argument,
-            .val = specs[i].key,
+            .val = (int)specs[i].key,
         };
     *ret_options = (struct options){.log_level = -1};
     opterr = 0;

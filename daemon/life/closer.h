@@ -19,39 +19,23 @@
  */
 #include "common/region.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct account;
 struct account_table;
+struct offload;
 struct poller;
 
-/* A lane, or a region. */
-struct closing {
-    int lane_fd;   /* -1: it is a region */
-    int region_fd; /* -1: it is a lane */
-    struct fipc_region region;
-    struct account *account; /* its n_closing counts this; NULL: nobody's does */
-};
-
 struct closer {
+    struct offload *offload; /* NULL: it does not run */
     bool lanes_may_block;
-    bool runs;
-    struct poller *poller; /* woken by the thread when something is closed */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct closing *closings; /* a ring; as many places as this process may have fds */
-    size_t capacity;
-    /* free-running positions in it: collected <= closed <= given */
-    size_t n_given, n_closed, n_collected;
-    bool ending;
 };
 
 /**
  * closer_init() - start the thread
- * @poller:           woken when something is closed: closer_settle() comes next
+ * @poller:           woken when something is closed: closer_collect() comes next
  * @lanes_may_block:  the kernel lets clients send fds; else the loop closes lanes itself
  * @fds_max:          how many fds this process may have
  *
