@@ -28,8 +28,8 @@ enum option_key {
 /* A row without a name ends the table. */
 static const struct option_spec {
     const char *name;
-    char letter; /* 0: there is only the long name */
-    enum option_key key;
+    char letter;       /* 0: there is only the long name */
+    int key;           /* enum option_key */
     const char *value; /* how the help calls it; NULL: the option takes none */
     const char *help;
 } specs[] = {

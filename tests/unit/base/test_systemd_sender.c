@@ -100,7 +100,7 @@ static void fill(int fd)
     (void)close(sender);
 }
 
-static void begin_trouble(enum trouble trouble, int *fd, const char *path)
+static void begin_trouble(int trouble, int *fd, const char *path)
 {
     if (trouble == QUEUE_IS_FULL)
         fill(*fd);
@@ -110,7 +110,7 @@ static void begin_trouble(enum trouble trouble, int *fd, const char *path)
         ck_assert_int_eq(unlink(path), 0);
 }
 
-static void end_trouble(enum trouble trouble, int *fd, const char *path)
+static void end_trouble(int trouble, int *fd, const char *path)
 {
     char byte;
 
