@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The main() of every test program. Its arguments choose: names of groups and of cases. */
+/* The main() of every test program. Its arguments choose: names of groups and of cases, or with a
+ * hyphen before them of those that are left out. */
 #include "tests/suite.h"
 
 #include <errno.h>
@@ -28,14 +29,21 @@ void test_case_add(struct test_case *added)
     cases_end = &added->next;
 }
 
+static bool is_named(const struct test_case *one, const char *name)
+{
+    return strcmp(name, one->test.name) == 0 || strcmp(name, one->group->name) == 0;
+}
+
 static bool is_chosen(const struct test_case *one, char **names)
 {
-    if (*names == NULL)
-        return true;
-    for (; *names != NULL; names++)
-        if (strcmp(*names, one->test.name) == 0 || strcmp(*names, one->group->name) == 0)
-            return true;
-    return false;
+    bool chosen = *names == NULL || **names == '-';
+
+    for (; *names != NULL; names++) {
+        if (**names == '-' && is_named(one, *names + 1))
+            return false;
+        chosen = chosen || is_named(one, *names);
+    }
+    return chosen;
 }
 
 /* One line for each group that cannot run here. Return: whether it is skipped. */

@@ -301,6 +301,9 @@ LOOP_TEST(victim_notices_no_attack, count_attacks())
     check(attack->name, attack->run, 1, milliseconds("FIPC_ATTACK_MS", 600), (unsigned)_i + 1);
 }
 
+GROUP(soup, .timeout = 1200, .fixtures = {{setup, teardown}},
+      .needs_root = "give victim and attacker a uid each");
+
 TEST(victim_notices_no_soup)
 {
     const char *seed = getenv("FIPC_SOUP_SEED");

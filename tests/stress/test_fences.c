@@ -278,6 +278,8 @@ LOOP_TEST(one_claims_a_sleep_and_the_sleeper_knows, COUNT_OF(claims))
     ck_assert_uint_eq(run_pair(&claims[_i], FENCED_NS).n_wrong, 0);
 }
 
+/* ---- the other half: what a missing fence costs, or the tests above would prove nothing ---- */
+
 static const struct {
     const struct pair *pair;
     const char *fence;
@@ -285,6 +287,8 @@ static const struct {
     {&pairs[0], "fipc_end_fence"}, {&pairs[0], "fipc_end_rouse"}, {&pairs[1], "fipc_end_fence"},
     {&pairs[1], "fipc_end_rouse"}, {&pairs[2], "fipc_end_close"}, {&pairs[2], "fipc_end_rouse"},
 };
+
+GROUP(missing, .timeout = 70, .fixtures = {HOLDINGS_KEPT});
 
 LOOP_TEST(without_either_fence_both_miss_each_other, COUNT_OF(gaps))
 {
