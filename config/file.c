@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who writes config files is trusted with their contents but makes mistakes: a path may lead to a
+/* The author of a config file is trusted with its contents but makes mistakes: a path may lead to a
  * FIFO, a device or a folder. None of these may make the broker wait or read without end. */
 #include "config/file.h"
 

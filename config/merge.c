@@ -197,7 +197,7 @@ static const char *path_before(const char *text, size_t size, size_t position,
     return config_cursor_path(&cursor, buffer);
 }
 
-/* jansson's complaints about what is JSON but cannot be taken are told in our words, with the key.
+/* jansson's complaints about JSON that cannot be taken become our words, with the key.
  */
 static void complain_not_parsed(struct loader *loader, const char *file, const char *text,
                                 size_t size, const json_error_t *error)

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Address space only: a handler costs memory from the first time that so many are live at once. */
+/* Address space only: a handler costs memory from the first time that this number is live at once.
+ */
 #define HANDLERS_MAX (UINT32_C(1) << 20)
 /* The range of slots.count. Address space only, likewise. */
 #define SLOTS_MAX (UINT32_C(1) << 16)

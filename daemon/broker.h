@@ -29,7 +29,7 @@ struct broker {
  * broker_init() - make a broker that listens
  * @config:  consumed, also on failure
  *
- * What goes wrong is logged. Return: 0; a negative errno
+ * Errors are logged. Return: 0; a negative errno
  */
 int broker_init(struct broker *broker, struct config *config);
 void broker_deinit(struct broker *broker);
@@ -41,7 +41,7 @@ void broker_run(struct broker *broker);
  */
 void broker_reconfigure(struct broker *broker, struct config *config);
 
-/* Starts to stop: what is open may end within drain_ms. A second call stops at once. */
+/* Starts to stop: open calls may end within drain_ms. A second call stops at once. */
 void broker_stop(struct broker *broker);
 
 #endif

@@ -29,7 +29,7 @@ static void log_config_error(const char *line, void *userdata)
     log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL, "%s", line);
 }
 
-/* What is wrong in a file was told already. Return: the exit status */
+/* Errors in a file were logged already. Return: the exit status */
 static int config_failed(int error)
 {
     switch (error) {
@@ -190,7 +190,7 @@ static void watch_signals(struct running *running)
     poller_watch_signal(poller, SIGHUP, reload_signal, running);
 }
 
-/* @how: SIG_BLOCK before it starts, so that who is told to end meanwhile does so in order */
+/* @how: SIG_BLOCK before it starts, so that a broker that gets SIGTERM meanwhile ends in order */
 static void mask_signals(int how)
 {
     sigset_t watched;

@@ -22,7 +22,8 @@
 #define TURN_NS (100 * FIPC_NS_PER_US)
 /* How long lanes, deadlines and new connections may keep it from hot slots and bells. */
 #define EVENTS_NS (50 * FIPC_NS_PER_US)
-/* How long they may keep it from the bells of cold slots: whoever calls seldom waits for that. */
+/* How long they may keep it from the bells of cold slots: a client that calls seldom waits for
+ * that. */
 #define LOOK_NS (20 * FIPC_NS_PER_US)
 /* One uid's part of a round, in which all others wait for theirs. */
 #define SLICE_NS (50 * FIPC_NS_PER_US)
@@ -262,7 +263,7 @@ static bool before_wait(void *context)
 
         fipc_hot_set_cool(&core->hot, silent ? FIPC_NEVER : core->now_ns - COOL_NS);
     }
-    /* after the hot slots, some of which may have ended; who gets one of them is hot */
+    /* after the hot slots, some of which may have ended; a client that gets one of them is hot */
     more_to_seat = admission_seat_waiting(turn->admission);
     close_some(turn, core->now_ns + EVENTS_NS);
     status_look(turn->status);

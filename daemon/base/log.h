@@ -37,13 +37,13 @@ struct log_subject {
     int64_t slot; /* -1: none */
     uid_t uid;
     pid_t pid;
-    enum fipc_reason reason; /* of who is refused or closed */
+    enum fipc_reason reason; /* of the refused or closed client */
 };
 
 /* Finds out where stderr leads. Return: whether it is the journal. */
 bool log_init(void);
 
-/* @level: of syslog(3); what is less important is not written. */
+/* @level: of syslog(3); less important events are not written. */
 void log_set_level(int level);
 int log_level(void);
 

@@ -2,7 +2,7 @@
 #ifndef FIPC_DAEMON_BASE_PEER_H
 #define FIPC_DAEMON_BASE_PEER_H
 
-/* Who is at the other end of a lane, as the kernel says. */
+/* The process at the other end of a lane, as the kernel says. */
 #include <sys/types.h>
 
 struct peer {

@@ -21,7 +21,7 @@
 /* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
  */
 #define SEATS_PER_TURN 32
-/* Told to who is refused for want of a slot. */
+/* A client that is refused for want of a slot gets this. */
 #define RETRY_MS 50
 
 /* ---- who it is, and what it may have ---- */
@@ -220,7 +220,8 @@ void admission_hung_up(struct admission *admission, uint32_t place, uint32_t gen
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
-/* Whether somebody waits for nothing but a free slot: who waits for his own quota is in no way. */
+/* Whether a connection waits for nothing but a free slot: one that waits for its own quota is in no
+ * way. */
 static bool others_come_first(const struct admission *admission)
 {
     const struct waiting *waiting = TAILQ_FIRST(&admission->room);
@@ -245,7 +246,7 @@ void admission_admit(struct admission *admission, int lane_fd)
         refuse(admission, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
         return;
     }
-    /* who comes now does not overtake who waits already */
+    /* a new connection does not overtake a waiting one */
     r = others_come_first(admission) ? -EAGAIN : seat(admission, lane_fd, &peer, account);
     if (r == -EAGAIN)
         r = wait_for_slot(admission, lane_fd, &peer, account);

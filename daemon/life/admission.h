@@ -3,9 +3,10 @@
 #define FIPC_DAEMON_LIFE_ADMISSION_H
 
 /*
- * Who connects gets a slot at once, or waits in a bounded room, first come first served, until a
+ * A connection gets a slot at once, or waits in a bounded room, first come first served, until a
  * slot is free that its uid may have, or until its own deadline for connecting, which HELLO
- * carries. HELLO stays unread in the socket meanwhile, so that who waits costs no more than its fd.
+ * carries. HELLO stays unread in the socket meanwhile, so that a waiting connection costs no more
+ * than its fd.
  */
 #include "common/control.h"
 #include "daemon/base/deadline.h"
@@ -48,7 +49,7 @@ struct admission {
 int admission_init(struct admission *admission, struct core *core, struct greeting *greeting,
                    struct closer *closer, uint32_t capacity);
 
-/* Refuses whoever still waits. */
+/* Refuses all waiting connections. */
 void admission_deinit(struct admission *admission);
 
 /* A new connection. @lane_fd is consumed. */

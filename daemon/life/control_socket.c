@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The lock file beside a socket of our own tells whether the socket's owner is alive: the kernel
- * drops the lock with the process. Whoever holds it may replace a stale socket; whoever does not
- * leaves everything as it is. systemd's socket needs none: it has one owner, systemd.
+ * drops the lock with the process. A broker that holds it may replace a stale socket; one that does
+ * not leaves everything as it is. systemd's socket needs none: it has one owner, systemd.
  */
 #include "daemon/life/control_socket.h"
 
@@ -60,7 +60,7 @@ static void lock_path_of(const char *socket_path, char path[PATH_MAX])
     (void)snprintf(path, PATH_MAX, "%s.lock", socket_path);
 }
 
-/* Takes the lock beside the socket. Return: the fd that holds it; what went wrong was told */
+/* Takes the lock beside the socket. Return: the fd that holds it; errors were logged */
 static int lock_take(const char *socket_path)
 {
     char path[PATH_MAX];
@@ -165,7 +165,8 @@ static int set_access(const struct config *config, const char *path)
 }
 
 /* Until listen(2) nobody can connect, so that mode and group are in force from the first connection
- * on. Who tries before is refused, and tries again: without the permission he would give up. */
+ * on. A client that tries before is refused, and tries again: without the permission it would give
+ * up. */
 static int bind_socket(const struct config *config, const struct sockaddr_un *address,
                        struct control_socket *control)
 {
@@ -197,7 +198,7 @@ static int make_folder(struct control_socket *control)
                : failed(control->path, -errno, "make its folder, or use --socket");
 }
 
-/* What goes wrong is told. */
+/* Errors are logged. */
 static int make_own(const struct config *config, struct control_socket *control)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

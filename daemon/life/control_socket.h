@@ -26,8 +26,8 @@ struct control_socket {
  * @ret_control:  its empty state on failure
  *
  * A socket that a dead broker left behind is replaced; one that another broker holds is not. One of
- * our own does not listen yet: mode and group are in force before the first connection. What goes
- * wrong is logged.
+ * our own does not listen yet: mode and group are in force before the first connection. Errors are
+ * logged.
  *
  * Return: 0; a negative errno
  */

@@ -22,8 +22,8 @@
 #define PAUSE_NS_MIN (50 * FIPC_NS_PER_MS)
 #define PAUSE_NS_MAX FIPC_NS_PER_S
 
-/* What stays free when accepting pauses, for what is open for a moment only: a region, a config
- * file. */
+/* The fds that stay free when accepting pauses, for files that are open for a moment only: a
+ * region, a config file. */
 #define FDS_RESERVED 16
 /* More than all slots and the waiting room need. */
 #define FDS_MAX (1 << 20)
@@ -167,11 +167,11 @@ static void log_start_error(const struct listener *listener, int error)
         log_event(LOG_ERR, LOG_EVENT_START_FAILED, NULL, "cannot start: %s", strerror(-error));
 }
 
-/* Listens, after all that can fail: who connects then is served. */
+/* Listens, after all that can fail: a client that connects then is served. */
 static int listener_start(struct listener *listener)
 {
     struct core *core = listener->core;
-    /* who connected to systemd's socket before may have sent some already */
+    /* a client that connected to systemd's socket before may have sent some already */
     bool refuses_fds = refuse_fds(listener->socket.fd) && !listener->socket.is_inherited;
     int r = share_out_fds(listener);
 

@@ -2,7 +2,7 @@
 #ifndef FIPC_DAEMON_LIFE_LISTENER_H
 #define FIPC_DAEMON_LIFE_LISTENER_H
 
-/* The control socket: who connects gets a slot. */
+/* The control socket: a client that connects gets a slot. */
 #include "daemon/base/deadline.h"
 #include "daemon/life/control_socket.h"
 
@@ -24,7 +24,7 @@ struct listener {
     int fds_own; /* of these: what the broker needs for itself */
 };
 
-/* Listens on the control socket. What goes wrong is logged. Return: 0; a negative errno */
+/* Listens on the control socket. Errors are logged. Return: 0; a negative errno */
 int listener_open(struct listener *listener, struct core *core, struct admission *admission,
                   struct closer *closer);
 

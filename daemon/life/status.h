@@ -14,7 +14,7 @@ struct status {
     uint64_t watchdog_ns;
     struct deadline watchdog;
     struct deadline change; /* set: the status changed, a message follows soon */
-    uint32_t told_n_taken;  /* slots in use, as last told */
+    uint32_t told_n_taken;  /* slots in use, as last sent */
 };
 
 void status_init(struct status *status, struct core *core);
@@ -26,7 +26,7 @@ void status_ready(struct status *status);
 void status_reloading(void);
 void status_stopping(const struct status *status);
 
-/* Once in a turn: what changed is told, but at most once in a second. */
+/* Once in a turn: sends a changed status, but at most once in a second. */
 void status_look(struct status *status);
 
 #endif

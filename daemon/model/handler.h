@@ -8,8 +8,8 @@
  *
  *      taken -> routed -> running -> replying -> done
  *
- * From each of the first four it can fail. It goes back from running to routed when who worked on
- * it is lost, and another one can.
+ * From each of the first four it can fail. It goes back from running to routed when its worker is
+ * lost, and another one can take it.
  *
  * Handlers live in one flat array that never moves, and refer to their slot by index and
  * generation.
@@ -68,7 +68,7 @@ struct handler {
     /* of a request to a service that workers serve: daemon/traffic/relay.h */
     struct service *queued; /* in whose queue it is; NULL: in none */
     TAILQ_ENTRY(handler) in_queue;
-    struct delivery *delivery; /* who works on it; NULL: nobody */
+    struct delivery *delivery; /* with a worker; NULL: with none */
     uint8_t n_worker_deaths;   /* how many workers took it and are gone: they may have done it */
     void *request;             /* owned: its payload, while that may have to be delivered again */
     uint32_t request_bytes;

@@ -16,7 +16,7 @@ struct slot;
 
 /* The limits of each uid; those of a slot say so. */
 struct quota {
-    uint32_t slots;        /* and what is still to be closed of former ones */
+    uint32_t slots;        /* and the fds and regions still to be closed of former ones */
     uint32_t places;       /* of the waiting room: the same share of it as of the slots */
     uint64_t region_bytes; /* of the channels of its slots */
     uint32_t handlers;     /* live */

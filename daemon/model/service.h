@@ -40,7 +40,7 @@ struct builtin {
 struct service {
     uint32_t index;
     uint32_t generation; /* counts the names that were served in this place */
-    bool was_served;     /* its target was told */
+    bool was_served;     /* a client knows its target */
     const char *name;    /* not terminated; owned unless built in; NULL: the place is free */
     size_t name_bytes;
     service_fn *serve;       /* built in; NULL: workers do */

@@ -69,7 +69,7 @@ struct slot {
     struct handler_list live;      /* its handlers, but for those whose answer waits for room */
     struct outbound_fifo outbound; /* records that wait for room in its ring */
     TAILQ_HEAD(, worker) workers;  /* the names that it serves */
-    uint32_t *groups;              /* of the peer: asked for when a worker is to be told; owned */
+    uint32_t *groups;              /* of the peer: asked for when a worker needs them; owned */
     uint32_t n_groups;
     uint32_t n_workers;
     TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had none */
@@ -77,7 +77,7 @@ struct slot {
     uint32_t n_queued;     /* of its handlers: in the queues of services */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
     bool has_groups;
-    bool is_held; /* what comes next in its ring asks for something, and could not be taken */
+    bool is_held; /* the next record in its ring asks for something, and could not be taken */
     uint32_t n_handlers[HANDLER_STATE_COUNT];
 };
 

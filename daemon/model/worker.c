@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Address space only: a delivery costs memory from the first time that so many are open at once. */
+/* Address space only: a delivery costs memory from the first time that this number is open at once.
+ */
 #define DELIVERIES_MAX (UINT32_C(1) << 20)
 
 int delivery_table_init(struct delivery_table *table)
@@ -101,7 +102,7 @@ struct delivery *delivery_begin(struct delivery_table *table, struct worker *wor
     handler->delivery = delivery;
     TAILQ_INSERT_TAIL(&worker->deliveries, delivery, of_worker);
     worker->n_deliveries++;
-    /* who was given one comes last among equals: they take turns */
+    /* a worker that was given one comes last among equals: they take turns */
     TAILQ_REMOVE(&worker->service->workers, worker, of_service);
     TAILQ_INSERT_TAIL(&worker->service->workers, worker, of_service);
     return delivery;

@@ -3,9 +3,9 @@
 #define FIPC_DAEMON_MODEL_WORKER_H
 
 /*
- * A worker is a session that serves a name, up to so many requests at once. A delivery is one
+ * A worker is a session that serves a name, up to its concurrency at once. A delivery is one
  * request in its hands: from when it is put into its ring until it answers, or ends. The handler of
- * the request can end before that: then the worker is told, and its answer is dropped.
+ * the request can end before that: then the worker gets a CANCEL, and its answer is dropped.
  */
 #include "daemon/base/table.h"
 #include "daemon/model/handler.h"

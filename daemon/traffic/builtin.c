@@ -56,7 +56,8 @@ static void delay_over(void *context, struct deadline *deadline)
         reply_data(core, handler, NULL, 0);
 }
 
-/* An empty reply after so many milliseconds, or -ETIMEDOUT at the deadline, whichever comes first.
+/* An empty reply after this number of milliseconds, or -ETIMEDOUT at the deadline, whichever comes
+ * first.
  */
 static void serve_delay(struct core *core, struct handler *handler, const void *payload,
                         size_t size)

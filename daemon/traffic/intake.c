@@ -6,7 +6,7 @@
  *
  * A slot is not read while an answer of its waits for room, nor without room for the answer to the
  * next record: a client fills its own ring, nobody else's. Nor is a request or question taken while
- * too many are open; while the broker stops, only of who works on something.
+ * too many are open; while the broker stops, only from a slot that works on something.
  */
 #include "daemon/traffic/intake.h"
 
@@ -239,8 +239,8 @@ static unsigned look(const struct core *core, struct slot *slot)
     return can;
 }
 
-/* Takes one record. What ends its slot is not released: the head tells what was delivered. Return:
- * 1; 0 nothing to take now; -EBADMSG */
+/* Takes one record. A record that ends its slot is not released: the head says which records were
+ * delivered. Return: 1; 0 nothing to take now; -EBADMSG */
 static int take_one(struct core *core, struct slot *slot)
 {
     struct record record;
@@ -348,8 +348,8 @@ static int send_waiting(struct core *core, struct slot *slot)
     return sent;
 }
 
-/* Whether a slot that did so much had its turn. The clock is looked at where that costs little
- * beside the records. */
+/* Whether the slot has used up its turn. The clock is looked at where that costs little beside the
+ * records. */
 static bool had_turn(struct core *core, unsigned work, uint64_t end_ns)
 {
     if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0) {

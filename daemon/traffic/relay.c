@@ -124,8 +124,8 @@ static int deliver_to_any(struct core *core, struct service *service, struct han
     return r;
 }
 
-/* Whether a copy of the request stays while a worker has it: what may be delivered twice, or comes
- * from who cannot send it again. */
+/* Whether a copy of the request stays while a worker has it: one that may be delivered twice, or
+ * whose caller cannot send it again. */
 static bool keeps_request(struct core *core, const struct handler *handler)
 {
     return (handler->flags & FIPC_REQUEST_IDEMPOTENT) != 0 ||
@@ -363,8 +363,9 @@ void relay_take_last_replies(struct core *core, struct slot *slot)
     }
 }
 
-/* A request in the hands of who is gone: what it had not taken, or may be done again, is given to
- * another one. Its copy is used, or its caller's: what lies in the ring was the worker's to change.
+/* A request in the hands of a lost worker: if it had not taken it, or the request may be repeated,
+ * another worker gets it. The handler's copy is used, or the caller's bytes: the worker could
+ * change those in its ring.
  */
 static void take_back(struct core *core, struct delivery *delivery)
 {

@@ -50,7 +50,8 @@ void relay_reply(struct core *core, struct slot *slot, const struct fipc_header 
 int relay_serve(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
                 uint32_t concurrency, struct service **ret_service);
 
-/* The worker was told so: ends the waits for the name, and gives out what is in its queue. */
+/* After the answer to the worker: ends the waits for the name, and gives out the requests in its
+ * queue. */
 void relay_served(struct core *core, struct service *service);
 
 /* Whether a slot has requests in its hands. */
@@ -66,8 +67,8 @@ void relay_take_last_replies(struct core *core, struct slot *slot);
  * answered. */
 void relay_leave(struct core *core, struct slot *slot);
 
-/* The broker stops: nobody begins to serve a name any more. Who waits for that goes on with the
- * next broker. */
+/* The broker stops: nobody begins to serve a name any more. A client that waits for it goes on with
+ * the next broker. */
 void relay_stop(struct core *core);
 
 #endif

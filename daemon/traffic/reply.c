@@ -74,8 +74,8 @@ static enum handler_outcome outcome_of(int32_t status)
     return status < 0 ? HANDLER_ERROR : HANDLER_REPLIED;
 }
 
-/* A one-shot takes its answer from the lane, whose send buffer is empty: what does not fit never
- * will. */
+/* A one-shot takes its answer from the lane, whose send buffer is empty: an answer that does not
+ * fit never will. */
 static void send_to_lane(const struct slot *slot, const struct handler *handler, int32_t status,
                          const void *data, size_t size)
 {

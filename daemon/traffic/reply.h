@@ -41,7 +41,7 @@ size_t reply_bytes_max(struct core *core, const struct handler *handler);
  * reply_data() otherwise. */
 void reply_error(struct core *core, struct handler *handler, int error);
 
-/* Likewise, where nobody has seen the request, and the caller may be told so. */
+/* Likewise, if no worker has seen the request, which the caller learns. */
 void reply_not_delivered(struct core *core, struct handler *handler, int error);
 
 /* Sends what waits in the FIFO of a slot, in order, while there is room, and ends the handlers

@@ -13,7 +13,7 @@
 
 /* A page keeps all others waiting. */
 #define ITEMS_PER_PAGE 16
-/* What is around the items of a page. */
+/* The bytes around the items of a page. */
 #define PAGE_FRAME_BYTES 64
 #define SLOTS_LOOKED_AT_PER_PAGE 8192
 
@@ -72,7 +72,7 @@ static bool has_number(const json_t *array, json_int_t number)
     return false;
 }
 
-/* Who serves it, each user once: root and our own at most, for nobody else may. */
+/* The users that serve it, each once: root and our own at most, for nobody else may. */
 static json_t *report_uids(const struct service *service)
 {
     json_t *uids = json_array();
@@ -107,7 +107,7 @@ static json_t *report_service(const struct service *service)
     return report;
 }
 
-/* Adds an item to a page that has room for so many bytes. Return: what is left of them; -1 it does
+/* Adds an item to a page that has room for @bytes_left bytes. Return: the rest of them; -1 it does
  * not fit */
 static ssize_t page_add(json_t *page, json_t *item, ssize_t bytes_left)
 {
