@@ -21,6 +21,13 @@
 #include <signal.h>
 #include <stdlib.h>
 
+/* For loops of very many steps: ck_assert() makes a system call also where it holds. */
+#define REQUIRE(expression_)                                                                       \
+    do {                                                                                           \
+        if (!(expression_))                                                                        \
+            ck_abort_msg("'%s' does not hold", #expression_);                                      \
+    } while (0)
+
 /* An int, as the end of a loop test. */
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
 

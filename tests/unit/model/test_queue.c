@@ -387,7 +387,7 @@ static void one_sends(struct traffic *traffic, int slot, int service)
         return;
     number = traffic->free[traffic->n_free - 1];
     r = put(service, slot, number, random_below(traffic, 20));
-    ck_assert(r == 0 || r == -EAGAIN);
+    REQUIRE(r == 0 || r == -EAGAIN);
     if (r < 0) {
         traffic->waits_since[slot][service] = traffic->n_taken[service] + 1;
         return;
@@ -411,7 +411,7 @@ static void one_is_taken(struct traffic *traffic, int service)
         uint64_t *since = &traffic->waits_since[slot->index][of->index];
         uint64_t waited = traffic->n_taken[of->index] + 1 - *since;
 
-        ck_assert_uint_ne(*since, 0);
+        REQUIRE(*since != 0);
         traffic->longest = waited > traffic->longest ? waited : traffic->longest;
         *since = 0;
     }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* One account for each uid, as long as that uid holds or owes anything. */
+#include "daemon/model/account.h"
+
+#include "common/clock.h"
+#include "tests/suite.h"
+
+#include <errno.h>
+
+#define NOW_NS (1000 * FIPC_NS_PER_S)
+
+static struct account_table table;
+static bool is_memory_short;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return is_memory_short ? NULL : __real_calloc(count, size);
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static void set_up(void)
+{
+    table = (struct account_table){.tree = NULL};
+    is_memory_short = false;
+}
+
+static void tear_down(void)
+{
+    account_table_deinit(&table);
+    account_table_deinit(&table); /* safe twice */
+}
+
+static struct account *account_of(uid_t uid)
+{
+    struct account *account = account_open(&table, uid);
+
+    REQUIRE(account != NULL);
+    return account;
+}
+
+GROUP(accounts, .fixtures = {{set_up, tear_down}});
+
+TEST(new_account_holds_nothing)
+{
+    const struct account *account = account_of(1000);
+
+    ck_assert_uint_eq(account->uid, 1000);
+    ck_assert_uint_eq(account->n_slots, 0);
+    ck_assert_uint_eq(account->region_bytes, 0);
+    ck_assert(TAILQ_EMPTY(&account->room_wishes));
+    ck_assert_uint_eq(account->hot.count, 0);
+}
+
+TEST(uid_has_one_account)
+{
+    struct account *account = account_of(1000);
+
+    ck_assert_ptr_eq(account_of(1000), account);
+    ck_assert_ptr_ne(account_of(1001), account);
+    ck_assert_ptr_eq(account_of(1000), account);
+}
+
+static const uid_t edges[] = {0, 1, 65534, 65535, 65536, UINT32_MAX - 1, UINT32_MAX};
+
+TEST(uids_of_all_sizes_are_told_apart)
+{
+    struct account *accounts[COUNT_OF(edges)];
+
+    for (int i = 0; i < COUNT_OF(edges); i++)
+        accounts[i] = account_of(edges[i]);
+    for (int i = 0; i < COUNT_OF(edges); i++) {
+        ck_assert_ptr_eq(account_of(edges[i]), accounts[i]);
+        ck_assert_uint_eq(accounts[i]->uid, edges[i]);
+    }
+}
+
+TEST(account_needs_memory_once)
+{
+    struct account *account = account_of(1000);
+
+    is_memory_short = true;
+    ck_assert_ptr_null(account_open(&table, 1001));
+    ck_assert_ptr_eq(account_open(&table, 1000), account);
+    is_memory_short = false;
+    (void)account_of(1001);
+}
+
+/* Which of its numbers keep an account. */
+static const struct account held[] = {
+    {.n_slots = 1}, {.n_waiting = 1}, {.n_closing = 1}, {.n_names = 1}, {.n_slots = UINT32_MAX},
+};
+
+LOOP_TEST(account_stays_while_its_uid_holds_something, COUNT_OF(held))
+{
+    struct account *account = account_of(1000);
+
+    account->n_slots = held[_i].n_slots;
+    account->n_waiting = held[_i].n_waiting;
+    account->n_closing = held[_i].n_closing;
+    account->n_names = held[_i].n_names;
+    account_release_if_unused(&table, account, NOW_NS);
+
+    ck_assert_ptr_eq(account_of(1000), account);
+}
+
+TEST(unused_account_is_forgotten)
+{
+    struct account *other = account_of(1001);
+
+    other->n_slots = 1;
+    account_of(1000)->region_bytes = 77; /* a mark */
+    account_release_if_unused(&table, account_of(1000), NOW_NS);
+
+    ck_assert_uint_eq(account_of(1000)->region_bytes, 0);
+    ck_assert_ptr_eq(account_of(1001), other);
+}
+
+/* A uid that was far too costly cannot get rid of it by leaving. */
+TEST(account_that_owes_stays_until_all_is_paid)
+{
+    struct account *account = account_of(1000);
+    uint64_t costly_ns = 0;
+
+    account->region_bytes = 77; /* a mark */
+    (void)wake_cost_charge(&account->wake_cost, &costly_ns, 1020 * FIPC_NS_PER_US, UINT64_MAX,
+                           NOW_NS);
+    account_release_if_unused(&table, account, NOW_NS + 32 * FIPC_NS_PER_MS - 1);
+    ck_assert_uint_eq(account_of(1000)->region_bytes, 77);
+
+    account_release_if_unused(&table, account, NOW_NS + 32 * FIPC_NS_PER_MS);
+    ck_assert_uint_eq(account_of(1000)->region_bytes, 0);
+}
+
+TEST(many_uids_come_and_go)
+{
+    for (uid_t uid = 0; uid < 10000; uid++) {
+        account_of(uid)->n_slots = uid % 3;
+        account_release_if_unused(&table, account_of(uid), NOW_NS);
+    }
+    for (uid_t uid = 0; uid < 10000; uid++)
+        REQUIRE(account_of(uid)->n_slots == uid % 3);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* What a client may do, by its uid and the broker's. */
+#include "daemon/model/policy.h"
+
+#include "common/region.h"
+#include "daemon/base/peer.h"
+#include "daemon/config/config.h"
+#include "tests/suite.h"
+
+#include <string.h>
+
+#define OWN_UID 990
+#define STRANGER 1000
+#define PAGE UINT32_C(4096)
+#define HUGE_PAGE (UINT32_C(2) << 20)
+
+GROUP(policy);
+
+static const struct {
+    uid_t own_uid, uid;
+    bool trusted;
+} uids[] = {
+    {OWN_UID, 0, true},
+    {OWN_UID, OWN_UID, true},
+    {OWN_UID, OWN_UID - 1, false},
+    {OWN_UID, OWN_UID + 1, false},
+    {OWN_UID, UINT32_MAX, false},
+    {0, 0, true},
+    {0, OWN_UID, false}, /* of a broker of root's */
+};
+
+LOOP_TEST(root_and_the_brokers_own_user_are_trusted, COUNT_OF(uids))
+{
+    const struct peer peer = {.uid = uids[_i].uid, .gid = OWN_UID, .pid = 1};
+
+    ck_assert_int_eq(policy_is_trusted(uids[_i].own_uid, &peer), uids[_i].trusted);
+}
+
+static const struct {
+    uid_t uid;
+    const char *name;
+    bool may;
+} names[] = {
+    {0, "com.example.thermo", true},
+    {OWN_UID, "com.example.thermo", true},
+    {STRANGER, "com.example.thermo", false},
+    {0, "fipc.echo", false},
+    {OWN_UID, "fipc.echo", false},
+    {STRANGER, "fipc.echo", false},
+    {OWN_UID, "fipc.new", false},
+    {OWN_UID, "fipcd.echo", true},
+    {OWN_UID, "x.fipc.echo", true},
+};
+
+LOOP_TEST(trusted_clients_serve_names_that_are_not_the_brokers, COUNT_OF(names))
+{
+    const struct peer peer = {.uid = names[_i].uid};
+
+    ck_assert_int_eq(policy_may_serve(OWN_UID, &peer, names[_i].name, strlen(names[_i].name)),
+                     names[_i].may);
+}
+
+/* Rings by default: one page and two. */
+static const struct {
+    uint32_t request_bytes, reply_bytes;
+    bool may_trusted, may_stranger;
+} rings[] = {
+    {PAGE, PAGE, true, true},
+    {PAGE, 2 * PAGE, true, true},
+    {2 * PAGE, 2 * PAGE, true, true}, /* more than the default, and small */
+    {PAGE, 4 * PAGE, true, true},
+    {HUGE_PAGE / 4, HUGE_PAGE / 4, true, true},
+    {HUGE_PAGE / 2, HUGE_PAGE / 2, true, false}, /* and the control page */
+    {HUGE_PAGE, PAGE, true, false},
+    {PAGE, HUGE_PAGE, true, false},
+    {2 * HUGE_PAGE, 2 * HUGE_PAGE, true, false},
+    {2 * HUGE_PAGE + 1, PAGE, false, false}, /* the limit of the config */
+    {PAGE, 2 * HUGE_PAGE + 1, false, false},
+    {UINT32_MAX, UINT32_MAX, false, false},
+};
+
+LOOP_TEST(rings_of_strangers_hold_no_huge_page, COUNT_OF(rings))
+{
+    const struct config config = {.slots = {.request_ring_bytes = PAGE,
+                                            .reply_ring_bytes = 2 * PAGE,
+                                            .ring_bytes_max = 2 * HUGE_PAGE}};
+    const struct peer root = {.uid = 0}, own = {.uid = OWN_UID}, stranger = {.uid = STRANGER};
+    uint32_t request_bytes = rings[_i].request_bytes, reply_bytes = rings[_i].reply_bytes;
+
+    ck_assert_int_eq(policy_may_have_rings(OWN_UID, &root, &config, request_bytes, reply_bytes),
+                     rings[_i].may_trusted);
+    ck_assert_int_eq(policy_may_have_rings(OWN_UID, &own, &config, request_bytes, reply_bytes),
+                     rings[_i].may_trusted);
+    ck_assert_int_eq(policy_may_have_rings(OWN_UID, &stranger, &config, request_bytes, reply_bytes),
+                     rings[_i].may_stranger);
+}
+
+/* An administrator who gives all clients large rings means it. */
+TEST(default_of_the_config_is_for_strangers_too)
+{
+    const struct config config = {.slots = {.request_ring_bytes = 2 * HUGE_PAGE,
+                                            .reply_ring_bytes = 2 * HUGE_PAGE,
+                                            .ring_bytes_max = PAGE}};
+    const struct peer stranger = {.uid = STRANGER};
+
+    ck_assert(policy_may_have_rings(OWN_UID, &stranger, &config, 2 * HUGE_PAGE, 2 * HUGE_PAGE));
+    ck_assert(!policy_may_have_rings(OWN_UID, &stranger, &config, 4 * HUGE_PAGE, 2 * HUGE_PAGE));
+}
