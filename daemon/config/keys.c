@@ -34,7 +34,7 @@ static const struct config_key keys[] = {
     {NUMBER(control, backlog), .min = 1, .max = 65535, .value.number = 1024,
      .help = "Connections that may wait to be accepted, and as many more for a slot"},
     {MODE(control, mode), .min = 0, .max = 0777, .value.number = 0660,
-     .help = "Permissions of the socket: who may write to it may connect"},
+     .help = "Permissions of the socket: users that may write to it may connect"},
     {NAME(control, group), .min = 1, .max = GROUP_NAME_BYTES_MAX, .value.text = NULL,
      .help = "Group of the socket; null: the group that the broker runs as"},
     {NUMBER(slots, count), .min = 1, .max = 65536, .value.number = 4096,
@@ -52,8 +52,8 @@ static const struct config_key keys[] = {
          "Size of a reply ring unless the client asks for another; a message may take half of it"},
     {POWER_OF_TWO(slots, ring_bytes_max), .min = FIPC_RING_BYTES_MIN, .max = FIPC_RING_BYTES_MAX,
      .unit = "bytes", .value.number = 16777216,
-     .help = "Largest ring that a client may ask for; both rings of others than root and the "
-             "broker's user take less than 2 MiB together, or what is the default"},
+     .help = "Largest ring that a client may ask for; both rings of a client that is neither root "
+             "nor the broker's user take less than 2 MiB together, or the defaults"},
     {NUMBER(timeouts, doorbell_ms), .min = 1, .max = 86400000, .unit = "ms", .value.number = 5000,
      .help = "How long a new client may take until its first request, the greeting included"},
     {NUMBER(timeouts, idle_ms), .min = 0, .max = 86400000, .unit = "ms", .value.number = 30000,
