@@ -2,7 +2,8 @@
 #ifndef FIPC_DAEMON_MODEL_ACCOUNT_H
 #define FIPC_DAEMON_MODEL_ACCOUNT_H
 
-/* What each uid holds of the broker, so that no user can take it all. */
+/* Each uid's holdings in the broker. daemon/model/quota.h has the limits, so that no user can take
+ * it all. */
 #include "common/hot_set.h"
 #include "daemon/model/wake_cost.h"
 
@@ -35,7 +36,7 @@ struct account_table {
     void *tree; /* of tsearch(3) */
 };
 
-/* Return: the uid's account, a new one if it has none yet; NULL no memory. */
+/* Return: the uid's account, a new one if there is none yet; NULL if there is no memory */
 struct account *account_open(struct account_table *table, uid_t uid);
 
 /* Forgets the account if its uid holds nothing and owes nothing: call after each decrease. One that

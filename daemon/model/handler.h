@@ -66,9 +66,9 @@ struct handler {
     uint16_t flags;           /* of the request: enum fipc_request_flag */
     bool is_wait;             /* the message is WAIT: answered by WAITED */
     /* of a request to a service that workers serve: daemon/traffic/relay.h */
-    struct service *queued; /* in whose queue it is; NULL: in none */
+    struct service *queued; /* the service in whose queue it is; NULL: it is not queued */
     TAILQ_ENTRY(handler) in_queue;
-    struct delivery *delivery; /* with a worker; NULL: with none */
+    struct delivery *delivery; /* with a worker; NULL: no worker has it */
     uint8_t n_worker_deaths;   /* how many workers took it and are gone: they may have done it */
     void *request;             /* owned: its payload, while that may have to be delivered again */
     uint32_t request_bytes;
@@ -90,8 +90,8 @@ struct handler_table {
 int handler_table_init(struct handler_table *table, uint32_t count);
 void handler_table_deinit(struct handler_table *table);
 
-/* Starts a life in HANDLER_TAKEN, in no list, for a slot of this generation. Return: NULL all are
- * live. */
+/* Starts a life in HANDLER_TAKEN, in no list, for a slot of this generation. Return: the handler;
+ * NULL if all are live */
 struct handler *handler_start(struct handler_table *table, uint32_t slot, uint32_t slot_generation);
 
 /* Ends a life in HANDLER_DONE or HANDLER_FAILED: counts it and frees what it owns. It is in no list

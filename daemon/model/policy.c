@@ -6,7 +6,7 @@
 #include "daemon/base/peer.h"
 #include "daemon/config/config.h"
 
-/* The smallest there is, of any CPU. */
+/* The smallest huge page of any CPU. */
 #define HUGE_PAGE_BYTES (2u << 20)
 
 bool policy_is_trusted(uid_t own_uid, const struct peer *peer)

@@ -3,8 +3,8 @@
 #define FIPC_DAEMON_MODEL_QUOTA_H
 
 /*
- * What one uid may hold of the broker, and one slot of that. Each function answers whether an
- * account may hold one thing more. None of them changes anything: their callers count.
+ * The limits of one uid, and of one slot within them. Each function answers whether an account may
+ * hold one thing more. None of them changes anything: their callers count.
  */
 #include <stdbool.h>
 #include <stddef.h>

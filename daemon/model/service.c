@@ -36,7 +36,7 @@ static void place_give_back(struct service_table *table, struct service *service
     table_give_back(&table->places, service->index);
 }
 
-/* Return: NULL no memory, or no place */
+/* Return: the service; NULL if there is no memory, or no place */
 static struct service *service_add(struct service_table *table, const char *name, size_t name_bytes)
 {
     uint32_t place = table_take(&table->places);

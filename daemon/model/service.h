@@ -49,8 +49,8 @@ struct service {
     uint32_t n_workers;
     struct handler_queue queue; /* requests that no worker could be given yet */
     uint32_t n_queued;
-    struct handler_queue waits;          /* for somebody to serve this name */
-    TAILQ_HEAD(, room_wish) room_wishes; /* of those who found no room in the queue */
+    struct handler_queue waits;          /* for a worker to serve this name */
+    TAILQ_HEAD(, room_wish) room_wishes; /* of slots that found no room in the queue */
 };
 
 struct service_table {
@@ -69,17 +69,17 @@ int service_table_init(struct service_table *table, const struct builtin *builti
                        uint32_t n_builtins);
 void service_table_deinit(struct service_table *table);
 
-/* What OPENED says of a service. */
+/* The number in OPENED. */
 uint32_t service_target(const struct service *service);
 
-/* Return: the service; NULL no such target, or not any more. */
+/* Return: the service; NULL if there is no such target, or not any more */
 struct service *service_of_target(struct service_table *table, uint32_t target);
 
-/* Return: the service of this name; NULL nobody serves it or waits for it. */
+/* Return: the service of this name; NULL if no worker serves it and no handler waits for it */
 struct service *service_find(struct service_table *table, const char *name, size_t name_bytes);
 
-/* As service_find(), or makes it, at the expense of @account. Return: NULL no memory, or no place
- */
+/* As service_find(), but makes the service if there is none, at the expense of @account. Return:
+ * the service; NULL if there is no memory, or no place */
 struct service *service_open(struct service_table *table, const char *name, size_t name_bytes,
                              struct account *account);
 
@@ -87,7 +87,7 @@ struct service *service_open(struct service_table *table, const char *name, size
 void service_release_if_unused(struct service_table *table, struct account_table *accounts,
                                struct service *service, uint64_t now_ns);
 
-/* Whether a request can be answered by somebody now. */
+/* Whether a worker, or the broker itself, can answer a request now. */
 bool service_is_served(const struct service *service);
 
 #endif

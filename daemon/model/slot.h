@@ -20,7 +20,6 @@
 #include <sys/types.h>
 
 struct account;
-struct notice;
 struct room_wish;
 struct worker;
 
@@ -32,7 +31,8 @@ struct worker;
 enum slot_state {
     SLOT_FREE,
     SLOT_GREETING, /* accepted; HELLO has not come yet */
-    SLOT_WELCOMED, /* it has a channel, which nobody looks into before the client has sealed it */
+    SLOT_WELCOMED, /* it has a channel, which the broker leaves alone until the client has sealed it
+                    */
     SLOT_OPEN,     /* a session */
     SLOT_ONESHOT,  /* its single request is being answered on the lane */
     SLOT_CLOSING,
@@ -72,7 +72,7 @@ struct slot {
     uint32_t *groups;              /* of the peer: asked for when a worker needs them; owned */
     uint32_t n_groups;
     uint32_t n_workers;
-    TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had none */
+    TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had no room */
     uint32_t n_room_wishes;
     uint32_t n_queued;     /* of its handlers: in the queues of services */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
@@ -100,8 +100,8 @@ void slot_table_deinit(struct slot_table *table);
 
 uint32_t slot_n_taken(const struct slot_table *table);
 
-/* Takes a free slot for a new peer, in SLOT_GREETING, with a generation of its own. Return: NULL
- * none is free. */
+/* Takes a free slot for a new peer, in SLOT_GREETING, with a generation of its own. Return: the
+ * slot; NULL if as many are taken as the limit allows */
 struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
                        uint64_t now_ns);
 
@@ -114,7 +114,8 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer 
  */
 void slot_end(struct slot_table *table, struct slot *slot, enum fipc_reason reason);
 
-/* Takes the next slot that is to be closed out of its list. Return: NULL: there is none */
+/* Takes the next slot that is to be closed out of its list. Return: the slot; NULL if there is none
+ */
 struct slot *slot_take_ending(struct slot_table *table);
 
 /* Gives a slot in SLOT_CLOSING back: its fds, channel and handlers are gone already. */
@@ -131,7 +132,7 @@ void slot_set_state(struct slot_table *table, struct slot *slot, enum slot_state
 
 const char *slot_state_name(enum slot_state state);
 
-/* What its taker is: "greeting" until that is known, "session" or "oneshot". */
+/* The kind of its taker: "greeting" until that is known, then "session" or "oneshot". */
 const char *slot_kind_name(const struct slot *slot);
 
 /* All handlers of a slot. */

@@ -3,12 +3,12 @@
 #define FIPC_DAEMON_MODEL_WAKE_COST_H
 
 /*
- * What waking a client costs beyond the usual is charged to its uid. A client can hang thousands of
- * epoll watchers on its end of a lane, and each byte that the broker sends then takes half a
- * millisecond. While its uid is over its budget such a client rests: the broker takes nothing from
- * it, and wakes neither it nor a client that connects meanwhile. A uid that went far over its
- * budget is watched for a while, and rests for long after each costly wake-up. A client whose every
- * wake-up is costly for a whole handler_ms is closed.
+ * The broker charges a uid for CPU time beyond the usual that it spends on waking its clients. A
+ * client can hang thousands of epoll watchers on its end of a lane, and each byte that the broker
+ * sends then takes half a millisecond. While its uid is over its budget such a client rests: the
+ * broker takes nothing from it, and wakes neither it nor a client that connects meanwhile. A uid
+ * that went far over its budget is watched for a while, and rests for long after each costly
+ * wake-up. A client whose every wake-up is costly for a whole handler_ms is closed.
  */
 #include "common/bucket.h"
 

@@ -18,9 +18,9 @@ struct service;
 struct slot;
 
 struct delivery {
-    uint32_t number;                 /* what the worker calls it: its place in the table */
+    uint32_t number;                 /* the worker's name for it: its place in the table */
     uint64_t id;                     /* of the request */
-    struct worker *worker;           /* whose hands it is in */
+    struct worker *worker;           /* that has it in its hands */
     struct handler *handler;         /* NULL: it has ended */
     uint64_t until;                  /* the tail of the worker's ring right after the request */
     TAILQ_ENTRY(delivery) of_worker; /* worker.deliveries */
@@ -43,14 +43,14 @@ struct delivery_table {
     struct delivery *deliveries; /* the elements of places */
     uint64_t n_made;
     uint64_t n_late;    /* answers to requests whose handlers had ended */
-    uint64_t n_unknown; /* answers to what the worker had not been given, or had answered */
+    uint64_t n_unknown; /* answers under a number that the worker was not given, or had answered */
 };
 
 /* Return: 0; -ENOMEM. Only the pages of deliveries that were used once are resident. */
 int delivery_table_init(struct delivery_table *table);
 void delivery_table_deinit(struct delivery_table *table);
 
-/* Has @slot serve @service. Return: NULL no memory */
+/* Has @slot serve @service. Return: the worker; NULL if there is no memory */
 struct worker *worker_add(struct service *service, struct slot *slot, uint32_t concurrency);
 
 /* Ends a worker that has no deliveries left. */
@@ -58,21 +58,22 @@ void worker_remove(struct worker *worker);
 
 /**
  * worker_find() - find the least busy worker that can be given one more request
- * @bytes:  what the request takes in its ring
+ * @bytes:  payload of the record that the request becomes
  *
- * Return: 0; -EAGAIN none is free now; -EBUSY none of those that are free has a ring for it;
- * -EMSGSIZE nobody has
+ * Return: 0; -EAGAIN if no worker is free now; -EBUSY if free workers have rings that are too small
+ * for it; -EMSGSIZE if all workers have
  */
 int worker_find(const struct service *service, size_t bytes, struct worker **ret_worker);
 
-/* Puts a request into a worker's hands. Return: NULL no place */
+/* Puts a request into a worker's hands. Return: the delivery; NULL if there is no place for it */
 struct delivery *delivery_begin(struct delivery_table *table, struct worker *worker,
                                 struct handler *handler);
 
 /* Takes it out of them, and lets go of the handler if that has not ended. */
 void delivery_end(struct delivery_table *table, struct delivery *delivery);
 
-/* What this slot was given under this number. Return: NULL nothing, or it was answered */
+/* Return: the delivery that this slot was given under this number; NULL if there is none, or it was
+ * answered */
 struct delivery *delivery_of(const struct delivery_table *table, const struct slot *slot,
                              uint32_t number);
 

@@ -213,6 +213,25 @@ TEST(next_life_knows_nothing_of_the_former)
     ck_assert_ptr_null(handler->answer.data);
 }
 
+TEST(request_is_kept_once_until_it_is_dropped)
+{
+    struct handler *handler = handler_start(&table, 3, 1);
+    char payload[] = "first";
+
+    ck_assert_int_eq(handler_keep_request(handler, payload, 0), 0);
+    ck_assert_ptr_null(handler->request); /* nothing to keep */
+    ck_assert_int_eq(handler_keep_request(handler, payload, sizeof(payload)), 0);
+    memcpy(payload, "other", sizeof(payload));
+    ck_assert_int_eq(handler_keep_request(handler, payload, 1), 0);
+    ck_assert_str_eq(handler->request, "first");
+    ck_assert_uint_eq(handler->request_bytes, sizeof(payload));
+
+    handler_drop_request(handler);
+    ck_assert_ptr_null(handler->request);
+    ck_assert_uint_eq(handler->request_bytes, 0);
+    handler_drop_request(handler); /* safe twice */
+}
+
 TEST(counters_add_up_over_many_lives)
 {
     struct handler *live[TABLE_SIZE] = {NULL};

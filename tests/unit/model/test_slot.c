@@ -283,3 +283,61 @@ TEST(live_handlers_are_those_that_did_not_end)
 
     ck_assert_uint_eq(slot_n_live(slot), 1111);
 }
+
+/* ---- ending ---- */
+
+GROUP(ending, .fixtures = {{make_table, drop_table}});
+
+TEST(slot_that_ends_keeps_its_first_reason)
+{
+    struct slot *slot = take();
+
+    slot_end(&table, slot, FIPC_REASON_MALFORMED);
+    slot_end(&table, slot, FIPC_REASON_GONE);
+
+    ck_assert(slot->is_ending);
+    ck_assert_int_eq(slot->end_reason, FIPC_REASON_MALFORMED);
+    ck_assert_ptr_eq(slot_take_ending(&table), slot);
+    ck_assert_ptr_null(slot_take_ending(&table)); /* it is closed once */
+}
+
+TEST(slots_are_closed_in_the_order_of_their_ends)
+{
+    struct slot *slots[LIMIT];
+
+    for (int i = 0; i < LIMIT; i++)
+        slots[i] = take();
+    slot_end(&table, slots[2], FIPC_REASON_IDLE);
+    slot_end(&table, slots[0], FIPC_REASON_GONE);
+    ck_assert_ptr_eq(slot_take_ending(&table), slots[2]);
+    slot_end(&table, slots[3], FIPC_REASON_NONE);
+
+    ck_assert_ptr_eq(slot_take_ending(&table), slots[0]);
+    ck_assert_ptr_eq(slot_take_ending(&table), slots[3]);
+    ck_assert_ptr_null(slot_take_ending(&table));
+    ck_assert(!slots[1]->is_ending);
+}
+
+TEST(slot_that_ends_stays_as_it_is_until_it_is_closed)
+{
+    struct slot *slot = take();
+
+    slot_end(&table, slot, FIPC_REASON_GONE);
+
+    ck_assert_int_eq(slot->state, SLOT_GREETING);
+    ck_assert_ptr_eq(slot_find(&table, slot->index, slot->generation), slot);
+    check_counts();
+}
+
+TEST(next_taker_is_not_ending)
+{
+    struct slot *slot = take();
+
+    slot_end(&table, slot, FIPC_REASON_GONE);
+    (void)slot_take_ending(&table);
+    give_back(slot);
+
+    ck_assert_ptr_eq(take(), slot);
+    ck_assert(!slot->is_ending);
+    ck_assert_ptr_null(slot_take_ending(&table));
+}
