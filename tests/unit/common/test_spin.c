@@ -212,6 +212,26 @@ TEST(few_yields_may_be_long)
     ck_assert_int_eq(count_yields(fipc_now_ns(), true), 0);
 }
 
+/* The yields of count_yields() take a little time, and earn a little: so no row is near its edge.
+ */
+static const struct {
+    uint64_t ms, rounds; /* since the last of all long yields */
+    int n_yields;
+} earned[] = {
+    {0, 0, 0},    {300, 0, 0},  {500, 0, 1},     {800, 0, 1},   {1000, 0, 2},
+    {1500, 0, 3}, {2000, 0, 4}, {10000, 0, 4},   {0, 500, 0},   {0, 1000, 1},
+    {0, 2000, 2}, {0, 4000, 4}, {0, 1000000, 4}, {250, 500, 1}, {500, 1000, 2},
+};
+
+LOOP_TEST(time_and_rounds_earn_long_yields, COUNT_OF(earned))
+{
+    fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), 4);
+    spin.long_yields.refilled_ns -= earned[_i].ms * FIPC_NS_PER_MS;
+    fipc_bucket_give(&spin.long_yields, earned[_i].rounds);
+    ck_assert_int_eq(count_yields(fipc_now_ns(), true), earned[_i].n_yields);
+}
+
 TEST(long_yields_come_back_two_a_second)
 {
     fipc_spin_init(&spin, HOUR_NS, PATIENCE_NS);
