@@ -13,6 +13,19 @@
 #define PAYLOAD_MAX (CAPACITY / 2 - HEADER)
 #define N_PLACES ((int)(CAPACITY / FIPC_RECORD_ALIGN)) /* where a record can start */
 
+#define PLACES_PER_RUN 16
+
+/* Runs a body for each int place where a record can start; each run of the loop test is a process,
+ * and takes PLACES_PER_RUN of them. */
+#define PLACES_TEST(name_)                                                                         \
+    static void name_##_at(int place);                                                             \
+    LOOP_TEST(name_, N_PLACES / PLACES_PER_RUN)                                                    \
+    {                                                                                              \
+        for (int i = 0; i < PLACES_PER_RUN; i++)                                                   \
+            name_##_at(_i *PLACES_PER_RUN + i);                                                    \
+    }                                                                                              \
+    static void name_##_at(int place)
+
 struct ring_pair {
     struct fipc_ring_positions shared;
     struct fipc_producer producer;

@@ -109,30 +109,30 @@ static void go_round(uint64_t start, size_t size)
 
 GROUP(wrap, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
 
-LOOP_TEST(records_go_round_from_every_place, N_PLACES)
+PLACES_TEST(records_go_round_from_every_place)
 {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-        go_round((uint64_t)_i * FIPC_RECORD_ALIGN, sizes[i]);
+        go_round((uint64_t)place * FIPC_RECORD_ALIGN, sizes[i]);
 }
 
-LOOP_TEST(records_go_round_while_positions_pass_2_to_the_64, N_PLACES)
+PLACES_TEST(records_go_round_while_positions_pass_2_to_the_64)
 {
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-        go_round((uint64_t)_i * FIPC_RECORD_ALIGN - CAPACITY, sizes[i]);
+        go_round((uint64_t)place * FIPC_RECORD_ALIGN - CAPACITY, sizes[i]);
 }
 
-LOOP_TEST(largest_record_fits_into_an_empty_ring_at_every_place, N_PLACES)
+PLACES_TEST(largest_record_fits_into_an_empty_ring_at_every_place)
 {
-    ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+    ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN);
 
     ck_assert_int_eq(fipc_producer_has_room(&ring.producer, PAYLOAD_MAX), 1);
     ck_assert_int_eq(send_record(&ring, 1, PAYLOAD_MAX), 0);
     expect_record(&ring, 1, PAYLOAD_MAX);
 }
 
-LOOP_TEST(skip_is_written_only_where_a_record_does_not_fit, N_PLACES)
+PLACES_TEST(skip_is_written_only_where_a_record_does_not_fit)
 {
-    uint64_t start = (uint64_t)_i * FIPC_RECORD_ALIGN, left = CAPACITY - start % CAPACITY;
+    uint64_t start = (uint64_t)place * FIPC_RECORD_ALIGN, left = CAPACITY - start % CAPACITY;
     struct fipc_header header;
     const void *payload;
 
@@ -152,11 +152,11 @@ LOOP_TEST(skip_is_written_only_where_a_record_does_not_fit, N_PLACES)
     }
 }
 
-LOOP_TEST(skip_of_an_aborted_reservation_is_no_lost_room, N_PLACES)
+PLACES_TEST(skip_of_an_aborted_reservation_is_no_lost_room)
 {
     struct fipc_loan loan;
 
-    ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+    ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(fipc_producer_reserve(&ring.producer, PAYLOAD_MAX, &loan), 0);
         fipc_producer_abort(&ring.producer, &loan);
@@ -260,16 +260,16 @@ TEST(payload_max_is_half_the_ring_less_a_header)
     ck_assert_uint_eq(fipc_ring_payload_max(UINT32_C(1) << 30), (UINT32_C(1) << 29) - 32);
 }
 
-LOOP_TEST(has_room_says_what_reserve_does, N_PLACES)
+PLACES_TEST(has_room_says_what_reserve_does)
 {
-    uint64_t random = (uint64_t)_i;
+    uint64_t random = (uint64_t)place;
 
     for (int i = 0; i < 100; i++) {
         size_t size = random_below(&random, PAYLOAD_MAX + 1);
         int room;
         struct fipc_loan loan;
 
-        ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+        ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN);
         for (uint64_t n = random_below(&random, 5); n > 0; n--)
             (void)send_record(&ring, 0, random_below(&random, PAYLOAD_MAX + 1));
 

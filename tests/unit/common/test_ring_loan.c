@@ -120,13 +120,13 @@ TEST(failed_reservation_overtakes_nobody)
 
 GROUP(overtaken_loan, .fixtures = {HOLDINGS_KEPT, {make_ring, drop_ring}});
 
-LOOP_TEST(nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it, N_PLACES)
+PLACES_TEST(nobody_writes_on_an_overtaken_loan_although_the_consumer_passed_it)
 {
-    size_t size = (size_t)_i * 31 % (PAYLOAD_MAX + 1);
+    size_t size = (size_t)place * 31 % (PAYLOAD_MAX + 1);
     uint64_t n_records = 0;
     struct fipc_loan loan;
 
-    ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+    ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN);
     ck_assert_int_eq(open_loan(&loan, 1, size), 0);
     for (int lap = 0; lap < 3; lap++) {
         uint64_t n = fill_up(100 + n_records);
@@ -163,12 +163,12 @@ TEST(overtaken_loan_takes_room_from_every_lap_until_it_ends)
     ck_assert_uint_eq(fill_up(0), CAPACITY / HEADER);
 }
 
-LOOP_TEST(records_of_any_size_go_round_beside_an_open_loan, N_PLACES)
+PLACES_TEST(records_of_any_size_go_round_beside_an_open_loan)
 {
-    uint64_t random = (uint64_t)_i;
+    uint64_t random = (uint64_t)place;
     struct fipc_loan loan;
 
-    ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN - CAPACITY);
+    ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN - CAPACITY);
     ck_assert_int_eq(open_loan(&loan, 1, 700), 0);
     for (uint64_t id = 10; id < 300; id++) {
         size_t size = random_below(&random, PAYLOAD_MAX + 1);
@@ -211,12 +211,12 @@ static void send_whatever_fits(void)
 }
 
 /* No header of a skip may lie inside what it steps over. */
-LOOP_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it, N_PLACES)
+PLACES_TEST(skips_end_before_an_open_loan_or_step_over_all_of_it)
 {
     for (size_t size = 0; size <= PAYLOAD_MAX; size = 2 * size + HEADER) {
         struct fipc_loan loan;
 
-        ring_pair_restart(&ring, (uint64_t)_i * FIPC_RECORD_ALIGN);
+        ring_pair_restart(&ring, (uint64_t)place * FIPC_RECORD_ALIGN);
         EXPECT(open_loan(&loan, 1, size) == 0);
         for (int lap = 0; lap < 3; lap++)
             send_whatever_fits();
