@@ -37,7 +37,7 @@ static int open_regular(const char *path, int *ret_fd, const char **ret_why)
     return 0;
 }
 
-/* The size that fstat(2) tells is not asked for: the file may be growing, or lie in /proc. Return:
+/* Does not rely on the size of fstat(2): the file may be growing, or lie in /proc. Return:
  * 0; -EFBIG; -errno */
 static int read_all(int fd, char *buffer, size_t buffer_size, size_t *ret_size)
 {
@@ -67,7 +67,7 @@ int config_file_read(const char *path, char **ret_text, size_t *ret_size, const 
 
     r = open_regular(path, &fd, &why);
     if (r == 0) {
-        /* One byte more tells a file that is too long. */
+        /* One byte more shows that a file is too long. */
         text = malloc(CONFIG_FILE_BYTES_MAX + 1);
         r = text == NULL ? -ENOMEM : read_all(fd, text, CONFIG_FILE_BYTES_MAX + 1, ret_size);
     }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What scdoc would take for markup stands for itself. */
+/* Escapes the characters that scdoc takes for markup. */
 static void write_plain(const char *text, FILE *out)
 {
     for (const char *c = text; *c != '\0'; c++) {

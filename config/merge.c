@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Each file is laid over the defaults, key by key; what it says wrong is reported and left out, so
- * that one run tells all errors of all files. Only a config without any error leaves this module.
+/* Each file is laid over the defaults, key by key. A wrong value is reported and left out, so that
+ * one run reports all errors of all files. Only values without any error leave this module.
  */
 #include "config/merge.h"
 
@@ -157,7 +157,7 @@ static int apply_section(struct loader *loader, struct config_cursor *cursor, st
     return 0;
 }
 
-/* Applies what stands at the top level. */
+/* Applies one name of the top level. */
 static int apply_entry(struct loader *loader, struct config_cursor *cursor, struct place place,
                        const char *name, json_t *value)
 {

@@ -38,7 +38,7 @@ bool config_table_ends_section(const struct config_table *table, size_t row)
     return row + 1 == table->n_keys || config_table_begins_section(table, row + 1);
 }
 
-/* Appends like snprintf(3), cutting what does not fit. */
+/* Appends like snprintf(3), cutting text that does not fit. */
 static void __attribute__((format(printf, 2, 3)))
 append(char buffer[CONFIG_TEXT_BYTES], const char *format, ...)
 {

@@ -3,7 +3,7 @@
 #define FIPC_CONFIG_TABLE_H
 
 /*
- * A table of keys says what the config file of a program may hold; parser, defaults, error texts,
+ * A table of keys defines the config file of a program; parser, defaults, error texts,
  * JSON Schema and man page follow from it. The program has the table, and a plain struct with a
  * field for each key. Names in the file are "section": {"name": value}.
  *

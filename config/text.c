@@ -2,7 +2,7 @@
 /* jansson does not survive being short of memory: its lexer ignores that a buffer could not grow,
  * loses bytes of the token, and then takes the rest for the value, asserts, or reads past the end.
  * So its allocation functions never return NULL here. They leave the parser by longjmp(3) instead,
- * and what it had made so far goes with the arena. */
+ * and the values that it had made so far go with the arena. */
 #include "config/text.h"
 
 #include "config/value.h"
@@ -103,7 +103,7 @@ void config_cursor_init(struct config_cursor *cursor, const char *text, size_t s
     *cursor = (struct config_cursor){.at = text, .end = text + size, .line_at = 1};
 }
 
-/* Moves past a string whose opening quote was taken. Return: where its closing quote stands. */
+/* Moves past a string whose opening quote was taken. Return: its closing quote, or the end */
 static const char *skip_string(struct config_cursor *cursor)
 {
     while (cursor->at < cursor->end && *cursor->at != '"') {

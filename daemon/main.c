@@ -115,7 +115,7 @@ static int override_config(struct config *config, const struct options *options)
     return 0;
 }
 
-/* What a signal needs: the broker, and how it was configured. */
+/* For the callbacks of signals: the broker, and the options that it was started with. */
 struct running {
     struct broker broker;
     const struct options *options;

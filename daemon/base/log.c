@@ -81,7 +81,7 @@ static bool stderr_is_journal(void)
 static void append(char text[ENTRY_BYTES], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Cuts what does not fit. */
+/* Cuts text that does not fit. */
 static void append(char text[ENTRY_BYTES], const char *format, ...)
 {
     size_t used = strlen(text);
@@ -204,7 +204,7 @@ static const char *kind_name(enum log_event event)
     }
 }
 
-/* Ends a window that is over, or any, and tells what was not logged in it. */
+/* Ends a window that is over, or any, and logs how many of its events were only counted. */
 static void end_window(enum log_event event, uint64_t now_ns, bool is_over)
 {
     struct rate *rate = &state.rates[event];

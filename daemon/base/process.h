@@ -2,7 +2,7 @@
 #ifndef FIPC_DAEMON_BASE_PROCESS_H
 #define FIPC_DAEMON_BASE_PROCESS_H
 
-/* What this process may ask about itself: its user namespace, and the folders of its user. */
+/* Questions about this process: its user namespace, and the folders of its user. */
 #include <stdbool.h>
 
 /**

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A socket is never connected: after journald made its sockets anew, a connected one would fail for
- * ever. Each reader has a socket of its own: what one does not read fills the send buffer, and the
- * other must still hear from us.
+ * ever. Each reader has a socket of its own: unread datagrams fill its send buffer, and the other
+ * reader must still hear from us.
  */
 #include "daemon/base/systemd_sender.h"
 
@@ -59,7 +59,7 @@ static struct reader journal = {
     .pause_ns = JOURNAL_PAUSE_NS,
 };
 
-/* ---- what is kept ---- */
+/* ---- keeping ---- */
 
 static void give_up_first(struct reader *reader)
 {
@@ -186,7 +186,7 @@ void systemd_sender_finish(void)
         (void)nanosleep(&pause, NULL);
 }
 
-/* ---- who reads ---- */
+/* ---- the readers ---- */
 
 /* @path: NULL, or one that cannot be: there is no such reader */
 static void set_address(struct reader *reader, const char *path)

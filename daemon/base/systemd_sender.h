@@ -22,7 +22,7 @@
  *                   NULL, or anything else: there is no service manager
  * @journal_socket:  an absolute path
  *
- * Opens a socket for each reader, for the life of the process. Forgets what was kept.
+ * Opens a socket for each reader, for the life of the process. Forgets all kept texts.
  */
 void systemd_sender_init(const char *notify_socket, const char *journal_socket);
 
@@ -39,7 +39,7 @@ enum systemd_need {
  * @text:  of sd_notify(3): "NAME=value" lines, at most SYSTEMD_TEXT_BYTES_MAX bytes; copied
  *
  * Texts that must arrive do so in order, and nothing overtakes them. Of more than 16 that wait the
- * oldest is given up: a later one says what is true by then.
+ * oldest is given up: a later one describes the state by then.
  *
  * Return: 0 if it was sent or kept, or there is no service manager; -EAGAIN if it is lost; another
  * negative errno if it can never be sent
@@ -62,7 +62,7 @@ int systemd_sender_journal(const char *entry, size_t size, enum systemd_need nee
  * 1 s after an entry was, and as often again. Return: FIPC_NEVER if nothing is kept */
 uint64_t systemd_sender_due_ns(void);
 
-/* Sends what is due and what the reader takes. */
+/* Sends the kept texts of each reader that is due, as many as it takes. */
 void systemd_sender_retry(uint64_t now_ns);
 
 /* At the end of the process: blocks until all that was kept is sent, for at most a second. */

@@ -30,7 +30,7 @@ static const struct option_spec {
     const char *name;
     char letter;       /* 0: there is only the long name */
     int key;           /* enum option_key */
-    const char *value; /* how the help calls it; NULL: the option takes none */
+    const char *value; /* its name in the help; NULL: the option takes no value */
     const char *help;
 } specs[] = {
     {"config", 0, OPTION_CONFIG, "FILE", "Read FILE instead of " CONFIG_DEFAULT_PATH},
@@ -90,7 +90,7 @@ static int wrong_usage(const char *format, ...)
     return EXIT_USAGE;
 }
 
-/* Says what getopt_long() did not understand. @key: its ':' or '?' */
+/* Prints why getopt_long() did not take an option. @key: its ':' or '?' */
 static int refuse_option(int key, char **argv)
 {
     const char *word = argv[optind - 1]; /* is the option, if that is a long one */
