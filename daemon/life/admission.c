@@ -9,6 +9,7 @@
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
 #include "daemon/model/core.h"
+#include "daemon/traffic/outbound.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +22,6 @@
 /* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
  */
 #define SEATS_PER_TURN 32
-/* A client that is refused for want of a slot gets this. */
-#define RETRY_MS 50
 
 /* ---- who it is, and what it may have ---- */
 
@@ -44,30 +43,33 @@ static int peer_of(int lane_fd, struct peer *ret_peer)
 static void refuse(struct admission *admission, int lane_fd, const struct peer *peer,
                    struct account *account, enum fipc_reason reason)
 {
-    struct fipc_control refused = {
-        .type = FIPC_CONTROL_REFUSED,
-        .refused = {.reason = reason, .retry_ms = RETRY_MS},
-    };
     struct log_subject subject = {.slot = -1, .uid = peer->uid, .pid = peer->pid, .reason = reason};
 
     admission->core->slots.n_refused[reason]++;
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
-    (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
+    outbound_refused(lane_fd, reason, true);
     closer_close(admission->closer, lane_fd, account);
 }
 
-/* Gives a slot to a connection. Return: 0, @lane_fd is consumed; -EAGAIN there is none that its uid
- * may have */
-static int seat(struct admission *admission, int lane_fd, const struct peer *peer,
-                struct account *account)
+static enum fipc_reason why_no_slot(const struct admission *admission,
+                                    const struct account *account)
+{
+    return quota_allows_slot(&admission->core->quota, account) ? FIPC_REASON_NO_SLOT
+                                                               : FIPC_REASON_QUOTA;
+}
+
+/* Gives a slot to a connection. Return: whether there is one that its uid may have; @lane_fd is
+ * consumed then */
+static bool seat(struct admission *admission, int lane_fd, const struct peer *peer,
+                 struct account *account)
 {
     struct slot *slot;
 
     if (!quota_allows_slot(&admission->core->quota, account))
-        return -EAGAIN;
+        return false;
     slot = slot_take(&admission->core->slots, lane_fd, peer, admission->core->now_ns);
     if (slot == NULL)
-        return -EAGAIN;
+        return false;
     slot->account = account;
     account->n_slots++;
     core_set_slot_deadline(admission->core, slot);
@@ -76,7 +78,7 @@ static int seat(struct admission *admission, int lane_fd, const struct peer *pee
         slot_end(&admission->core->slots, slot, FIPC_REASON_SHORT);
     else
         greeting_receive(admission->greeting, slot); /* HELLO is often there before accept(2) */
-    return 0;
+    return true;
 }
 
 /* ---- the waiting room ---- */
@@ -104,23 +106,21 @@ static void waiting_look(const struct admission *admission, struct waiting *wait
                                : fipc_deadline_after(waiting->since_ns, wait_ms * FIPC_NS_PER_MS);
 }
 
-/* Return: 0, @lane_fd is consumed; -EAGAIN there is no place; another error: it cannot be watched
+/* Return: FIPC_REASON_NONE if the connection waits, @lane_fd is consumed then; else why it cannot
  */
-static int wait_for_slot(struct admission *admission, int lane_fd, const struct peer *peer,
-                         struct account *account)
+static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
+                                      const struct peer *peer, struct account *account)
 {
     struct waiting *waiting = TAILQ_FIRST(&admission->unused);
-    int r;
 
     if (waiting == NULL || !quota_allows_place(&admission->core->quota, account))
-        return -EAGAIN;
+        return why_no_slot(admission, account);
     waiting->generation++;
-    r = poller_watch(admission->core->poller, POLLER_WAITING_LANE, lane_fd,
-                     (uint32_t)(waiting - admission->places), waiting->generation);
-    if (r < 0)
-        return r;
+    if (poller_watch(admission->core->poller, POLLER_WAITING_LANE, lane_fd,
+                     (uint32_t)(waiting - admission->places), waiting->generation) < 0)
+        return FIPC_REASON_SHORT;
     TAILQ_REMOVE(&admission->unused, waiting, link);
-    TAILQ_INSERT_TAIL(&admission->room, waiting, link);
+    TAILQ_INSERT_TAIL(&admission->waiting, waiting, link);
     admission->core->n_waiting++;
     account->n_waiting++;
     waiting->lane_fd = lane_fd;
@@ -130,14 +130,14 @@ static int wait_for_slot(struct admission *admission, int lane_fd, const struct 
     waiting_look(admission, waiting);
     if (!deadline_is_set(&admission->look))
         look_later(admission);
-    return 0;
+    return FIPC_REASON_NONE;
 }
 
 /* Takes a connection out of the room. Its account stays, even where it holds nothing any more. */
 static int waiting_leave(struct admission *admission, struct waiting *waiting)
 {
     poller_unwatch(admission->core->poller, waiting->lane_fd);
-    TAILQ_REMOVE(&admission->room, waiting, link);
+    TAILQ_REMOVE(&admission->waiting, waiting, link);
     TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
     admission->core->n_waiting--;
     waiting->account->n_waiting--;
@@ -148,7 +148,7 @@ static int waiting_leave(struct admission *admission, struct waiting *waiting)
 
 bool admission_seat_waiting(struct admission *admission)
 {
-    struct waiting *waiting = TAILQ_FIRST(&admission->room);
+    struct waiting *waiting = TAILQ_FIRST(&admission->waiting);
     int n_seated = 0;
 
     while (waiting != NULL &&
@@ -178,27 +178,20 @@ static void waiting_refuse(struct admission *admission, struct waiting *waiting,
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
-static enum fipc_reason why_no_slot(const struct admission *admission,
-                                    const struct account *account)
-{
-    return quota_allows_slot(&admission->core->quota, account) ? FIPC_REASON_NO_SLOT
-                                                               : FIPC_REASON_QUOTA;
-}
-
 static void look_at_deadlines(void *context, struct deadline *deadline)
 {
     struct admission *admission = DEADLINE_OWNER(deadline, struct admission, look);
     struct core *core = context;
     struct waiting *waiting, *next;
 
-    for (waiting = TAILQ_FIRST(&admission->room); waiting != NULL; waiting = next) {
+    for (waiting = TAILQ_FIRST(&admission->waiting); waiting != NULL; waiting = next) {
         next = TAILQ_NEXT(waiting, link);
         if (!waiting->has_said_hello)
             waiting_look(admission, waiting); /* it may have by now */
         if (core->now_ns >= waiting->deadline_ns)
             waiting_refuse(admission, waiting, why_no_slot(admission, waiting->account));
     }
-    if (!TAILQ_EMPTY(&admission->room))
+    if (!TAILQ_EMPTY(&admission->waiting))
         look_later(admission);
 }
 
@@ -224,7 +217,7 @@ void admission_hung_up(struct admission *admission, uint32_t place, uint32_t gen
  * way. */
 static bool others_come_first(const struct admission *admission)
 {
-    const struct waiting *waiting = TAILQ_FIRST(&admission->room);
+    const struct waiting *waiting = TAILQ_FIRST(&admission->waiting);
 
     while (waiting != NULL && !quota_allows_slot(&admission->core->quota, waiting->account))
         waiting = TAILQ_NEXT(waiting, link);
@@ -235,7 +228,7 @@ void admission_admit(struct admission *admission, int lane_fd)
 {
     struct account *account;
     struct peer peer = {.uid = 0};
-    int r;
+    enum fipc_reason reason;
 
     if (peer_of(lane_fd, &peer) < 0) {
         closer_close(admission->closer, lane_fd, NULL);
@@ -247,13 +240,12 @@ void admission_admit(struct admission *admission, int lane_fd)
         return;
     }
     /* a new connection does not overtake a waiting one */
-    r = others_come_first(admission) ? -EAGAIN : seat(admission, lane_fd, &peer, account);
-    if (r == -EAGAIN)
-        r = wait_for_slot(admission, lane_fd, &peer, account);
-    if (r == 0)
+    if (!others_come_first(admission) && seat(admission, lane_fd, &peer, account))
         return;
-    refuse(admission, lane_fd, &peer, account,
-           r == -EAGAIN ? why_no_slot(admission, account) : FIPC_REASON_SHORT);
+    reason = wait_for_slot(admission, lane_fd, &peer, account);
+    if (reason == FIPC_REASON_NONE)
+        return;
+    refuse(admission, lane_fd, &peer, account, reason);
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
@@ -263,7 +255,7 @@ int admission_init(struct admission *admission, struct core *core, struct greeti
                    struct closer *closer, uint32_t capacity)
 {
     *admission = (struct admission){.core = core, .greeting = greeting, .closer = closer};
-    TAILQ_INIT(&admission->room);
+    TAILQ_INIT(&admission->waiting);
     TAILQ_INIT(&admission->unused);
     admission->places = calloc(capacity, sizeof(*admission->places));
     if (admission->places == NULL)
@@ -278,8 +270,8 @@ int admission_init(struct admission *admission, struct core *core, struct greeti
 
 void admission_deinit(struct admission *admission)
 {
-    while (admission->places != NULL && !TAILQ_EMPTY(&admission->room))
-        waiting_refuse(admission, TAILQ_FIRST(&admission->room), FIPC_REASON_STOPPING);
+    while (admission->places != NULL && !TAILQ_EMPTY(&admission->waiting))
+        waiting_refuse(admission, TAILQ_FIRST(&admission->waiting), FIPC_REASON_STOPPING);
     free(admission->places);
     admission->places = NULL;
 }

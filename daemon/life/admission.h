@@ -22,7 +22,7 @@ struct greeting;
 
 /* One connection without a slot. */
 struct waiting {
-    TAILQ_ENTRY(waiting) link; /* admission.room, or admission.unused */
+    TAILQ_ENTRY(waiting) link; /* admission.waiting, or admission.unused */
     uint32_t generation;       /* counts the connections that had this place */
     int lane_fd;               /* -1: the place is unused */
     struct peer peer;
@@ -40,7 +40,7 @@ struct admission {
     struct closer *closer;
     struct waiting *places;
     uint32_t capacity;
-    struct waiting_list room;
+    struct waiting_list waiting; /* the waiting room: first come, first served */
     struct waiting_list unused;
     struct deadline look; /* set while somebody waits: at the deadlines of those who do */
 };

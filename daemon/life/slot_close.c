@@ -16,30 +16,12 @@
 
 #include <string.h>
 
-/* When trying again helps: soon, since what the client waits for is about to change. */
-#define RETRY_MS 50
-
-static struct fipc_farewell farewell(enum fipc_reason reason)
+/* Soon, since what the client waits for is about to change. */
+static bool helps_to_retry(enum fipc_reason reason)
 {
-    bool retry = reason == FIPC_REASON_NO_SLOT || reason == FIPC_REASON_SHORT ||
-                 reason == FIPC_REASON_STOPPING || reason == FIPC_REASON_RESTARTING ||
-                 reason == FIPC_REASON_IDLE || reason == FIPC_REASON_NO_REQUEST;
-
-    return (struct fipc_farewell){.reason = reason, .retry_ms = retry ? RETRY_MS : 0};
-}
-
-static void say_refused(const struct slot *slot, enum fipc_reason reason)
-{
-    struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED, .refused = farewell(reason)};
-
-    (void)fipc_lane_send(slot->lane_fd, &refused, NULL, 0);
-}
-
-static void say_goodbye(struct slot *slot, enum fipc_reason reason)
-{
-    const struct fipc_farewell goodbye = farewell(reason);
-
-    outbound_goodbye(slot, &goodbye);
+    return reason == FIPC_REASON_NO_SLOT || reason == FIPC_REASON_SHORT ||
+           reason == FIPC_REASON_STOPPING || reason == FIPC_REASON_RESTARTING ||
+           reason == FIPC_REASON_IDLE || reason == FIPC_REASON_NO_REQUEST;
 }
 
 static bool is_before_open(const struct slot *slot)
@@ -118,9 +100,9 @@ void slot_close(struct core *core, struct greeting *greeting, struct closer *clo
     if (slot->state == SLOT_OPEN && reason == FIPC_REASON_GONE)
         relay_take_last_replies(core, slot);
     if (reason != FIPC_REASON_GONE && is_before_open(slot))
-        say_refused(slot, reason);
+        outbound_refused(slot->lane_fd, reason, helps_to_retry(reason));
     else if (reason != FIPC_REASON_GONE && slot->state == SLOT_OPEN)
-        say_goodbye(slot, reason); /* or it learns it from the hang-up */
+        outbound_goodbye(slot, reason, helps_to_retry(reason));
 
     slot_set_state(&core->slots, slot, SLOT_CLOSING);
     room_wish_forget_all(slot);

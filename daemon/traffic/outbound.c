@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/traffic/outbound.h"
 
+#include "common/lane.h"
 #include "daemon/model/core.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What the client waits for is about to change. */
+#define RETRY_MS 50
 
 /* Return: 0; -EAGAIN no room now; -EBADMSG */
 static int put_in_ring(struct slot *slot, const struct outbound_item *item, const void *data,
@@ -125,14 +129,32 @@ void outbound_refuse(struct slot *slot, uint64_t id, int error)
     (void)put_in_ring(slot, &refusal, NULL, 0);
 }
 
-void outbound_goodbye(struct slot *slot, const struct fipc_farewell *farewell)
+static struct fipc_farewell farewell(enum fipc_reason reason, bool retry)
 {
-    const struct fipc_control goodbye = {.type = FIPC_CONTROL_GOODBYE, .goodbye = *farewell};
+    return (struct fipc_farewell){.reason = reason, .retry_ms = retry ? RETRY_MS : 0};
+}
+
+void outbound_goodbye(struct slot *slot, enum fipc_reason reason, bool retry)
+{
+    const struct fipc_control goodbye = {
+        .type = FIPC_CONTROL_GOODBYE,
+        .goodbye = farewell(reason, retry),
+    };
     const struct fipc_header header = {.kind = FIPC_KIND_CONTROL};
 
     fipc_end_close(slot->channel.own);
     if (fipc_control_put(&slot->channel.out, &header, &goodbye) == 0)
         (void)fipc_channel_ring(&slot->channel, slot->news | FIPC_NEWS_RECORDS);
+}
+
+void outbound_refused(int lane_fd, enum fipc_reason reason, bool retry)
+{
+    const struct fipc_control refused = {
+        .type = FIPC_CONTROL_REFUSED,
+        .refused = farewell(reason, retry),
+    };
+
+    (void)fipc_lane_send(lane_fd, &refused, NULL, 0);
 }
 
 /* ---- out ---- */

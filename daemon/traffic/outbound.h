@@ -43,9 +43,12 @@ void outbound_room(struct core *core, struct slot *slot, uint32_t target);
 /* Nobody waits any more for the answer to the delivery of this number. Likewise. */
 void outbound_cancel(struct core *core, struct slot *slot, uint32_t number, uint64_t id);
 
-/* The last record of a session, if there is room for it. Nothing is taken from the ring of the
- * client afterwards. */
-void outbound_goodbye(struct slot *slot, const struct fipc_farewell *farewell);
+/* The last record of a session, if there is room for it: else the hang-up says enough. Nothing is
+ * taken from the ring of the client afterwards. @retry: trying again helps, and soon */
+void outbound_goodbye(struct slot *slot, enum fipc_reason reason, bool retry);
+
+/* Likewise of a client that has no session: a packet on its lane. */
+void outbound_refused(int lane_fd, enum fipc_reason reason, bool retry);
 
 /* Whether something waits for room, and whether the first of it has some now. */
 bool outbound_waits(const struct slot *slot);

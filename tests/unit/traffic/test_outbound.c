@@ -177,10 +177,8 @@ TEST(corrupt_ring_ends_its_slot_once)
 
 TEST(goodbye_comes_after_the_last_record_and_closes_the_end)
 {
-    const struct fipc_farewell farewell = {.reason = FIPC_REASON_IDLE, .retry_ms = 50};
-
     reply_text(1, "one");
-    outbound_goodbye(client.slot, &farewell);
+    outbound_goodbye(client.slot, FIPC_REASON_IDLE, true);
     ck_assert(fipc_end_is_closing(client.channel.peer));
     client_expect_reply(&client, 1, 0);
     expect_control(FIPC_CONTROL_GOODBYE, 0);
