@@ -41,17 +41,6 @@ static void reply_text(uint64_t id, const char *text)
 /* Sends what waits. Return: as reply_send_waiting() */
 static int flush(void) { return reply_send_waiting(&core, client.slot); }
 
-static void expect_control(enum fipc_control_type type, uint32_t target)
-{
-    struct fipc_control control;
-
-    ck_assert(client_take(&client));
-    ck_assert_int_eq(client.header.kind, FIPC_KIND_CONTROL);
-    ck_assert_uint_eq(client.header.target, target);
-    ck_assert_int_eq(fipc_control_decode(client.payload, client.size, &control), 0);
-    ck_assert_int_eq(control.type, type);
-}
-
 GROUP(outbound, .fixtures = {{set_up, tear_down}});
 
 TEST(record_goes_at_once_while_there_is_room)
@@ -63,7 +52,7 @@ TEST(record_goes_at_once_while_there_is_room)
     ck_assert_uint_eq(client.slot->news, FIPC_NEWS_RECORDS);
     client_expect_reply(&client, 1, 0);
     ck_assert_mem_eq(client.payload, "one", 3);
-    expect_control(FIPC_CONTROL_ROOM, 77);
+    client_expect_control(&client, FIPC_CONTROL_ROOM, 77);
     ck_assert(client_take(&client));
     ck_assert_int_eq(client.header.kind, FIPC_KIND_CANCEL);
     ck_assert_uint_eq(client.header.target, 5);
@@ -86,7 +75,7 @@ TEST(records_that_found_no_room_come_in_order_when_there_is_some)
     ck_assert_int_eq(flush(), 4);
     client_expect_reply(&client, 1, 0);
     ck_assert_mem_eq(client.payload, "one", 3);
-    expect_control(FIPC_CONTROL_ROOM, 77);
+    client_expect_control(&client, FIPC_CONTROL_ROOM, 77);
     client_expect_reply(&client, 2, 0);
     ck_assert(client_take(&client));
     ck_assert_int_eq(client.header.kind, FIPC_KIND_CANCEL);
@@ -131,7 +120,7 @@ TEST(answer_to_a_wait_is_a_control_record)
     handler->is_wait = true;
     handler->answer.header.target = 33;
     reply_data(&core, handler, NULL, 0);
-    expect_control(FIPC_CONTROL_WAITED, 33);
+    client_expect_control(&client, FIPC_CONTROL_WAITED, 33);
     ck_assert_uint_eq(client.header.id, 9);
 }
 
@@ -143,7 +132,7 @@ TEST(refusal_and_answer_of_control_records_need_no_handler)
     outbound_refuse(client.slot, 11, -EAGAIN);
     outbound_answer(client.slot, &question, &opened, -ENOENT, 0);
     client_expect_reply(&client, 11, -EAGAIN);
-    expect_control(FIPC_CONTROL_OPENED, 0);
+    client_expect_control(&client, FIPC_CONTROL_OPENED, 0);
     ck_assert_uint_eq(client.header.id, 12);
     ck_assert_int_eq(client.header.status, -ENOENT);
     ck_assert_uint_eq(core.handlers.n_started, 0);
@@ -181,5 +170,5 @@ TEST(goodbye_comes_after_the_last_record_and_closes_the_end)
     outbound_goodbye(client.slot, FIPC_REASON_IDLE, true);
     ck_assert(fipc_end_is_closing(client.channel.peer));
     client_expect_reply(&client, 1, 0);
-    expect_control(FIPC_CONTROL_GOODBYE, 0);
+    client_expect_control(&client, FIPC_CONTROL_GOODBYE, 0);
 }

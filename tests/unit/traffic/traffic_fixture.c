@@ -101,30 +101,43 @@ void test_advance(uint64_t ns)
 
 /* ---- clients ---- */
 
-void client_open(struct test_client *client, uid_t uid)
+/* Return: the client's end of the lane */
+static int take_slot(struct test_client *client, uid_t uid)
 {
-    struct peer peer = {.uid = uid, .gid = uid, .pid = (pid_t)uid};
-    struct fipc_region region, same;
-    struct slot *slot;
-    int lane[2], fd;
+    struct peer peer = {.uid = uid, .gid = uid + 1, .pid = (pid_t)uid + 2};
+    int lane[2];
 
     *client = (struct test_client){.lane_fd = -1};
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
-    slot = slot_take(&core.slots, lane[0], &peer, core.now_ns);
-    ck_assert_ptr_nonnull(slot);
-    slot->account = account_open(&core.accounts, uid);
-    slot->account->n_slots++;
+    client->slot = slot_take(&core.slots, lane[0], &peer, core.now_ns);
+    ck_assert_ptr_nonnull(client->slot);
+    client->slot->account = account_open(&core.accounts, uid);
+    client->slot->account->n_slots++;
+    client->lane_fd = lane[1];
+    return lane[1];
+}
+
+void client_open(struct test_client *client, uid_t uid)
+{
+    int fd, lane_fd = take_slot(client, uid);
+    struct fipc_region region, same;
+    struct slot *slot = client->slot;
+
     ck_assert_int_eq(fipc_region_create(&region, &fd, "test", TEST_RING_BYTES, TEST_RING_BYTES), 0);
     ck_assert_int_eq(fipc_region_open(&same, fd, TEST_RING_BYTES, TEST_RING_BYTES), 0);
     (void)fd_close(fd);
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region,
-                      (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = lane[0]});
+                      (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = slot->lane_fd});
     fipc_channel_init(&client->channel, FIPC_SIDE_CLIENT, &same,
-                      (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = lane[1]});
+                      (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = lane_fd});
     slot_set_state(&core.slots, slot, SLOT_WELCOMED);
     slot_set_state(&core.slots, slot, SLOT_OPEN);
-    client->slot = slot;
-    client->lane_fd = lane[1];
+}
+
+void client_open_oneshot(struct test_client *client, uid_t uid)
+{
+    (void)take_slot(client, uid);
+    slot_set_state(&core.slots, client->slot, SLOT_ONESHOT);
 }
 
 void client_close(struct test_client *client)
@@ -171,6 +184,44 @@ uint64_t client_request(struct test_client *client, uint32_t target, unsigned fl
     return header.id;
 }
 
+struct handler *client_call(struct test_client *client, struct service *service, unsigned flags,
+                            const char *text)
+{
+    struct handler *handler = reply_begin(&core, client->slot, ++client->last_id, 0);
+
+    ck_assert_ptr_nonnull(handler);
+    handler->flags = (uint16_t)flags;
+    relay_route(&core, handler, service, text, strlen(text));
+    return handler;
+}
+
+struct service *client_serve(struct test_client *client, const char *name, uint32_t concurrency)
+{
+    struct service *service;
+
+    ck_assert_int_eq(relay_serve(&core, client->slot, name, strlen(name), concurrency, &service),
+                     0);
+    relay_served(&core, service);
+    return service;
+}
+
+struct service *client_wish_for(struct test_client *client, const char *name)
+{
+    struct service *service;
+
+    ck_assert_int_eq(relay_open(&core, client->slot, name, strlen(name), &service), 0);
+    return service;
+}
+
+void client_answer(struct test_client *client, uint32_t number, uint64_t id, int status,
+                   const char *text)
+{
+    const struct fipc_header header = {
+        .kind = FIPC_KIND_REPLY, .target = number, .status = status, .id = id};
+
+    relay_reply(&core, client->slot, &header, text, strlen(text));
+}
+
 bool client_take(struct test_client *client)
 {
     const void *payload;
@@ -195,6 +246,32 @@ void client_expect_reply(struct test_client *client, uint64_t id, int status)
     ck_assert_int_eq(client->header.kind, FIPC_KIND_REPLY);
     ck_assert_uint_eq(client->header.id, id);
     ck_assert_int_eq(client->header.status, status);
+}
+
+void client_expect_control(struct test_client *client, enum fipc_control_type type, uint32_t target)
+{
+    struct fipc_control control;
+
+    ck_assert(client_take(client));
+    ck_assert_int_eq(client->header.kind, FIPC_KIND_CONTROL);
+    ck_assert_uint_eq(client->header.target, target);
+    ck_assert_int_eq(fipc_control_decode(client->payload, client->size, &control), 0);
+    ck_assert_int_eq(control.type, type);
+}
+
+uint32_t client_expect_request(struct test_client *client, const char *text)
+{
+    struct fipc_delivery *delivery = &client->delivery;
+    size_t before;
+
+    ck_assert(client_take(client));
+    ck_assert_int_eq(client->header.kind, FIPC_KIND_REQUEST);
+    ck_assert_uint_ge(client->size, sizeof(*delivery));
+    memcpy(delivery, client->payload, sizeof(*delivery));
+    before = sizeof(*delivery) + delivery->n_groups * sizeof(uint32_t);
+    ck_assert_uint_eq(client->size, before + strlen(text));
+    ck_assert_mem_eq(client->payload + before, text, strlen(text));
+    return delivery->number;
 }
 
 void client_fill(struct test_client *client)

@@ -30,6 +30,7 @@ struct test_client {
     struct fipc_header header;
     unsigned char payload[TEST_RING_BYTES];
     size_t size;
+    struct fipc_delivery delivery; /* of a request, which is before its payload */
 };
 
 /* For GROUP(..., .fixtures = {{core_set_up, core_tear_down}}). */
@@ -42,6 +43,9 @@ void test_advance(uint64_t ns);
 /* An open session. */
 void client_open(struct test_client *client, uid_t uid);
 
+/* A client without a channel, whose one request is being answered on the lane. */
+void client_open_oneshot(struct test_client *client, uid_t uid);
+
 /* As life/ closes its slot, without a word. Does nothing if it is closed. */
 void client_close(struct test_client *client);
 
@@ -53,12 +57,33 @@ void client_send(struct test_client *client, const struct fipc_header *header, c
 uint64_t client_request(struct test_client *client, uint32_t target, unsigned flags,
                         const void *payload, size_t size);
 
+/* As client_request(), past the ring: the handler is there at once, and routed to the service. */
+struct handler *client_call(struct test_client *client, struct service *service, unsigned flags,
+                            const char *text);
+
+/* Serves a name from now on. */
+struct service *client_serve(struct test_client *client, const char *name, uint32_t concurrency);
+
+/* The service of a name that nobody serves, made at the expense of the client. */
+struct service *client_wish_for(struct test_client *client, const char *name);
+
 /* Takes the next record that is no skip record into header, payload, size. Return: whether there
  * was one */
 bool client_take(struct test_client *client);
 
 /* The next record is the reply to this request. */
 void client_expect_reply(struct test_client *client, uint64_t id, int status);
+
+/* The next record is a control record of this type. Its id and status are in header. */
+void client_expect_control(struct test_client *client, enum fipc_control_type type,
+                           uint32_t target);
+
+/* The next record is a request with this text. Return: the number of its delivery */
+uint32_t client_expect_request(struct test_client *client, const char *text);
+
+/* A worker answers past the ring. */
+void client_answer(struct test_client *client, uint32_t number, uint64_t id, int status,
+                   const char *text);
 
 /* Puts records into the ring of a slot until nothing fits any more, behind the back of traffic/. */
 void client_fill(struct test_client *client);
