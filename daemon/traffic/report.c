@@ -2,7 +2,6 @@
 #include "daemon/traffic/report.h"
 
 #include "common/clock.h"
-#include "common/os/os.h"
 #include "common/version.h"
 #include "daemon/model/core.h"
 
@@ -205,7 +204,7 @@ char *report_stats(const struct core *core)
 
     set_text(report, "version", FIPC_VERSION);
     set_number(report, "pid", (uint64_t)getpid());
-    set_number(report, "uptime_ms", (fipc_now_ns() - core->started_ns) / FIPC_NS_PER_MS);
+    set_number(report, "uptime_ms", (core->now_ns - core->started_ns) / FIPC_NS_PER_MS);
     set(report, "slots", report_slot_table(core));
     set(report, "handlers", report_handler_table(&core->handlers));
     set(report, "deliveries", report_deliveries(&core->deliveries));
@@ -213,7 +212,7 @@ char *report_stats(const struct core *core)
     return report_text(report);
 }
 
-static json_t *report_slot(const struct slot *slot)
+static json_t *report_slot(const struct slot *slot, uint64_t now_ns)
 {
     json_t *report = json_object(), *handlers = json_object();
 
@@ -224,7 +223,7 @@ static json_t *report_slot(const struct slot *slot)
     set_number(report, "uid", slot->peer.uid);
     set_number(report, "gid", slot->peer.gid);
     set_number(report, "pid", (uint64_t)slot->peer.pid);
-    set_number(report, "age_ms", (fipc_now_ns() - slot->taken_ns) / FIPC_NS_PER_MS);
+    set_number(report, "age_ms", (now_ns - slot->taken_ns) / FIPC_NS_PER_MS);
     set_number(report, "calls", slot->calls);
     set_number(report, "serves", slot->n_workers);
     for (enum handler_state state = HANDLER_TAKEN; state <= HANDLER_REPLYING; state++)
@@ -245,7 +244,7 @@ char *report_slots(const struct core *core, uint32_t first, size_t bytes_max)
         const struct slot *slot = &core->slots.slots[i];
 
         if (slot->state != SLOT_FREE)
-            bytes_left = page_add(page, report_slot(slot), bytes_left);
+            bytes_left = page_add(page, report_slot(slot, core->now_ns), bytes_left);
         if (bytes_left < 0)
             break;
     }
