@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DELAY_DIGITS_MAX 9
+#define NUMBER_DIGITS_MAX 9
 #define STATS_PAYLOAD_MAX 32
 
 /* The request comes back as the reply. */
@@ -30,7 +30,7 @@ static void serve_ping(struct core *core, struct handler *handler, const void *p
 /* Decimal digits in shared memory to a number: each byte is read once. Return: 0; -EINVAL */
 static int parse_number(const void *text, size_t size, uint32_t *ret_number)
 {
-    char digits[DELAY_DIGITS_MAX];
+    char digits[NUMBER_DIGITS_MAX];
     uint32_t number = 0;
 
     if (size == 0 || size > sizeof(digits))

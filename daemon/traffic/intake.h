@@ -4,14 +4,9 @@
 
 /* Takes what open slots sent: requests to services, control records to the broker itself. */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct core;
-struct fipc_control;
-struct fipc_header;
-struct handler;
-struct service;
 struct slot;
 
 /**

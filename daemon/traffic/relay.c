@@ -11,7 +11,6 @@
 #include "daemon/traffic/queueing.h"
 #include "daemon/traffic/reply.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +133,6 @@ static bool keeps_request(struct core *core, const struct handler *handler)
 
 /* ---- from the queue ---- */
 
-/* The clients that found no room learn that there is some. */
 /* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
  * in nobody's way. */
 static void feed_queue(struct core *core, struct service *service)

@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 struct core;
-struct delivery;
 struct fipc_header;
 struct service;
 struct slot;

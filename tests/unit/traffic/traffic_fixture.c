@@ -15,7 +15,7 @@
 
 #define SLOTS 16
 #define HANDLERS 4096
-/* Kind of the records of client_fill(): no other record has this id. */
+/* Of the records of client_fill(): no other record has this id. */
 #define FILLER_ID UINT64_C(0xf111e4)
 
 struct core core;
