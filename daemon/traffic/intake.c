@@ -195,12 +195,11 @@ static bool may_ask(const struct core *core, const struct slot *slot)
 
 /* ---- what can be done for a slot now ---- */
 
-enum {
-    CAN_RING = 1 << 0,   /* something was published, and its client sleeps perhaps */
-    CAN_SEND = 1 << 1,   /* what waited for room has some */
-    CAN_TAKE = 1 << 2,   /* the next record may be taken, if there is one */
-    NEEDS_ROOM = 1 << 3, /* something waits until the client makes room */
-    IS_CORRUPT = 1 << 4, /* the ring of answers */
+struct outlook {
+    bool can_send;   /* a record that waited for room has some */
+    bool can_take;   /* the next record may be taken, if there is one */
+    bool needs_room; /* a record waits until the client makes room */
+    bool is_corrupt; /* the ring of answers */
 };
 
 /* Room for the request that waits for it, and for some more. */
@@ -213,43 +212,49 @@ static bool has_wanted_room(struct slot *slot)
     return fipc_producer_has_room(&slot->channel.out, bytes) != 0;
 }
 
-/* Of taking: a client fills its own ring, nobody else's. */
-static unsigned look_at_room(const struct core *core, struct slot *slot)
+/* At the answers alone: a client fills its own ring, nobody else's. */
+static struct outlook look_at_answers(const struct core *core, struct slot *slot)
 {
     int r;
 
     if (outbound_waits(slot))
-        return NEEDS_ROOM | (outbound_fits(slot) ? CAN_SEND : 0);
+        return (struct outlook){.needs_room = true, .can_send = outbound_fits(slot)};
     r = fipc_producer_has_room(&slot->channel.out, OUTBOUND_ANSWER_BYTES);
-    if (r <= 0)
-        return r == 0 ? NEEDS_ROOM : IS_CORRUPT;
-    return slot->is_held && !may_ask(core, slot) ? 0 : CAN_TAKE;
+    return (struct outlook){
+        .needs_room = r == 0,
+        .is_corrupt = r<0, .can_take = r> 0 && (!slot->is_held || may_ask(core, slot)),
+    };
 }
 
 /* The one place that decides what a slot waits for: serving it, arming it, and its being hot all
  * follow from this. */
-static unsigned look(const struct core *core, struct slot *slot)
+static struct outlook look(const struct core *core, struct slot *slot)
 {
-    unsigned can = look_at_room(core, slot);
+    struct outlook outlook = look_at_answers(core, slot);
 
-    if (slot->wanted_bytes > 0)
-        can |= NEEDS_ROOM | (has_wanted_room(slot) ? CAN_SEND : 0);
-    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
-        can |= CAN_RING;
-    return can;
+    if (slot->wanted_bytes > 0) {
+        outlook.needs_room = true;
+        outlook.can_send = outlook.can_send || has_wanted_room(slot);
+    }
+    return outlook;
+}
+
+/* Whether the client is to be rung for, if it sleeps. */
+static bool has_to_ring(const struct slot *slot)
+{
+    return slot->news != FIPC_NEWS_NONE || slot->is_bell_due;
 }
 
 /* Takes one record. A record that ends its slot is not released: the head says which records were
  * delivered. Return: 1; 0 nothing to take now; -EBADMSG */
 static int take_one(struct core *core, struct slot *slot)
 {
+    const struct outlook outlook = look_at_answers(core, slot);
     struct record record;
-    unsigned can;
     int r;
 
-    can = look_at_room(core, slot);
-    if ((can & CAN_TAKE) == 0)
-        return (can & IS_CORRUPT) != 0 ? -EBADMSG : 0;
+    if (!outlook.can_take)
+        return outlook.is_corrupt ? -EBADMSG : 0;
     r = fipc_consumer_take(&slot->channel.in, &record.header, &record.payload);
     if (r < 0)
         return r == -EAGAIN ? 0 : r;
@@ -352,9 +357,8 @@ static int send_waiting(struct core *core, struct slot *slot)
  * records. */
 static bool had_turn(struct core *core, unsigned work, uint64_t end_ns)
 {
-    if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0) {
-        core->is_slice_over = core_look_at_clock(core) >= end_ns || core->is_slice_over;
-    }
+    if (work > 0 && work % RECORDS_PER_CLOCK_LOOK == 0 && core_look_at_clock(core) >= end_ns)
+        core->is_slice_over = true;
     return core->is_slice_over || work >= core->config->dispatch.messages_per_turn;
 }
 
@@ -379,27 +383,27 @@ unsigned intake_serve(struct core *core, struct slot *slot, uint64_t end_ns)
         slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_RING);
     if (slot->is_ending)
         return work;
-    if ((look(core, slot) & NEEDS_ROOM) == 0)
+    if (!look(core, slot).needs_room)
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
         slot->blocked_ns = core->now_ns;
-    if (slot->news != FIPC_NEWS_NONE || slot->is_bell_due)
+    if (has_to_ring(slot))
         ring(core, slot);
     return work;
 }
 
 bool intake_waits_for_room(const struct core *core, struct slot *slot)
 {
-    return (look(core, slot) & NEEDS_ROOM) != 0;
+    return look(core, slot).needs_room;
 }
 
 bool intake_has_work(struct core *core, struct slot *slot)
 {
-    unsigned can;
+    struct outlook outlook;
 
     if (slot->is_ending || rests(core, slot))
         return false;
-    can = look(core, slot);
-    return (can & (CAN_RING | CAN_SEND | IS_CORRUPT)) != 0 ||
-           ((can & CAN_TAKE) != 0 && fipc_consumer_has_news(&slot->channel.in));
+    outlook = look(core, slot);
+    return has_to_ring(slot) || outlook.can_send || outlook.is_corrupt ||
+           (outlook.can_take && fipc_consumer_has_news(&slot->channel.in));
 }
