@@ -168,24 +168,34 @@ static void feed(struct core *core, struct service *service)
 
 /* ---- a request's way ---- */
 
+/* Return: 0; an error, for the caller */
+static int deliver_or_queue(struct core *core, struct handler *handler, struct service *service,
+                            const void *payload, size_t size)
+{
+    struct slot *caller = slot_of_caller(&core->slots, handler);
+    int r = find_groups(caller);
+
+    if (r == 0 && keeps_request(core, handler))
+        r = handler_keep_request(handler, payload, size);
+    if (r < 0)
+        return r;
+    if (!room_wish_exists(service, caller)) { /* else it waits behind those that were refused */
+        r = deliver_to_any(core, service, handler, payload, size);
+        if (r != -EAGAIN && r != -EBUSY)
+            return r;
+    }
+    return queue_put(&core->quota, service, caller, handler, payload, size);
+}
+
 static void relay_request(struct core *core, struct handler *handler, struct service *service,
                           const void *payload, size_t size)
 {
     bool may_wait = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
-    int r = find_groups(slot_of_caller(&core->slots, handler));
+    int r = -ENOENT;
 
     reply_set_deadline(core, handler);
-    if (service->n_workers == 0 && !may_wait)
-        r = -ENOENT;
-    else if (r == 0 && keeps_request(core, handler))
-        r = handler_keep_request(handler, payload, size);
-    if (r == 0)
-        r = room_wish_exists(service, slot_of_caller(&core->slots, handler))
-                ? -EAGAIN
-                : deliver_to_any(core, service, handler, payload, size);
-    if (r == -EAGAIN || r == -EBUSY)
-        r = queue_put(&core->quota, service, slot_of_caller(&core->slots, handler), handler,
-                      payload, size);
+    if (service->n_workers > 0 || may_wait)
+        r = deliver_or_queue(core, handler, service, payload, size);
     if (r < 0)
         reply_not_delivered(core, handler, r);
 }
