@@ -133,7 +133,8 @@ static int exchange_request(struct fipc_client *client, const struct fipc_call *
     r = fipc_exchange(client, &question, &answer);
     if (r < 0)
         return r;
-    if (fipc_names_send_again(fipc_session_is_on(client, connection) ? &client->connection->names
+    if ((answer.reply_flags & FIPC_REPLY_NOT_DELIVERED) != 0 &&
+        fipc_names_send_again(fipc_session_is_on(client, connection) ? &client->connection->names
                                                                      : NULL,
                               &answer, call->service, call->service_bytes, call->flags))
         return FIPC_NOT_SENT;

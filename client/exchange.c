@@ -60,7 +60,7 @@ int fipc_exchange_send(struct fipc_client *client, struct fipc_question *questio
         if (r < 0)
             return r;
     }
-    if (client->connection->is_corrupt)
+    if (r == -EPROTO)
         fipc_session_lose(client, -EPROTO);
     return r;
 }

@@ -3,12 +3,19 @@
 #define FIPC_CLIENT_BASE_WIRE_H
 
 /* A call as the user gives it, and its form on the wire: names, flags, times. */
+#include "common/clock.h"
 #include "common/control.h"
 #include "common/message.h"
 
+#include <errno.h>
+#include <fipc/client.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* The broker ends a call that takes too long: its answer has this much more time to come. */
+#define FIPC_GRACE_NS (500 * FIPC_NS_PER_MS)
 
 struct fipc_message;
 
@@ -24,23 +31,57 @@ struct fipc_call {
 };
 
 /* Return: the length of a service's name; 0 if it is invalid */
-size_t fipc_service_bytes(const char *service);
+static inline size_t fipc_service_bytes(const char *service)
+{
+    size_t bytes = service != NULL ? strnlen(service, FIPC_NAME_BYTES_MAX + 1) : 0;
+
+    return fipc_name_is_valid(service, bytes) ? bytes : 0;
+}
 
 /* Checks a call's flags, timeout and request. Return: 0; -EINVAL */
-int fipc_call_check(const void *data, size_t size, unsigned flags, int timeout_ms);
+static inline int fipc_call_check(const void *data, size_t size, unsigned flags, int timeout_ms)
+{
+    if ((data == NULL && size > 0) ||
+        (flags & ~(FIPC_WAIT_SERVICE | FIPC_NO_WAIT | FIPC_IDEMPOTENT)) != 0 || timeout_ms < -1)
+        return -EINVAL;
+    return 0;
+}
 
 /* The span of a timeout as users give it. Return: nanoseconds; FIPC_NEVER for -1 */
-uint64_t fipc_timeout_ns(int timeout_ms);
+static inline uint64_t fipc_timeout_ns(int timeout_ms)
+{
+    return timeout_ms < 0 ? FIPC_NEVER : (uint64_t)timeout_ms * FIPC_NS_PER_MS;
+}
 
 /* When a call ends: after its timeout, and after the broker's longest in any case.
  * @handler_ms: a call's longest life, by the broker's welcome */
-uint64_t fipc_call_deadline(uint32_t handler_ms, uint64_t started_ns, int timeout_ms);
+static inline uint64_t fipc_call_deadline(uint32_t handler_ms, uint64_t started_ns, int timeout_ms)
+{
+    uint64_t span_ns = fipc_timeout_ns(timeout_ms);
+    uint64_t longest_ns = handler_ms * FIPC_NS_PER_MS + FIPC_GRACE_NS;
+
+    return fipc_deadline_after(started_ns, span_ns < longest_ns ? span_ns : longest_ns);
+}
 
 /* The remaining time on the wire, where 0 means the longest. Return: at least 1 */
-uint64_t fipc_remaining_ns(uint64_t deadline_ns, uint64_t now_ns);
+static inline uint64_t fipc_remaining_ns(uint64_t deadline_ns, uint64_t now_ns)
+{
+    return deadline_ns > now_ns ? deadline_ns - now_ns : 1;
+}
 
 /* @flags: as users give them */
-struct fipc_header fipc_request_header(uint32_t target, unsigned flags, uint64_t remaining_ns);
+static inline struct fipc_header fipc_request_header(uint32_t target, unsigned flags,
+                                                     uint64_t remaining_ns)
+{
+    return (struct fipc_header){
+        .kind = FIPC_KIND_REQUEST,
+        .flags = (uint16_t)(((flags & FIPC_WAIT_SERVICE) != 0 ? FIPC_REQUEST_WAIT_SERVICE : 0) |
+                            ((flags & FIPC_NO_WAIT) != 0 ? FIPC_REQUEST_NO_WAIT : 0) |
+                            ((flags & FIPC_IDEMPOTENT) != 0 ? FIPC_REQUEST_IDEMPOTENT : 0)),
+        .target = target,
+        .remaining_ns = remaining_ns,
+    };
+}
 
 /* A control packet about one name, for a ring. */
 struct fipc_packet {

@@ -17,11 +17,6 @@ int fipc_handle_init(struct fipc_handle *handle, void (*abandoned)(struct fipc_h
 
 void fipc_handle_deinit(struct fipc_handle *handle) { (void)pthread_mutex_destroy(&handle->lock); }
 
-int fipc_handle_check(const struct fipc_handle *handle)
-{
-    return fipc_process_made(handle->epoch) ? 0 : -ECHILD;
-}
-
 bool fipc_handle_lock_to_release(struct fipc_handle *handle)
 {
     if (fipc_process_made(handle->epoch))

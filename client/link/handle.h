@@ -6,6 +6,9 @@
  * A user's hold on a client: a lock, references to count, the process that it was made in. The
  * client itself is unknown here: a pointer that was handed in destroys it.
  */
+#include "client/base/process.h"
+
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +29,10 @@ int fipc_handle_init(struct fipc_handle *handle, void (*abandoned)(struct fipc_h
 void fipc_handle_deinit(struct fipc_handle *handle);
 
 /* Return: 0; -ECHILD it was made before fork(2) */
-int fipc_handle_check(const struct fipc_handle *handle);
+static inline int fipc_handle_check(const struct fipc_handle *handle)
+{
+    return fipc_process_made(handle->epoch) ? 0 : -ECHILD;
+}
 
 /* Takes the lock to release something. Return: whether it could: not in a child of fork(2) where
  * another thread of the parent held it, so that nothing may be changed */

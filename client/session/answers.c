@@ -146,7 +146,7 @@ static int take_control(struct fipc_client *client, const struct fipc_header *he
     }
 }
 
-int fipc_answers_take(struct fipc_client *client)
+static int take_record(struct fipc_client *client)
 {
     struct fipc_consumer *in = &client->connection->channel.in;
     struct fipc_header header;
@@ -178,5 +178,14 @@ int fipc_answers_take(struct fipc_client *client)
         break;
     }
     fipc_consumer_release(in);
+    return r;
+}
+
+int fipc_answers_take(struct fipc_client *client, unsigned n_max)
+{
+    int r = 0;
+
+    for (unsigned n = 0; n < n_max && r == 0; n++)
+        r = take_record(client);
     return r;
 }

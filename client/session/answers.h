@@ -8,14 +8,15 @@ struct fipc_client;
 struct fipc_pending;
 
 /**
- * fipc_answers_take() - take one record from the incoming ring, and complete the question that it
- * answers
+ * fipc_answers_take() - take records from the incoming ring, and complete the questions that they
+ * answer
+ * @n_max:  records to take
  *
  * Return: 0; -EAGAIN the ring is empty; -EBADMSG the broker sent nonsense, or the ring is corrupt;
  * -ECONNRESET the broker says goodbye; -ENOMEM for a request. All but 0 and -EAGAIN end the
  * connection
  */
-int fipc_answers_take(struct fipc_client *client);
+int fipc_answers_take(struct fipc_client *client, unsigned n_max);
 
 /* Completes a question that has left its table: lets its waiter go, or calls its on_done().
  * @status: 0, a negative errno or FIPC_NOT_SENT */

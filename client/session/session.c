@@ -34,11 +34,6 @@ bool fipc_session_needs_connection(const struct fipc_client *client)
     return !TAILQ_EMPTY(&client->served.list) || fipc_submissions_are_busy(&client->submissions);
 }
 
-bool fipc_session_is_on(const struct fipc_client *client, uint64_t connection)
-{
-    return client->connection != NULL && client->connection->number == connection;
-}
-
 void fipc_session_park(struct fipc_client *client)
 {
     bool is_free = client->baton.holder == NULL;
@@ -117,10 +112,9 @@ static enum batch take_records(struct fipc_client *client)
 {
     struct fipc_connection *connection = client->connection;
     struct fipc_channel *channel = &connection->channel;
-    int r = 0;
+    int r;
 
-    for (int n = 0; n < BATCH && r == 0; n++)
-        r = fipc_answers_take(client);
+    r = fipc_answers_take(client, BATCH);
     if ((r == 0 || r == -EAGAIN) && fipc_consumer_left_room(&channel->in) &&
         fipc_channel_ring(channel, FIPC_NEWS_ROOM) == -EBADMSG)
         r = -EBADMSG;
@@ -339,9 +333,4 @@ int fipc_session_new(const struct fipc_settings *settings, struct fipc_client **
     }
     *ret_client = client;
     return 0;
-}
-
-int fipc_session_check(const struct fipc_client *client)
-{
-    return client != NULL ? fipc_handle_check(&client->handle) : -EINVAL;
 }

@@ -17,7 +17,10 @@
 int fipc_session_new(const struct fipc_settings *settings, struct fipc_client **ret_client);
 
 /* Return: 0; -EINVAL NULL; -ECHILD it was made before fork(2) */
-int fipc_session_check(const struct fipc_client *client);
+static inline int fipc_session_check(const struct fipc_client *client)
+{
+    return client != NULL ? fipc_handle_check(&client->handle) : -EINVAL;
+}
 
 /**
  * fipc_session_open() - be connected
@@ -60,6 +63,9 @@ bool fipc_session_needs_connection(const struct fipc_client *client);
 void fipc_session_park(struct fipc_client *client);
 
 /* Whether the session still has the connection of this number. */
-bool fipc_session_is_on(const struct fipc_client *client, uint64_t connection);
+static inline bool fipc_session_is_on(const struct fipc_client *client, uint64_t connection)
+{
+    return client->connection != NULL && client->connection->number == connection;
+}
 
 #endif

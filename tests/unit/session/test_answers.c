@@ -55,9 +55,9 @@ LOOP_TEST(each_kind_of_record, COUNT_OF(kinds))
         send_control((struct fipc_header){.id = 1}, &control);
     else
         played_send(&link_, (struct fipc_header){.kind = kinds[_i].kind}, NULL, 0);
-    ck_assert_int_eq(fipc_answers_take(client), kinds[_i].r);
+    ck_assert_int_eq(fipc_answers_take(client, 1), kinds[_i].r);
     if (kinds[_i].r == 0)
-        ck_assert_int_eq(fipc_answers_take(client), -EAGAIN);
+        ck_assert_int_eq(fipc_answers_take(client, 1), -EAGAIN);
 }
 
 LOOP_TEST(a_control_record_of_a_wrong_size_is_nonsense, 80)
@@ -65,7 +65,7 @@ LOOP_TEST(a_control_record_of_a_wrong_size_is_nonsense, 80)
     static const unsigned char packet[80];
 
     played_send(&link_, (struct fipc_header){.kind = FIPC_KIND_CONTROL}, packet, (size_t)_i);
-    ck_assert_int_eq(fipc_answers_take(client), -EBADMSG);
+    ck_assert_int_eq(fipc_answers_take(client, 1), -EBADMSG);
 }
 
 TEST(a_direct_channel_was_not_asked_for)
@@ -74,7 +74,7 @@ TEST(a_direct_channel_was_not_asked_for)
                                          .opened.path = FIPC_PATH_DIRECT};
 
     send_control((struct fipc_header){.id = 1}, &control);
-    ck_assert_int_eq(fipc_answers_take(client), -EBADMSG);
+    ck_assert_int_eq(fipc_answers_take(client, 1), -EBADMSG);
 }
 
 /* ---- answers to questions ---- */
@@ -100,8 +100,8 @@ LOOP_TEST(a_reply_completes_its_question_once, COUNT_OF(statuses))
 
     played_send(&link_, header, "hello", 5);
     played_send(&link_, header, "again", 5);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert_uint_eq(n_done, 1);
     ck_assert_ptr_eq(done_on, client->connection);
     ck_assert(question->done);
@@ -122,7 +122,7 @@ LOOP_TEST(an_answer_to_another_question_completes_none, COUNT_OF(strangers))
 
     played_send(&link_, (struct fipc_header){.kind = FIPC_KIND_REPLY, .id = strangers[_i].id}, NULL,
                 0);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert(!question->done);
 }
 
@@ -136,7 +136,7 @@ TEST(a_thread_that_waits_is_let_go)
     question->waiter = &waiter;
     TAILQ_INSERT_TAIL(&client->baton.waiters, &waiter, entry);
     played_send(&link_, (struct fipc_header){.kind = FIPC_KIND_REPLY, .id = 5}, NULL, 0);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert(TAILQ_EMPTY(&client->baton.waiters));
     ck_assert_uint_eq(n_done, 0);
 }
@@ -167,13 +167,13 @@ LOOP_TEST(a_service_is_full_until_it_has_room, COUNT_OF(fulls))
         (struct fipc_header){
             .kind = FIPC_KIND_REPLY, .id = 5, .status = fulls[_i].status, .flags = fulls[_i].flags},
         NULL, 0);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert_int_eq(fipc_names_is_full(names, "a", 1), fulls[_i].is_full);
     send_control((struct fipc_header){.target = 8}, &room); /* another service */
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert_int_eq(fipc_names_is_full(names, "a", 1), fulls[_i].is_full);
     send_control((struct fipc_header){.target = 9}, &room);
-    ck_assert_int_eq(fipc_answers_take(client), 0);
+    ck_assert_int_eq(fipc_answers_take(client, 1), 0);
     ck_assert(!fipc_names_is_full(names, "a", 1));
 }
 
@@ -206,7 +206,7 @@ LOOP_TEST(an_announced_fd_comes_by_the_lane, COUNT_OF(announced))
     if (announced[_i].is_sent)
         ck_assert_int_eq(fipc_lane_send(link_.lane_fd, &fds, &link_.bell_fd, 1), 0);
     send_control((struct fipc_header){.id = 5}, &announce);
-    ck_assert_int_eq(fipc_answers_take(client), announced[_i].r);
+    ck_assert_int_eq(fipc_answers_take(client, 1), announced[_i].r);
     ck_assert_int_eq(question->done, announced[_i].r == 0);
     ck_assert_int_eq(question->fd >= 0, announced[_i].has_fd);
 }
