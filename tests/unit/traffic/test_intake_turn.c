@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How much of a slot is taken, and when: its share of a turn, what holds it up, and its bell. */
+/* How much of a slot is taken, and when: its share of a turn, and what holds it up. */
 #include "daemon/traffic/intake.h"
 
 #include "common/clock.h"
-#include "common/os/os.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 #include "tests/unit/traffic/traffic_fixture.h"
-
-#include <errno.h>
-#include <stdatomic.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #define TICK_NS 10
 
@@ -334,86 +328,4 @@ LOOP_TEST(slot_rests_as_long_as_its_uid_owes, COUNT_OF(dues))
     ck_assert_int_eq(deadline_is_set(&slot->deadline), dues[_i].rest_ns > 0);
     if (dues[_i].rest_ns > 0)
         ck_assert_uint_eq(slot->rest_until_ns, core.now_ns + dues[_i].rest_ns);
-}
-
-/* ---- the bell ---- */
-
-GROUP(bell, .fixtures = {{set_up, tear_down}});
-
-/* Whether the client's lane was rung. */
-static bool was_rung(void)
-{
-    char byte;
-
-    return recv(client.lane_fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0;
-}
-
-static const struct {
-    uint32_t word; /* how the client sleeps */
-    bool sends_ping, sends_cancel;
-    bool is_rung, stays_asleep;
-} bells[] = {
-    {FIPC_END_AWAKE, true, false, false, false},
-    {FIPC_END_ASLEEP_FD, true, false, true, false},
-    {FIPC_END_ASLEEP_FD, false, false, false, true},
-    {FIPC_END_ASLEEP_FD, false, true, false, true}, /* room, which it does not wait for */
-    {FIPC_END_ASLEEP_FD | FIPC_END_ROOM, false, true, true, false},
-    {FIPC_END_ASLEEP_FUTEX, true, false, false, false},
-};
-
-LOOP_TEST(client_is_rung_for_what_it_waits_for, COUNT_OF(bells))
-{
-    fipc_end_arm(client.channel.own, bells[_i].word);
-    if (bells[_i].sends_cancel)
-        send_cancel(&client, 1);
-    if (bells[_i].sends_ping)
-        send_pings(3);
-    (void)serve(&client);
-    ck_assert_int_eq(was_rung(), bells[_i].is_rung);
-    ck_assert(!was_rung()); /* once */
-    ck_assert_int_eq(atomic_load(&client.channel.own->word) != FIPC_END_AWAKE,
-                     bells[_i].stays_asleep);
-    ck_assert_uint_eq(client.slot->news, FIPC_NEWS_NONE);
-    ck_assert(!has_work(&client));
-}
-
-TEST(news_from_others_are_work)
-{
-    (void)client_call(&client, service_find(&core.services, "fipc.ping", 9), 0, "");
-    ck_assert(has_work(&client));
-    fipc_end_arm(client.channel.own, FIPC_END_ASLEEP_FD);
-    ck_assert_uint_eq(serve(&client), 0);
-    ck_assert(was_rung());
-    ck_assert(!has_work(&client));
-}
-
-TEST(bell_that_is_due_rings_though_the_client_seems_awake)
-{
-    client.slot->is_bell_due = true; /* its sleep was claimed */
-    ck_assert(has_work(&client));
-    ck_assert_uint_eq(serve(&client), 0);
-    ck_assert(was_rung());
-    ck_assert(!client.slot->is_bell_due);
-    ck_assert(!has_work(&client));
-}
-
-TEST(client_with_an_undefined_end_word_ends)
-{
-    atomic_store(&client.channel.own->word, 77);
-    send_pings(1);
-    (void)serve(&client);
-    ck_assert_int_eq((int)client.slot->end_reason, FIPC_REASON_CORRUPT_END);
-}
-
-TEST(client_that_hung_up_ends_when_it_is_rung_for)
-{
-    client.lane_fd = fd_close(client.lane_fd);
-    send_pings(1);
-    (void)serve(&client);
-    ck_assert(!client.slot->is_ending); /* awake: it is not rung for */
-    fipc_end_arm(client.channel.own, FIPC_END_ASLEEP_FD);
-    send_pings(1);
-    (void)serve(&client);
-    ck_assert(client.slot->is_ending);
-    ck_assert_int_eq((int)client.slot->end_reason, FIPC_REASON_GONE);
 }

@@ -2,6 +2,7 @@
 /* A worker asks for the process that called. */
 #include "daemon/traffic/pidfd.h"
 
+#include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/traffic/reply.h"
 #include "tests/unit/fixture.h"
@@ -13,6 +14,25 @@
 
 static struct test_client client, worker;
 static struct service *service;
+static int send_error, hold_error; /* of the next calls; 0: they are made */
+
+int __real_fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds,
+                          size_t n_fds);
+int __wrap_fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds,
+                          size_t n_fds);
+int __real_fipc_peer_hold(int lane_fd);
+int __wrap_fipc_peer_hold(int lane_fd);
+
+int __wrap_fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds,
+                          size_t n_fds)
+{
+    return send_error < 0 ? send_error : __real_fipc_lane_send(lane_fd, control, fds, n_fds);
+}
+
+int __wrap_fipc_peer_hold(int lane_fd)
+{
+    return hold_error < 0 ? hold_error : __real_fipc_peer_hold(lane_fd);
+}
 
 static void set_up(void)
 {
@@ -153,4 +173,26 @@ TEST(worker_that_hung_up_gets_none)
     worker.lane_fd = fd_close(worker.lane_fd);
     ask(client_expect_request(&worker, "work"));
     expect_announce(-EPIPE);
+}
+
+static const struct {
+    int send_error, hold_error, status;
+} errors[] = {
+    {-ETOOMANYREFS, 0, -EAGAIN}, /* too many fds are in flight: it may try again */
+    {-EAGAIN, 0, -EAGAIN},         {-ENOMEM, 0, -ENOMEM},
+    {0, -EOPNOTSUPP, -EOPNOTSUPP}, /* the kernel has no pidfd of a peer */
+    {0, -ESRCH, -ESRCH},
+};
+
+LOOP_TEST(worker_is_given_the_error_and_no_packet, COUNT_OF(errors))
+{
+    uint32_t number;
+
+    (void)client_call(&client, service, 0, "work");
+    number = client_expect_request(&worker, "work");
+    send_error = errors[_i].send_error;
+    hold_error = errors[_i].hold_error;
+    ask(number);
+    expect_announce(errors[_i].status);
+    ck_assert(!is_packet_there());
 }

@@ -277,7 +277,7 @@ static void expect_bounded(char *(*report)(const struct core *core, uint32_t fir
 {
     size_t most = 0;
 
-    for (size_t bytes_max = 64; bytes_max < 4096; bytes_max++) {
+    for (size_t bytes_max = 64; bytes_max < 4096; bytes_max += 5) {
         char *text = report(&core, 0, bytes_max);
         size_t bytes = strlen(text), n;
         int next;
