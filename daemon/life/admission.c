@@ -23,24 +23,10 @@
  */
 #define SEATS_PER_TURN 32
 
-/* ---- who it is, and what it may have ---- */
-
-static int peer_of(int lane_fd, struct peer *ret_peer)
-{
-    struct fipc_identity identity;
-    int r;
-
-    r = fipc_peer_identity(lane_fd, &identity);
-    if (r < 0)
-        return r;
-    *ret_peer = (struct peer){.uid = identity.uid, .gid = identity.gid, .pid = identity.pid};
-    return 0;
-}
-
 /* ---- refusing and seating ---- */
 
 /* Says why there is no slot. @lane_fd is consumed. @account: NULL: there is none */
-static void refuse(struct admission *admission, int lane_fd, const struct peer *peer,
+static void refuse(struct admission *admission, int lane_fd, const struct fipc_identity *peer,
                    struct account *account, enum fipc_reason reason)
 {
     struct log_subject subject = {.slot = -1, .uid = peer->uid, .pid = peer->pid, .reason = reason};
@@ -60,7 +46,7 @@ static enum fipc_reason why_no_slot(const struct admission *admission,
 
 /* Gives a slot to a connection. Return: whether there is one that its uid may have; @lane_fd is
  * consumed then */
-static bool seat(struct admission *admission, int lane_fd, const struct peer *peer,
+static bool seat(struct admission *admission, int lane_fd, const struct fipc_identity *peer,
                  struct account *account)
 {
     struct slot *slot;
@@ -109,7 +95,7 @@ static void waiting_look(const struct admission *admission, struct waiting *wait
 /* Return: FIPC_REASON_NONE if the connection waits, @lane_fd is consumed then; else why it cannot
  */
 static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
-                                      const struct peer *peer, struct account *account)
+                                      const struct fipc_identity *peer, struct account *account)
 {
     struct waiting *waiting = TAILQ_FIRST(&admission->unused);
 
@@ -227,10 +213,10 @@ static bool others_come_first(const struct admission *admission)
 void admission_admit(struct admission *admission, int lane_fd)
 {
     struct account *account;
-    struct peer peer = {.uid = 0};
+    struct fipc_identity peer = {.uid = 0};
     enum fipc_reason reason;
 
-    if (peer_of(lane_fd, &peer) < 0) {
+    if (fipc_peer_identity(lane_fd, &peer) < 0) {
         closer_close(admission->closer, lane_fd, NULL);
         return;
     }

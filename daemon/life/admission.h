@@ -25,7 +25,7 @@ struct waiting {
     TAILQ_ENTRY(waiting) link; /* admission.waiting, or admission.unused */
     uint32_t generation;       /* counts the connections that had this place */
     int lane_fd;               /* -1: the place is unused */
-    struct peer peer;
+    struct fipc_identity peer;
     struct account *account;
     uint64_t since_ns;
     uint64_t deadline_ns;

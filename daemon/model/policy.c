@@ -3,24 +3,25 @@
 
 #include "common/name.h"
 #include "common/region.h"
-#include "daemon/base/peer.h"
 #include "daemon/config/config.h"
 
 /* The smallest huge page of any CPU. */
 #define HUGE_PAGE_BYTES (2u << 20)
 
-bool policy_is_trusted(uid_t own_uid, const struct peer *peer)
+bool policy_is_trusted(uid_t own_uid, const struct fipc_identity *peer)
 {
     return peer->uid == 0 || peer->uid == own_uid;
 }
 
-bool policy_may_serve(uid_t own_uid, const struct peer *peer, const char *name, size_t name_bytes)
+bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const char *name,
+                      size_t name_bytes)
 {
     return policy_is_trusted(own_uid, peer) && !fipc_name_is_reserved(name, name_bytes);
 }
 
-bool policy_may_have_rings(uid_t own_uid, const struct peer *peer, const struct config *config,
-                           uint32_t request_bytes, uint32_t reply_bytes)
+bool policy_may_have_rings(uid_t own_uid, const struct fipc_identity *peer,
+                           const struct config *config, uint32_t request_bytes,
+                           uint32_t reply_bytes)
 {
     if (request_bytes <= config->slots.request_ring_bytes &&
         reply_bytes <= config->slots.reply_ring_bytes)

@@ -3,24 +3,27 @@
 #define FIPC_DAEMON_MODEL_POLICY_H
 
 /* What a client may do. Trusted are root, and @own_uid: the user that the broker runs as. */
+#include "common/os/os.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct config;
-struct peer;
 
-bool policy_is_trusted(uid_t own_uid, const struct peer *peer);
+bool policy_is_trusted(uid_t own_uid, const struct fipc_identity *peer);
 
 /* Whether a client may answer the calls to a name: a trusted one may, unless the name is one of
  * those that the broker keeps for itself. */
-bool policy_may_serve(uid_t own_uid, const struct peer *peer, const char *name, size_t name_bytes);
+bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const char *name,
+                      size_t name_bytes);
 
 /* Whether a client may have rings of these sizes: each may have the config's default, and more as
  * long as a huge page does not fit in; a trusted one, up to the config's limit. While a client
  * makes a huge page of a region (MADV_COLLAPSE), the broker would wait in each access to it. */
-bool policy_may_have_rings(uid_t own_uid, const struct peer *peer, const struct config *config,
-                           uint32_t request_bytes, uint32_t reply_bytes);
+bool policy_may_have_rings(uid_t own_uid, const struct fipc_identity *peer,
+                           const struct config *config, uint32_t request_bytes,
+                           uint32_t reply_bytes);
 
 #endif

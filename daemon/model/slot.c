@@ -47,7 +47,7 @@ uint32_t slot_n_taken(const struct slot_table *table)
     return table->places.capacity - table->n_by_state[SLOT_FREE];
 }
 
-struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
+struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_identity *peer,
                        uint64_t now_ns)
 {
     struct slot *slot;

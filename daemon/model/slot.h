@@ -10,7 +10,6 @@
 #include "common/channel.h"
 #include "common/control.h"
 #include "daemon/base/deadline.h"
-#include "daemon/base/peer.h"
 #include "daemon/base/table.h"
 #include "daemon/model/handler.h"
 
@@ -43,7 +42,7 @@ struct slot {
     uint32_t index;
     uint32_t generation; /* counts its takers */
     enum slot_state state;
-    struct peer peer;
+    struct fipc_identity peer;
     struct account *account;      /* of the peer's uid; this slot is counted there */
     bool is_ending;               /* the turn closes it soon; nothing more is taken from it */
     enum fipc_reason end_reason;  /* valid while it is ending */
@@ -102,7 +101,7 @@ uint32_t slot_n_taken(const struct slot_table *table);
 
 /* Takes a free slot for a new peer, in SLOT_GREETING, with a generation of its own. Return: the
  * slot; NULL if as many are taken as the limit allows */
-struct slot *slot_take(struct slot_table *table, int lane_fd, const struct peer *peer,
+struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_identity *peer,
                        uint64_t now_ns);
 
 /**

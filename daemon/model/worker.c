@@ -61,7 +61,8 @@ static bool is_free(const struct worker *worker)
            !worker->slot->is_ending;
 }
 
-int worker_find(const struct service *service, size_t bytes, struct worker **ret_worker)
+enum worker_choice worker_find(const struct service *service, size_t bytes,
+                               struct worker **ret_worker)
 {
     struct worker *worker, *least_busy = NULL;
     bool is_any_free = false, is_any_large = false;
@@ -75,13 +76,13 @@ int worker_find(const struct service *service, size_t bytes, struct worker **ret
             (least_busy == NULL || worker->n_deliveries < least_busy->n_deliveries))
             least_busy = worker;
     }
-    if (least_busy != NULL)
+    if (least_busy != NULL) {
         *ret_worker = least_busy;
-    else if (service->n_workers > 0 && !is_any_large)
-        return -EMSGSIZE;
-    else
-        return is_any_free ? -EBUSY : -EAGAIN;
-    return 0;
+        return WORKER_FOUND;
+    }
+    if (service->n_workers > 0 && !is_any_large)
+        return WORKER_TOO_LARGE;
+    return is_any_free ? WORKER_NONE_LARGE : WORKER_NONE_FREE;
 }
 
 struct delivery *delivery_begin(struct delivery_table *table, struct worker *worker,

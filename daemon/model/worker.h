@@ -56,14 +56,20 @@ struct worker *worker_add(struct service *service, struct slot *slot, uint32_t c
 /* Ends a worker that has no deliveries left. */
 void worker_remove(struct worker *worker);
 
+enum worker_choice {
+    WORKER_FOUND,
+    WORKER_NONE_FREE,
+    WORKER_NONE_LARGE, /* those that are free have rings that are too small */
+    WORKER_TOO_LARGE,  /* the rings of all workers are too small */
+};
+
 /**
  * worker_find() - find the least busy worker that can be given one more request
- * @bytes:  payload of the record that the request becomes
- *
- * Return: 0; -EAGAIN if no worker is free now; -EBUSY if free workers have rings that are too small
- * for it; -EMSGSIZE if all workers have
+ * @bytes:       payload of the record that the request becomes
+ * @ret_worker:  on WORKER_FOUND
  */
-int worker_find(const struct service *service, size_t bytes, struct worker **ret_worker);
+enum worker_choice worker_find(const struct service *service, size_t bytes,
+                               struct worker **ret_worker);
 
 /* Puts a request into a worker's hands. Return: the delivery; NULL if there is no place for it */
 struct delivery *delivery_begin(struct delivery_table *table, struct worker *worker,

@@ -106,18 +106,19 @@ static int deliver(struct core *core, struct worker *worker, struct handler *han
     return 0;
 }
 
-/* Return: 0; -EAGAIN, -EBUSY as worker_find(); another error, for the caller */
+/* Gives the request to a worker if *@ret_choice is WORKER_FOUND. Return: 0; an error for the caller
+ */
 static int deliver_to_any(struct core *core, struct service *service, struct handler *handler,
-                          const void *payload, size_t size)
+                          const void *payload, size_t size, enum worker_choice *ret_choice)
 {
     size_t bytes = delivery_bytes(slot_of_caller(&core->slots, handler), size);
     struct worker *worker;
     int r;
 
     do {
-        r = worker_find(service, bytes, &worker);
-        if (r < 0)
-            return r;
+        *ret_choice = worker_find(service, bytes, &worker);
+        if (*ret_choice != WORKER_FOUND)
+            return *ret_choice == WORKER_TOO_LARGE ? -EMSGSIZE : 0;
         r = deliver(core, worker, handler, payload, size);
     } while (r == -EAGAIN);
     return r;
@@ -140,12 +141,14 @@ static void feed_queue(struct core *core, struct service *service)
     struct handler *handler, *next;
 
     for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
-        int r = deliver_to_any(core, service, handler, handler->request, handler->request_bytes);
+        enum worker_choice choice;
+        int r = deliver_to_any(core, service, handler, handler->request, handler->request_bytes,
+                               &choice);
 
         next = TAILQ_NEXT(handler, in_queue);
-        if (r == -EAGAIN)
+        if (choice == WORKER_NONE_FREE)
             return;
-        if (r == -EBUSY)
+        if (choice == WORKER_NONE_LARGE)
             continue;
         queueing_leave(core, handler);
         if (r < 0)
@@ -162,7 +165,7 @@ static void feed(struct core *core, struct service *service)
 
     feed_queue(core, service);
     if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
-        worker_find(service, 0, &worker) == 0)
+        worker_find(service, 0, &worker) == WORKER_FOUND)
         queueing_grant_all(core, service);
 }
 
@@ -173,6 +176,7 @@ static int deliver_or_queue(struct core *core, struct handler *handler, struct s
                             const void *payload, size_t size)
 {
     struct slot *caller = slot_of_caller(&core->slots, handler);
+    enum worker_choice choice;
     int r = find_groups(caller);
 
     if (r == 0 && keeps_request(core, handler))
@@ -180,8 +184,8 @@ static int deliver_or_queue(struct core *core, struct handler *handler, struct s
     if (r < 0)
         return r;
     if (!room_wish_exists(service, caller)) { /* else it waits behind those that were refused */
-        r = deliver_to_any(core, service, handler, payload, size);
-        if (r != -EAGAIN && r != -EBUSY)
+        r = deliver_to_any(core, service, handler, payload, size, &choice);
+        if (r < 0 || choice == WORKER_FOUND)
             return r;
     }
     return queue_put(&core->quota, service, caller, handler, payload, size);

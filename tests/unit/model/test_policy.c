@@ -3,7 +3,6 @@
 #include "daemon/model/policy.h"
 
 #include "common/region.h"
-#include "daemon/base/peer.h"
 #include "daemon/config/config.h"
 #include "tests/suite.h"
 
@@ -31,7 +30,7 @@ static const struct {
 
 LOOP_TEST(root_and_the_brokers_own_user_are_trusted, COUNT_OF(uids))
 {
-    const struct peer peer = {.uid = uids[_i].uid, .gid = OWN_UID, .pid = 1};
+    const struct fipc_identity peer = {.uid = uids[_i].uid, .gid = OWN_UID, .pid = 1};
 
     ck_assert_int_eq(policy_is_trusted(uids[_i].own_uid, &peer), uids[_i].trusted);
 }
@@ -54,7 +53,7 @@ static const struct {
 
 LOOP_TEST(trusted_clients_serve_names_that_are_not_the_brokers, COUNT_OF(names))
 {
-    const struct peer peer = {.uid = names[_i].uid};
+    const struct fipc_identity peer = {.uid = names[_i].uid};
 
     ck_assert_int_eq(policy_may_serve(OWN_UID, &peer, names[_i].name, strlen(names[_i].name)),
                      names[_i].may);
@@ -84,7 +83,8 @@ LOOP_TEST(rings_of_strangers_hold_no_huge_page, COUNT_OF(rings))
     const struct config config = {.slots = {.request_ring_bytes = PAGE,
                                             .reply_ring_bytes = 2 * PAGE,
                                             .ring_bytes_max = 2 * HUGE_PAGE}};
-    const struct peer root = {.uid = 0}, own = {.uid = OWN_UID}, stranger = {.uid = STRANGER};
+    const struct fipc_identity root = {.uid = 0}, own = {.uid = OWN_UID},
+                               stranger = {.uid = STRANGER};
     uint32_t request_bytes = rings[_i].request_bytes, reply_bytes = rings[_i].reply_bytes;
 
     ck_assert_int_eq(policy_may_have_rings(OWN_UID, &root, &config, request_bytes, reply_bytes),
@@ -101,7 +101,7 @@ TEST(default_of_the_config_is_for_strangers_too)
     const struct config config = {.slots = {.request_ring_bytes = 2 * HUGE_PAGE,
                                             .reply_ring_bytes = 2 * HUGE_PAGE,
                                             .ring_bytes_max = PAGE}};
-    const struct peer stranger = {.uid = STRANGER};
+    const struct fipc_identity stranger = {.uid = STRANGER};
 
     ck_assert(policy_may_have_rings(OWN_UID, &stranger, &config, 2 * HUGE_PAGE, 2 * HUGE_PAGE));
     ck_assert(!policy_may_have_rings(OWN_UID, &stranger, &config, 4 * HUGE_PAGE, 2 * HUGE_PAGE));

@@ -14,7 +14,7 @@
 #define CAPACITY 8
 #define LIMIT 4
 
-static const struct peer nobody = {.uid = 65534, .gid = 65533, .pid = 65532};
+static const struct fipc_identity nobody = {.uid = 65534, .gid = 65533, .pid = 65532};
 static struct slot_table table;
 
 static void make_table(void) { ck_assert_int_eq(slot_table_init(&table, CAPACITY, LIMIT), 0); }

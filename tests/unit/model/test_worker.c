@@ -82,13 +82,13 @@ static void give_many(int i, uint32_t n)
         (void)give(i);
 }
 
-/* The number of the slot whose worker is found; else the error. */
+/* The number of the slot whose worker is found; else the choice, as a negative number. */
 static int find(size_t bytes)
 {
     struct worker *found = NULL;
-    int r = worker_find(&service, bytes, &found);
+    enum worker_choice choice = worker_find(&service, bytes, &found);
 
-    return r < 0 ? r : (int)(found->slot - slots);
+    return choice == WORKER_FOUND ? (int)(found->slot - slots) : -(int)choice;
 }
 
 /* ---- least busy ---- */
@@ -101,11 +101,20 @@ static const struct {
     int busy[SLOTS];
     int found;
 } busies[] = {
-    {{-1, -1, -1, -1}, -EAGAIN}, {{0, -1, -1, -1}, 0}, {{3, -1, -1, -1}, -EAGAIN},
-    {{0, 0, 0, 0}, 0},           {{1, 0, 0, 0}, 1},    {{1, 1, 0, 0}, 2},
-    {{1, 1, 1, 0}, 3},           {{1, 1, 1, 1}, 0},    {{2, 1, 1, 1}, 1},
-    {{3, 2, 1, 2}, 2},           {{3, 2, 2, 1}, 3},    {{3, 3, 3, 2}, 3},
-    {{3, 3, 3, 3}, -EAGAIN},     {{3, 0, 3, 0}, 1},
+    {{-1, -1, -1, -1}, -(int)WORKER_NONE_FREE},
+    {{0, -1, -1, -1}, 0},
+    {{3, -1, -1, -1}, -(int)WORKER_NONE_FREE},
+    {{0, 0, 0, 0}, 0},
+    {{1, 0, 0, 0}, 1},
+    {{1, 1, 0, 0}, 2},
+    {{1, 1, 1, 0}, 3},
+    {{1, 1, 1, 1}, 0},
+    {{2, 1, 1, 1}, 1},
+    {{3, 2, 1, 2}, 2},
+    {{3, 2, 2, 1}, 3},
+    {{3, 3, 3, 2}, 3},
+    {{3, 3, 3, 3}, -(int)WORKER_NONE_FREE},
+    {{3, 0, 3, 0}, 1},
 };
 
 LOOP_TEST(worker_with_the_fewest_requests_is_found, COUNT_OF(busies))
@@ -146,7 +155,7 @@ TEST(each_worker_takes_as_many_as_it_said)
 
     ck_assert_uint_eq(workers[0]->n_deliveries, 1);
     ck_assert_uint_eq(workers[1]->n_deliveries, 2);
-    ck_assert_int_eq(find(1), -EAGAIN);
+    ck_assert_int_eq(find(1), -(int)WORKER_NONE_FREE);
 }
 
 /* Workers of different speeds, a million requests: no free worker is left out. */
@@ -166,7 +175,7 @@ TEST(work_goes_to_the_workers_that_are_free)
             give_many(found, 1);
             n_given[found]++;
         } else {
-            REQUIRE(found == -EAGAIN);
+            REQUIRE(found == -(int)WORKER_NONE_FREE);
             for (int other = 0; other < SLOTS; other++)
                 REQUIRE(workers[other]->n_deliveries == CONCURRENCY);
         }
@@ -190,7 +199,7 @@ TEST(worker_whose_slot_ends_is_given_nothing)
     slots[0].is_ending = true;
     ck_assert_int_eq(find(1), 1);
     slots[1].is_ending = true;
-    ck_assert_int_eq(find(1), -EAGAIN);
+    ck_assert_int_eq(find(1), -(int)WORKER_NONE_FREE);
 }
 
 TEST(worker_whose_ring_is_full_is_given_nothing)
@@ -199,7 +208,7 @@ TEST(worker_whose_ring_is_full_is_given_nothing)
     slots[0].wanted_bytes = 1;
     ck_assert_int_eq(find(1), 1);
     slots[1].wanted_bytes = 1;
-    ck_assert_int_eq(find(1), -EAGAIN);
+    ck_assert_int_eq(find(1), -(int)WORKER_NONE_FREE);
     slots[0].wanted_bytes = 0;
     ck_assert_int_eq(find(1), 0);
 }
@@ -210,9 +219,9 @@ TEST(worker_that_leaves_is_given_nothing)
     workers[0]->concurrency = 0;
     ck_assert_int_eq(find(1), 1);
     remove_worker(1);
-    ck_assert_int_eq(find(1), -EAGAIN);
+    ck_assert_int_eq(find(1), -(int)WORKER_NONE_FREE);
     remove_worker(0);
-    ck_assert_int_eq(find(1), -EAGAIN);
+    ck_assert_int_eq(find(1), -(int)WORKER_NONE_FREE);
     ck_assert_uint_eq(service.n_workers, 0);
 }
 
@@ -221,9 +230,10 @@ static const struct {
     uint32_t over; /* bytes more than a small ring carries */
     int free_all, free_small, free_large, free_none;
 } sizes[] = {
-    {0, 0, 1, 0, -EAGAIN},
-    {1, 0, -EBUSY, 0, -EAGAIN},
-    {1000000, -EMSGSIZE, -EMSGSIZE, -EMSGSIZE, -EMSGSIZE},
+    {0, 0, 1, 0, -(int)WORKER_NONE_FREE},
+    {1, 0, -(int)WORKER_NONE_LARGE, 0, -(int)WORKER_NONE_FREE},
+    {1000000, -(int)WORKER_TOO_LARGE, -(int)WORKER_TOO_LARGE, -(int)WORKER_TOO_LARGE,
+     -(int)WORKER_TOO_LARGE},
 };
 
 LOOP_TEST(request_goes_to_a_ring_that_is_large_enough, COUNT_OF(sizes))
@@ -249,7 +259,7 @@ TEST(large_ring_is_found_although_it_is_the_busiest)
 
     ck_assert_int_eq(find(fipc_ring_payload_max(RING_BYTES)), 1);
     ck_assert_int_eq(find(fipc_ring_payload_max(2 * RING_BYTES)), 0);
-    ck_assert_int_eq(find(fipc_ring_payload_max(2 * RING_BYTES) + 1), -EMSGSIZE);
+    ck_assert_int_eq(find(fipc_ring_payload_max(2 * RING_BYTES) + 1), -(int)WORKER_TOO_LARGE);
 }
 
 TEST(worker_is_counted_with_its_service_and_its_slot)

@@ -341,7 +341,7 @@ static bool is_kept(uint32_t index)
 
 static void set_up_many(void)
 {
-    const struct peer peer = {.uid = TEST_STRANGER};
+    const struct fipc_identity peer = {.uid = TEST_STRANGER};
 
     core_set_up();
     slot_table_deinit(&core.slots);

@@ -104,7 +104,7 @@ void test_advance(uint64_t ns)
 /* Return: the client's end of the lane */
 static int take_slot(struct test_client *client, uid_t uid)
 {
-    struct peer peer = {.uid = uid, .gid = uid + 1, .pid = (pid_t)uid + 2};
+    struct fipc_identity peer = {.uid = uid, .gid = uid + 1, .pid = (int32_t)uid + 2};
     int lane[2];
 
     *client = (struct test_client){.lane_fd = -1};
