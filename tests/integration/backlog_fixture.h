@@ -8,9 +8,6 @@
 
 static const char filling[2000];
 
-static inline void stop_broker(void) { ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0); }
-static inline void continue_broker(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
-
 /* Submits calls until there is no room for any; the name is known. Return: how many there are */
 static inline int fill_ring(const char *service)
 {

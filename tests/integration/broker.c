@@ -202,6 +202,20 @@ void test_broker_kill(struct test_broker *broker)
     ck_assert(WIFSIGNALED(test_broker_wait(broker)));
 }
 
+void test_broker_freeze(const struct test_broker *broker)
+{
+    int status;
+
+    ck_assert_int_eq(kill(broker->pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(broker->pid, &status, WUNTRACED), broker->pid);
+    ck_assert(WIFSTOPPED(status));
+}
+
+void test_broker_thaw(const struct test_broker *broker)
+{
+    ck_assert_int_eq(kill(broker->pid, SIGCONT), 0);
+}
+
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
     (void)status;

@@ -80,6 +80,10 @@ void test_broker_stop(struct test_broker *broker);
 /* SIGKILL; the socket is left behind. */
 void test_broker_kill(struct test_broker *broker);
 
+/* SIGSTOP, which has taken effect when the function returns; SIGCONT. */
+void test_broker_freeze(const struct test_broker *broker);
+void test_broker_thaw(const struct test_broker *broker);
+
 /* Stops the broker if it runs, and removes the folder. */
 void test_broker_deinit(struct test_broker *broker);
 

@@ -108,15 +108,4 @@ static inline void half_hello(void)
     wire.size -= sizeof(wire.hello) / 2;
 }
 
-/* Stops the broker's process for a while, so that all that happens meanwhile waits for it. */
-static inline void freeze(void)
-{
-    siginfo_t info;
-
-    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
-    ck_assert_int_eq(waitid(P_PID, (id_t)broker.pid, &info, WSTOPPED), 0);
-}
-
-static inline void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
-
 #endif

@@ -94,17 +94,6 @@ static inline void check_echo(size_t size)
     check_payload(client.last_id, size);
 }
 
-/* Stops the broker's process wherever it is. */
-static inline void freeze(void)
-{
-    siginfo_t info;
-
-    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
-    ck_assert_int_eq(waitid(P_PID, (id_t)broker.pid, &info, WSTOPPED), 0);
-}
-
-static inline void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
-
 static inline void send_pings(int count)
 {
     uint64_t id;

@@ -146,26 +146,11 @@ static inline void tail_moves_beyond_a_ring_of_good_records(void)
     move_tail(RING_BYTES + sizeof(good));
 }
 
-/* Stops the broker's process for a while. */
-static inline void freeze(void)
-{
-    siginfo_t info;
-
-    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
-    ck_assert_int_eq(waitid(P_PID, (id_t)broker.pid, &info, WSTOPPED), 0);
-}
-
-static inline void thaw(void)
-{
-    ck_assert_int_eq(raw_ring_bell(&villain), 0);
-    ck_assert_int_eq(kill(broker.pid, SIGCONT), 0);
-}
-
 static inline void send_while_frozen(void)
 {
     uint64_t id;
 
-    freeze();
+    test_broker_freeze(&broker);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(raw_send_request(&villain, villains_echo, "hole", 4, &id), 0);
 }
@@ -174,7 +159,7 @@ static inline void waiting_request_is_zeroed(void)
 {
     send_while_frozen();
     memset(fipc_region_request_ring(&villain.channel.region), 0, RING_BYTES);
-    thaw();
+    test_broker_thaw(&broker);
 }
 
 static inline void send_control(const void *packet, size_t size)

@@ -376,12 +376,12 @@ TEST(refusal_reaches_a_client_that_sent_more_than_was_read)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
 
-    freeze();
+    test_broker_freeze(&broker);
     ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
     garbage();
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(raw_send_bytes(&client, wire.bytes, wire.size, NULL, 0), 0);
-    thaw();
+    test_broker_thaw(&broker);
 
     ck_assert_int_eq(raw_wait_hang_up(&client), 0);
     check_turned_away(&client, FIPC_REASON_MALFORMED);

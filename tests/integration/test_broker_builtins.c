@@ -82,12 +82,12 @@ TEST(delays_run_in_parallel_and_end_in_their_own_order)
     static const int order[] = {3, 1, 2, 0};
     uint64_t ids[COUNT_OF(delays)], sent_ns;
 
-    freeze(); /* they are taken together */
+    test_broker_freeze(&broker); /* they are taken together */
     for (int i = 0; i < COUNT_OF(delays); i++)
         ck_assert_int_eq(raw_send_request(&client, delay, delays[i], strlen(delays[i]), &ids[i]),
                          0);
     sent_ns = fipc_now_ns();
-    thaw();
+    test_broker_thaw(&broker);
 
     for (int i = 0; i < COUNT_OF(delays); i++) {
         uint64_t least_ns = strtoul(delays[order[i]], NULL, 10) * FIPC_NS_PER_MS;
@@ -104,11 +104,11 @@ TEST(delay_does_not_hold_up_other_calls)
 {
     uint64_t late, id;
 
-    freeze();
+    test_broker_freeze(&broker);
     ck_assert_int_eq(raw_send_request(&client, delay, "500", 3, &late), 0);
     for (int i = 0; i < 100; i++)
         ck_assert_int_eq(raw_send_request(&client, ping, NULL, 0, &id), 0);
-    thaw();
+    test_broker_thaw(&broker);
 
     for (int i = 0; i < 100; i++) {
         receive_reply();
@@ -220,13 +220,13 @@ LOOP_TEST(slots_take_turns, 2)
 
     start_with("{\"dispatch\": {\"messages_per_turn\": 10}}");
     TEST_WAIT_FOR(broker_sleeps(&client) && broker_sleeps(&witness.client));
-    freeze();
+    test_broker_freeze(&broker);
     if (_i == 0)
         send_pings(1000);
     ck_assert_int_eq(raw_send_request(&witness.client, witness.stats, NULL, 0, &id), 0);
     if (_i == 1)
         send_pings(1000);
-    thaw();
+    test_broker_thaw(&broker);
 
     ck_assert_int_eq(raw_receive_record(&witness.client), 0);
     ck_assert_int_le(test_report_number(witness.client.payload, witness.client.payload_bytes,

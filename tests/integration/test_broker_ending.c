@@ -8,17 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void stop_broker(void)
-{
-    int status;
-
-    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
-    ck_assert_int_eq(waitpid(broker.pid, &status, WUNTRACED), broker.pid);
-    ck_assert(WIFSTOPPED(status));
-}
-
-static void continue_broker(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
-
 static void send_oneshot(struct raw_client *oneshot)
 {
     const struct fipc_control hello = {
@@ -47,10 +36,10 @@ TEST(one_shot_ends_while_its_workers_replies_are_taken)
     id = send_request(); /* queued: the reply to the one-shot makes room for it */
     test_witness_check(&witness);
 
-    stop_broker();
+    test_broker_freeze(&broker);
     reply(&worker, 0, "done");
     ck_assert_int_eq(raw_send_reply(&worker, 4321, 1, 0, NULL, 0), 0);
-    continue_broker();
+    test_broker_thaw(&broker);
 
     ck_assert_int_eq(raw_receive_packet(&oneshot), 0);
     ck_assert_uint_eq(oneshot.packet.type, FIPC_CONTROL_ONESHOT_REPLY);
@@ -74,11 +63,11 @@ TEST(malformed_record_ends_its_slot_in_the_middle_of_a_batch)
     long long closed = number("slots.closed.malformed packet");
     enum fipc_reason reason;
 
-    stop_broker();
+    test_broker_freeze(&broker);
     (void)send_request();
     ck_assert_int_eq(raw_send_record(&caller, &malformed, "nonsense", 8), 0);
     (void)send_request();
-    continue_broker();
+    test_broker_thaw(&broker);
 
     ck_assert_int_eq(raw_receive_goodbye(&caller, &reason), 0);
     ck_assert_int_eq((int)reason, FIPC_REASON_MALFORMED);

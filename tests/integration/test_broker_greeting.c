@@ -151,13 +151,13 @@ TEST(hello_may_come_before_accept)
     struct raw_client clients[20];
     uint32_t target;
 
-    freeze();
+    test_broker_freeze(&broker);
     for (int i = 0; i < 20; i++) {
         clients[i] = RAW_CLIENT_EMPTY;
         ck_assert_int_eq(raw_connect(&clients[i], broker.socket), 0);
         ck_assert_int_eq(raw_send_hello(&clients[i], &hello), 0);
     }
-    thaw();
+    test_broker_thaw(&broker);
 
     for (int i = 0; i < 20; i++) {
         ck_assert_int_eq(raw_receive_welcome(&clients[i]), 0);
@@ -216,10 +216,10 @@ TEST(client_that_will_not_wait_for_a_slot_is_refused)
 
     start_with(two_slots);
     ck_assert_int_eq(raw_open_session(&first, broker.socket, 0, 0), 0);
-    freeze(); /* HELLO is there when the connection is accepted */
+    test_broker_freeze(&broker); /* HELLO is there when the connection is accepted */
     ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
     ck_assert_int_eq(raw_send_hello(&client, &impatient), 0);
-    thaw();
+    test_broker_thaw(&broker);
 
     ck_assert_int_eq(raw_receive_welcome(&client), -ECONNREFUSED);
 

@@ -148,14 +148,14 @@ TEST(dying_before_accept_leaves_nothing)
     int fds = test_broker_count_fds(&broker), regions = test_broker_count_regions(&broker);
 
     for (int turn = 0; turn < test_scaled(10); turn++) {
-        freeze();
+        test_broker_freeze(&broker);
         for (int i = 0; i < 30; i++) {
             struct raw_client client = RAW_CLIENT_EMPTY;
 
             steps[i % 7](&client); /* those that need no answer */
             raw_close(&client);
         }
-        thaw();
+        test_broker_thaw(&broker);
         check_victim();
     }
     check_nothing_held(fds, regions);

@@ -59,7 +59,7 @@ static void region_is_zeroed(void)
 {
     send_while_frozen();
     memset(villain.channel.region.base, 0, villain.channel.region.size);
-    thaw();
+    test_broker_thaw(&broker);
 }
 
 /* ---- end words ---- */

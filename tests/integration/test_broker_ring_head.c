@@ -48,12 +48,12 @@ TEST(who_left_no_room_is_thrown_out_without_a_word)
     raw_close(&villain);
     ck_assert_int_eq(raw_open_session(&villain, broker.socket, 16 * RING_BYTES, RING_BYTES), 0);
     ck_assert_int_eq(raw_open_name(&villain, "fipc.delay", &delay), 0);
-    freeze();
+    test_broker_freeze(&broker);
     for (int i = 0; i < 10; i++)
         ck_assert_int_eq(raw_send_request(&villain, delay, "300", 3, &id), 0);
     for (int i = 0; i < 200; i++)
         ck_assert_int_eq(raw_send_request(&villain, villains_echo, NULL, 0, &id), 0);
-    thaw();
+    test_broker_thaw(&broker);
     TEST_WAIT_FOR(test_witness_slot_number(&victim, villain.welcome.slot, "handlers.replying") > 0);
 
     byte_on_the_lane();

@@ -149,9 +149,9 @@ LOOP_TEST(room_made_at_any_moment_is_noticed, COUNT_OF(reply_sizes))
             ck_assert_int_eq(raw_send_request(&client, echo, data, size, &id), 0);
         for (int i = 0; i < 10; i++) {
             wait_ns((random = random * 1103515245 + 12345) / 65536 % 20000);
-            freeze();
+            test_broker_freeze(&broker);
             taken += take_quickly();
-            thaw();
+            test_broker_thaw(&broker);
         }
         while (taken < 30) {
             taken += take_quickly();
@@ -208,10 +208,10 @@ GROUP(waking, .timeout = 30, .fixtures = {{start, stop}});
 
 LOOP_TEST(sleeper_is_woken_once_by_many_replies, COUNT_OF(sleeps))
 {
-    freeze();
+    test_broker_freeze(&broker);
     send_pings(20);
     fipc_end_arm(client.channel.own, sleeps[_i]);
-    thaw();
+    test_broker_thaw(&broker);
 
     if (sleeps[_i] == FIPC_END_ASLEEP_FUTEX)
         ck_assert_int_eq(
@@ -241,7 +241,7 @@ static void fill_requests(void)
 {
     uint64_t id;
 
-    freeze();
+    test_broker_freeze(&broker);
     while (raw_send_request(&client, delay, "20000", 5, &id) == 0)
         ;
 }
@@ -250,7 +250,7 @@ LOOP_TEST(client_that_waits_for_room_is_woken_by_it, COUNT_OF(sleeps))
 {
     fill_requests();
     fipc_end_arm(client.channel.own, sleeps[_i] | FIPC_END_ROOM);
-    thaw();
+    test_broker_thaw(&broker);
 
     TEST_WAIT_FOR(was_rung());
     ck_assert_int_eq(fipc_producer_has_room(&client.channel.out, 1000), 1);
@@ -262,7 +262,7 @@ LOOP_TEST(client_that_does_not_wait_for_room_sleeps_on, COUNT_OF(sleeps))
 {
     fill_requests();
     fipc_end_arm(client.channel.own, sleeps[_i]);
-    thaw();
+    test_broker_thaw(&broker);
 
     TEST_WAIT_FOR(atomic_load(&client.channel.out.shared->head) == client.channel.out.tail);
     test_witness_check(&witness);

@@ -150,16 +150,6 @@ static void check_loop_never_waits(void)
     }
 }
 
-static void freeze(void)
-{
-    int status;
-
-    ck_assert_int_eq(kill(broker.pid, SIGSTOP), 0);
-    ck_assert_int_eq(waitpid(broker.pid, &status, WUNTRACED), broker.pid);
-}
-
-static void thaw(void) { ck_assert_int_eq(kill(broker.pid, SIGCONT), 0); }
-
 static void connect_only(struct raw_client *client)
 {
     ck_assert_int_eq(raw_connect(client, broker.socket), 0);
@@ -177,7 +167,7 @@ static const char two_slots[] = "{\"slots\": {\"count\": 2, \"per_uid\": 2}}";
 
 static void before_accept(void)
 {
-    freeze();
+    test_broker_freeze(&broker);
     connect_only(&clients[0]);
 }
 
@@ -241,7 +231,7 @@ LOOP_TEST(kernel_refuses_fds_in_every_state_4_3, N_STATES)
     states[_i]();
     ck_assert_int_eq(send_byte_with(&clients[0], STDERR_FILENO), -EPERM);
     if (states[_i] == before_accept)
-        thaw();
+        test_broker_thaw(&broker);
     test_witness_check(&witness);
     ck_assert_uint_eq(calls->fds_came, 0);
 }
@@ -266,7 +256,7 @@ LOOP_TEST(slow_fd_of_a_client_never_holds_the_loop_4_3, 2 * N_STATES)
     if (hangs_up)
         raw_close(&clients[0]);
     if (state == before_accept)
-        thaw();
+        test_broker_thaw(&broker);
     check_loop_never_waits();
 
     raw_close(&clients[0]);
@@ -302,12 +292,12 @@ TEST(slow_fd_of_who_is_refused_a_slot_never_holds_the_loop_4_3)
     start_on_old_kernel("{\"slots\": {\"count\": 1}, \"timeouts\": {\"doorbell_ms\": 60000},"
                         " \"control\": {\"backlog\": 1}}");
     make_slow();
-    freeze();
+    test_broker_freeze(&broker);
     connect_only(&clients[0]);
     connect_only(&clients[1]);
     ck_assert_int_eq(send_hello_with(&clients[1], &slow_fd, 1), 0);
     forget_slow();
-    thaw();
+    test_broker_thaw(&broker);
     check_loop_never_waits();
     ck_assert_int_eq(raw_receive_welcome(&clients[1]), -ECONNREFUSED);
 }
@@ -372,10 +362,10 @@ TEST(lanes_that_are_slow_to_close_count_as_their_uids_4_3)
     make_slow();
     connect_only(&clients[0]);
     TEST_WAIT_FOR(test_witness_number(&witness, "slots.greeting") == 1);
-    freeze();
+    test_broker_freeze(&broker);
     ck_assert_int_eq(send_hello_with(&clients[0], &slow_fd, 1), 0);
     forget_slow();
-    thaw();
+    test_broker_thaw(&broker);
     ck_assert_int_eq(raw_receive_welcome(&clients[0]), -ECONNREFUSED);
     connect_only(&clients[1]);
     ck_assert_int_eq(send_hello_with(&clients[1], NULL, 0), 0);

@@ -34,7 +34,7 @@ TEST(calls_that_a_broker_did_not_take_keep_their_order)
 {
     server_start_with(&server, SERVICE, 100, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     submit_numbered(0, 50, FIPC_WAIT_SERVICE);
     test_broker_kill(&broker);
     test_broker_start(&broker, NULL);
@@ -55,12 +55,12 @@ TEST(largest_call_waits_without_a_look)
         largest--;
     dispatch_until(1);
     n_ended = 0;
-    stop_broker();
+    test_broker_freeze(&broker);
     n = fill_ring("fipc.echo");
     ck_assert_int_eq(submit(n, "fipc.echo", data, largest, 0, PATIENT_MS), 0);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
     ck_assert(!is_readable(20));
-    continue_broker();
+    test_broker_thaw(&broker);
     dispatch_until(n + 1);
     ck_assert_int_eq(errors[n], 0);
 }
@@ -71,7 +71,7 @@ TEST(wish_for_room_ends_with_its_call)
     int n;
 
     ck_assert_int_eq(fipc_wait(client, "fipc.echo", PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     n = fill_ring("fipc.echo");
     ck_assert_int_eq(fipc_submit(client, "fipc.echo", filling, sizeof(filling), 0, PATIENT_MS,
                                  note_end, &errors[n], &id),
@@ -79,7 +79,7 @@ TEST(wish_for_room_ends_with_its_call)
     ck_assert_int_eq(fipc_cancel(client, id), 0);
     dispatch_until(1);
     ck_assert_int_eq(errors[n], -ECANCELED);
-    continue_broker();
+    test_broker_thaw(&broker);
     dispatch_until(n + 1);
     ck_assert_int_eq(fipc_dispatch(client, 0), 0);
     ck_assert(!is_readable(20));
@@ -91,10 +91,10 @@ LOOP_TEST(question_goes_out_when_there_is_room, 2)
 
     server_start_with(&server, SERVICE, 4096, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     n = fill_ring(SERVICE);
     ck_assert_int_eq(submit(n, "fipc.echo", "x", 1, 0, PATIENT_MS), 0);
-    continue_broker();
+    test_broker_thaw(&broker);
     if (_i == 0) {
         dispatch_until(1); /* none of the others is answered */
     } else {
@@ -121,11 +121,11 @@ TEST(name_to_be_served_goes_out_when_there_is_room)
 
     server_start_with(&server, SERVICE, 4096, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     n = fill_ring(SERVICE);
     thread = thread_start(serve_in_background, NULL);
     ck_assert(!is_readable(20));
-    continue_broker();
+    test_broker_thaw(&broker);
     thread_join(thread);
     answer_kept(n);
 }
@@ -142,11 +142,11 @@ TEST(cancels_go_out_when_there_is_room)
         ck_assert_int_eq(r, 0);
     } while (++n < 50);
     wait_until_taken(50);
-    stop_broker();
+    test_broker_freeze(&broker);
     (void)fill_ring("fipc.delay"); /* these are no times: answered by an error */
     for (int i = 0; i < 50; i++)
         ck_assert_int_eq(fipc_cancel(client, ids[i]), 0);
-    continue_broker();
+    test_broker_thaw(&broker);
     while (fipc_dispatch(client, 10) > 0)
         ;
     wait_until_taken(0);

@@ -55,13 +55,13 @@ TEST(calls_that_are_over_are_not_worked_on)
 {
     server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
     ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     for (int i = 0; i < 100; i++)
         ck_assert_int_eq(submit(i, SERVICE, NULL, 0, 0, PATIENT_MS), 0);
     for (int i = 100; i < 200; i++)
         ck_assert_int_eq(submit(i, SERVICE, NULL, 0, 0, 50), 0);
     dispatch_until(100);
-    continue_broker();
+    test_broker_thaw(&broker);
     wait_until_taken(100);
     for (int i = 0; i < 100; i++) {
         while (keeper_count(&keeper) <= i)
@@ -114,7 +114,7 @@ LOOP_TEST(call_ends_in_time_whoever_reads, 2)
         while (atomic_load(&n_told) < 1)
             ck_assert_int_ge(fipc_dispatch(client, PATIENT_MS), 0);
     TEST_WAIT_FOR(atomic_load(&n_told) == 1);
-    stop_broker(); /* it cannot tell that the time is over */
+    test_broker_freeze(&broker); /* it cannot tell that the time is over */
     start_ns = fipc_now_ns();
     submit_counted("20000", 100, &second);
     while (_i == 0 && atomic_load(&n_told) < 2) {
@@ -125,7 +125,7 @@ LOOP_TEST(call_ends_in_time_whoever_reads, 2)
         thread_join(thread);
     ck_assert(first == 0 && second == -ETIMEDOUT);
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 4);
-    continue_broker();
+    test_broker_thaw(&broker);
     answer_kept(1);
     ck_assert_int_eq(background_join(&call), 0);
 }
@@ -139,9 +139,9 @@ TEST(name_is_served_after_an_attempt_that_took_too_long)
     close_client();
     options.connect_timeout_ms = 200;
     ck_assert_int_eq(fipc_connect(&client, &options), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), -ECONNREFUSED);
-    continue_broker();
+    test_broker_thaw(&broker);
     ck_assert_int_eq(fipc_serve(client, SERVICE, 1, handle_echo, NULL), 0);
     submit_numbered(0, 1, 0);
     dispatch_until(1);
@@ -161,11 +161,11 @@ TEST(reply_that_no_broker_takes_ends_the_connection)
     while (keeper_count(&keeper) == 0)
         ck_assert_int_ge(fipc_dispatch(client, PATIENT_MS), 0);
     ck_assert_int_eq(fipc_wait(client, "fipc.echo", PATIENT_MS), 0);
-    stop_broker();
+    test_broker_freeze(&broker);
     while (submit(1, "fipc.echo", large, sizeof(large), FIPC_NO_WAIT, PATIENT_MS) == 0)
         ;
     ck_assert_int_eq(fipc_reply(keeper.kept[0], large, sizeof(large)), -ECONNRESET);
-    continue_broker();
+    test_broker_thaw(&broker);
     keeper = KEEPER_EMPTY;
     submit_numbered(2, 1, FIPC_WAIT_SERVICE);
     while (keeper_count(&keeper) == 0) /* it may be given the next one */
