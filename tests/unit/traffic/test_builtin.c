@@ -117,6 +117,17 @@ TEST(delay_that_is_looked_at_late_is_too_late)
     client_expect_reply(&client, 1, -ETIMEDOUT);
 }
 
+/* The round in which the request is taken may have begun long before. */
+TEST(delay_begins_when_its_request_is_served)
+{
+    test_now_ns += FIPC_NS_PER_MS / 2; /* core.now_ns is behind */
+    (void)call("fipc.delay", "1", 1, 0);
+    test_advance(FIPC_NS_PER_MS - 1);
+    ck_assert(!client_take(&client));
+    test_advance(1);
+    client_expect_reply(&client, 1, 0);
+}
+
 TEST(delay_that_is_cancelled_is_over)
 {
     reply_drop(&core, call("fipc.delay", "1", 1, 0));
