@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+/* Beside 0 and errors: this try came to nothing, the next one may. */
+#define CONNECT_AGAIN 1
 #define PAUSE_MIN_NS (2 * FIPC_NS_PER_MS)
 #define PAUSE_MAX_NS (50 * FIPC_NS_PER_MS)
 /* The longest pause between two tries that a broker may ask for. */
@@ -46,7 +48,7 @@ static void limit_connect(int fd, uint64_t deadline_ns)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-/* Return: 0; -EAGAIN nobody listens there now; -ECONNREFUSED the backlog was full until the
+/* Return: 0; CONNECT_AGAIN nobody listens there now; -ECONNREFUSED the backlog was full until the
  * deadline; else the errno of socket(2), connect(2) */
 static int lane_connect(struct fipc_greeting *greeting)
 {
@@ -66,7 +68,7 @@ static int lane_connect(struct fipc_greeting *greeting)
         case ENOENT:
         case ENOTDIR:
         case ECONNREFUSED:
-            return -EAGAIN;
+            return CONNECT_AGAIN;
         case EAGAIN:
         case EINTR:
             return -ECONNREFUSED;
@@ -101,7 +103,8 @@ static int lane_say_hello(struct fipc_greeting *greeting)
     if (is_oneshot(greeting) && greeting->deadline_ns != FIPC_NEVER)
         hello->remaining_ns = remaining_ns(greeting->deadline_ns, now_ns) | 1; /* 0: the longest */
     r = fipc_lane_send(greeting->lane_fd, &greeting->hello, NULL, 0);
-    return r == -EPIPE ? -EAGAIN : r; /* a broker that stops: it did not take this */
+    /* a broker that stops: it did not take this */
+    return r == -EPIPE || r == -EAGAIN ? CONNECT_AGAIN : r;
 }
 
 /* Return: 0 something is there; -ETIMEDOUT */
@@ -220,7 +223,7 @@ static int hear_why_not(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     if (lane_hear(greeting) < 0 || greeting->answer.type != FIPC_CONTROL_REFUSED)
         return -EPROTO;
     r = judge_answer(greeting, ret_retry_ms);
-    return *ret_retry_ms > 0 ? r : -EAGAIN;
+    return *ret_retry_ms > 0 ? r : CONNECT_AGAIN;
 }
 
 static int take_welcome(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
@@ -252,16 +255,17 @@ static bool lane_was_unread(int lane_fd)
     return getsockopt(lane_fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNRESET;
 }
 
+/* Return: 0; CONNECT_AGAIN; an error, which is for now if @ret_retry_ms is not 0 */
 static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 {
     bool was_unread;
     int r;
 
     r = lane_connect(greeting);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = lane_say_hello(greeting);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = lane_wait_answer(greeting);
     if (r < 0)
@@ -269,7 +273,7 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
     was_unread = lane_was_unread(greeting->lane_fd);
     r = lane_hear(greeting);
     if (r == -EPIPE)
-        return is_oneshot(greeting) && !was_unread ? -ECONNRESET : -EAGAIN;
+        return is_oneshot(greeting) && !was_unread ? -ECONNRESET : CONNECT_AGAIN;
     if (r == 0)
         r = judge_answer(greeting, ret_retry_ms);
     return r == 0 && !is_oneshot(greeting) ? take_welcome(greeting, ret_retry_ms) : r;
@@ -318,7 +322,7 @@ int fipc_greet(struct fipc_greeting *greeting)
 
         if (retry_ms > 0)
             reason = r;
-        else if (r != -EAGAIN)
+        else if (r != CONNECT_AGAIN)
             return r == -ECONNREFUSED ? reason : r;
         fipc_greeting_end(greeting);
         if (!pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms)))

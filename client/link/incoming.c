@@ -30,7 +30,7 @@ static bool wants_room(const struct fipc_connection *connection, const struct fi
     return baton->n_want_room > 0 || fipc_outgoing_wants_room(connection);
 }
 
-/* The second look, after the end word was set: see common/bell.h. */
+/* The second look, after the end word was set: see common/end.h. */
 static bool is_anything_new(struct fipc_connection *connection, const struct fipc_baton *baton)
 {
     return fipc_consumer_has_news(&connection->channel.in) || fipc_outgoing_can_go_on(connection) ||

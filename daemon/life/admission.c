@@ -11,13 +11,12 @@
 #include "daemon/model/core.h"
 #include "daemon/traffic/outbound.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* How often the deadlines of those who wait are looked at. */
+/* How often the deadlines of waiting connections are looked at. */
 #define LOOK_NS (100 * FIPC_NS_PER_MS)
 /* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
  */

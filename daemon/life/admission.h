@@ -42,7 +42,7 @@ struct admission {
     uint32_t capacity;
     struct waiting_list waiting; /* the waiting room: first come, first served */
     struct waiting_list unused;
-    struct deadline look; /* set while somebody waits: at the deadlines of those who do */
+    struct deadline look; /* set while somebody waits: to look at their deadlines */
 };
 
 /* Return: 0; -ENOMEM */
@@ -55,8 +55,8 @@ void admission_deinit(struct admission *admission);
 /* A new connection. @lane_fd is consumed. */
 void admission_admit(struct admission *admission, int lane_fd);
 
-/* Gives free slots to those who wait, some at a time. Called once per turn, not from where a slot
- * ends. Return: whether there is more to do, so that the loop may not block. */
+/* Gives free slots to waiting connections, some at a time. Called once per turn, not from where a
+ * slot ends. Return: whether there is more to do, so that the loop may not block. */
 bool admission_seat_waiting(struct admission *admission);
 
 /* The lane of a waiting connection hung up; @place and @generation are from poller_watch().

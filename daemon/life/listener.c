@@ -93,6 +93,8 @@ static void listener_ready(void *userdata)
         if (fd >= 0) {
             listener->pause_ns = 0;
             admission_admit(listener->admission, fd);
+            if (!STAILQ_EMPTY(&listener->core->slots.ending))
+                return; /* of a one-shot that is answered: the next one may have its slot */
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             listener_pause(listener, strerror(errno));
             return;

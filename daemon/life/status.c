@@ -41,7 +41,7 @@ static void tell_slots(struct status *status, enum systemd_need need, const char
 
     if (tell(need, "%sSTATUS=%u of %u slots in use", state, n_taken,
              status->core->config->slots.count) == 0)
-        status->told_n_taken = n_taken;
+        status->reported_n_taken = n_taken;
 }
 
 /* Runs only when the loop has come round: a turn in which every active slot was served. */
@@ -102,7 +102,7 @@ void status_look(struct status *status)
 {
     struct core *core = status->core;
 
-    if (systemd_sender_has_manager() && status->told_n_taken != slot_n_taken(&core->slots) &&
+    if (systemd_sender_has_manager() && status->reported_n_taken != slot_n_taken(&core->slots) &&
         !deadline_is_set(&status->change))
         deadline_set(core->deadlines, &status->change, core->now_ns + STATUS_DELAY_NS, tell_change);
 }

@@ -13,8 +13,8 @@ struct status {
     struct core *core;
     uint64_t watchdog_ns;
     struct deadline watchdog;
-    struct deadline change; /* set: the status changed, a message follows soon */
-    uint32_t told_n_taken;  /* slots in use, as last sent */
+    struct deadline change;    /* set: the status changed, a message follows soon */
+    uint32_t reported_n_taken; /* slots in use, as last sent */
 };
 
 void status_init(struct status *status, struct core *core);

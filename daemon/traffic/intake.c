@@ -186,8 +186,8 @@ static bool is_asking(const struct fipc_header *header)
     return header->kind == FIPC_KIND_REQUEST || header->kind == FIPC_KIND_CONTROL;
 }
 
-/* Whether requests and questions of a slot are taken now. While the broker stops only who works on
- * something may ask: it may need the answers for its own. */
+/* Whether requests and questions of a slot are taken now. While the broker stops only a worker that
+ * has a request in its hands may ask: it may need the answers for its own. */
 static bool may_ask(const struct core *core, const struct slot *slot)
 {
     return slot_n_live(slot) < SLOT_CALLS_MAX && (!core->stopping || relay_is_busy(slot));

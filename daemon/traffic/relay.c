@@ -398,8 +398,8 @@ static void take_back(struct core *core, struct delivery *delivery)
     }
 }
 
-/* Nobody serves the name any more: only those stay who said that they wait. While the broker stops
- * they do so at the next one. */
+/* The name has no worker any more: only requests stay that wait for one. While the broker stops
+ * their clients wait at the next one. */
 static void end_queue(struct core *core, struct service *service)
 {
     struct handler *handler, *next;

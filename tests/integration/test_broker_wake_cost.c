@@ -71,7 +71,7 @@ static bool is_thrown_out(void)
     return recv(client.lane_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 || errno == ECONNRESET;
 }
 
-GROUP(toll, .timeout = 60, .fixtures = {{setup, teardown}});
+GROUP(wake_cost, .timeout = 60, .fixtures = {{setup, teardown}});
 
 TEST(costly_client_is_closed_after_a_whole_handler_ms)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that wait in the client end in time, also beside a broker that does not answer. */
-#include "tests/integration/backlog_fixture.h"
+#include "tests/integration/outgoing_fixture.h"
 #include "tests/suite.h"
 
 /* ---- the fd beside threads that read ---- */

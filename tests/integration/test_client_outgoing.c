@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that wait in the client: they keep their order, and hold up no call to another service. */
-#include "tests/integration/backlog_fixture.h"
+#include "tests/integration/outgoing_fixture.h"
 #include "tests/suite.h"
 
 #define SUBMITTED_MAX 960 /* that are open at once: of 1024, some are left to callers who wait */
@@ -15,7 +15,7 @@ static void expect_kept_in_order(int count)
 
 /* ---- order ---- */
 
-GROUP(backlog, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
+GROUP(outgoing, .timeout = 60, .fixtures = {{set_up_calls, tear_down_calls}});
 
 TEST(calls_that_came_back_keep_their_order)
 {

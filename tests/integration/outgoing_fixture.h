@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef FIPC_TESTS_BACKLOG_FIXTURE_H
-#define FIPC_TESTS_BACKLOG_FIXTURE_H
+#ifndef FIPC_TESTS_OUTGOING_FIXTURE_H
+#define FIPC_TESTS_OUTGOING_FIXTURE_H
 
 /* A client whose request ring is full. */
 #include "tests/integration/fake_broker.h"
