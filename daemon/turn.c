@@ -71,19 +71,24 @@ static const struct fipc_hot_set_ops hot_ops = {
 
 /* ---- ends ---- */
 
-/* Closes slots that ended, one at least, no further one after @end_ns. */
-static void close_some(struct turn *turn, uint64_t end_ns)
+/* Closes slots that ended, one at least, no further one after @end_ns. Return: whether it closed
+ * any
+ */
+static bool close_some(struct turn *turn, uint64_t end_ns)
 {
     struct slot_table *slots = &turn->core->slots;
+    bool any = false;
 
     while (!STAILQ_EMPTY(&slots->ending)) {
         slot_close(turn->core, turn->greeting, turn->closer, slot_take_ending(slots));
+        any = true;
         if (core_look_at_clock(turn->core) >= end_ns)
             break;
     }
+    return any;
 }
 
-void turn_close_ending(struct turn *turn) { close_some(turn, FIPC_NEVER); }
+void turn_close_ending(struct turn *turn) { (void)close_some(turn, FIPC_NEVER); }
 
 static void slot_over(void *context, struct deadline *deadline)
 {
@@ -110,7 +115,7 @@ static void call_what_is_due(struct turn *turn)
     while ((deadline = deadline_take(core->deadlines, until_ns)) != NULL) {
         deadline->over(core, deadline);
         (void)core_look_at_clock(core);
-        close_some(turn, core->events_end_ns);
+        (void)close_some(turn, core->events_end_ns);
     }
 }
 
@@ -164,7 +169,7 @@ static void look_at_client_fds(void *context)
             continue;
         client_event(turn, &events[i]);
         (void)core_look_at_clock(core);
-        close_some(turn, end_ns);
+        (void)close_some(turn, end_ns);
     }
 }
 
@@ -199,7 +204,7 @@ static bool serve_hot(struct turn *turn)
     for (unsigned round = 1;; round++) {
         unsigned work = fipc_hot_set_serve(&core->hot, SLICE_NS, &core->now_ns);
 
-        close_some(turn, core->now_ns + EVENTS_NS);
+        (void)close_some(turn, core->now_ns + EVENTS_NS);
         if (work > 0)
             spin_paid_off(turn);
         else if (round % ROUNDS_PER_CLOCK_LOOK == 0)
@@ -257,7 +262,7 @@ static bool before_wait(void *context)
     bool more_to_seat;
 
     core->n_turns++;
-    close_some(turn, core_look_at_clock(core) + EVENTS_NS);
+    (void)close_some(turn, core_look_at_clock(core) + EVENTS_NS);
     if (core->hot.count > 0) {
         bool silent = serve_hot(turn);
 
@@ -265,7 +270,9 @@ static bool before_wait(void *context)
     }
     /* after the hot slots, some of which may have ended; a client that gets one of them is hot */
     more_to_seat = admission_seat_waiting(turn->admission);
-    close_some(turn, core->now_ns + EVENTS_NS);
+    /* a one-shot is answered while it is seated: its slot is free again for the next one */
+    if (close_some(turn, core->now_ns + EVENTS_NS) && core->n_waiting > 0)
+        more_to_seat = true;
     status_look(turn->status);
     if (core->stopping && core->handlers.n_live == 0)
         poller_stop(core->poller);

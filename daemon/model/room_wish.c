@@ -94,9 +94,10 @@ struct slot *room_wish_take_granted(struct room_wish_list *granted, struct servi
 
 void room_wish_forget_all(struct slot *slot)
 {
-    struct room_wish *wish;
+    struct room_wish *wish, *next;
 
-    while ((wish = TAILQ_FIRST(&slot->room_wishes)) != NULL) {
+    for (wish = TAILQ_FIRST(&slot->room_wishes); wish != NULL; wish = next) {
+        next = TAILQ_NEXT(wish, of_slot);
         wish_end(wish);
         free(wish);
     }

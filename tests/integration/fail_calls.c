@@ -163,12 +163,10 @@ int fcntl(int fd, int command, ...)
 
 /* ---- memory ---- */
 
-/* NOLINTBEGIN(bugprone-reserved-identifier): glibc names them */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void __libc_free(void *block);
-/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void *count_block(void *block)
 {

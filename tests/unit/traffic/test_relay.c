@@ -237,7 +237,7 @@ LOOP_TEST(request_that_no_ring_can_take_is_an_error, COUNT_OF(beyond_max))
     char text[TEST_RING_BYTES / 2] = "";
     size_t max = fipc_ring_payload_max(TEST_RING_BYTES) - sizeof(struct fipc_delivery);
 
-    memset(text, 't', (size_t)((int)max + beyond_max[_i]));
+    memset(text, 't', max + (size_t)beyond_max[_i]);
     (void)client_call(&client, service, 0, text);
     if (beyond_max[_i] <= 0) {
         (void)client_expect_request(&workers[0], text);

@@ -194,7 +194,7 @@ LOOP_TEST(reply_that_the_caller_cannot_take_is_an_error, COUNT_OF(beyond_max))
     static const unsigned char data[TEST_RING_BYTES];
     struct handler *handler = begin_in(1, HANDLER_RUNNING);
     size_t max = reply_bytes_max(&core, handler);
-    size_t size = (size_t)((int)max + beyond_max[_i]);
+    size_t size = max + (size_t)beyond_max[_i];
 
     ck_assert_uint_eq(max, fipc_ring_payload_max(TEST_RING_BYTES));
     reply_data(&core, handler, data, size);
