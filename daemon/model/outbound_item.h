@@ -13,9 +13,9 @@ struct handler;
 struct outbound_item {
     STAILQ_ENTRY(outbound_item) in_fifo; /* slot.outbound */
     struct fipc_header header;
-    enum fipc_control_type control; /* of a control record, which has no body here */
+    enum fipc_control_type control; /* of a control record without data: it has no body */
     struct handler *handler;        /* that this is the answer of, and a part of; NULL: none */
-    void *data;                     /* of a reply that waits; owned */
+    void *data;                     /* the payload, while it waits; NULL: none; owned */
 };
 
 STAILQ_HEAD(outbound_fifo, outbound_item);

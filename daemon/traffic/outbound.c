@@ -4,7 +4,6 @@
 #include "common/lane.h"
 #include "daemon/model/core.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,7 @@ static int put_in_ring(struct slot *slot, const struct outbound_item *item, cons
     const struct fipc_control control = {.type = item->control};
     int r;
 
-    if (item->header.kind == FIPC_KIND_CONTROL)
+    if (item->header.kind == FIPC_KIND_CONTROL && data == NULL)
         r = fipc_control_put(&slot->channel.out, &item->header, &control);
     else
         r = fipc_producer_send(&slot->channel.out, &item->header, data, size);
@@ -104,6 +103,27 @@ void outbound_cancel(struct core *core, struct slot *slot, uint32_t number, uint
 
 /* ---- at once ---- */
 
+/* Room was there when the question was taken; what it set off may have used it meanwhile. */
+static void answer_later(struct slot *slot, const struct fipc_header *header,
+                         const struct fipc_control *control)
+{
+    struct outbound_item *item = calloc(1, sizeof(*item));
+    size_t size;
+
+    if (item == NULL)
+        return;
+    item->header = *header;
+    item->data = malloc(OUTBOUND_ANSWER_BYTES);
+    if (item->data == NULL ||
+        fipc_control_encode(control, item->data, OUTBOUND_ANSWER_BYTES, &size) < 0) {
+        free(item->data);
+        free(item);
+        return;
+    }
+    item->header.size = (uint32_t)(sizeof(item->header) + size);
+    append(slot, item);
+}
+
 void outbound_answer(struct slot *slot, const struct fipc_header *question,
                      const struct fipc_control *control, int status, uint32_t target)
 {
@@ -113,10 +133,10 @@ void outbound_answer(struct slot *slot, const struct fipc_header *question,
         .status = status,
         .id = question->id,
     };
-    int r = fipc_control_put(&slot->channel.out, &header, control);
+    int r = outbound_waits(slot) ? -EAGAIN : fipc_control_put(&slot->channel.out, &header, control);
 
-    assert(r == 0 || r == -EBADMSG); /* a head that went corrupt since is found by the next look */
-    (void)r;
+    if (r == -EAGAIN)
+        answer_later(slot, &header, control);
     slot->news |= FIPC_NEWS_RECORDS;
 }
 
@@ -174,8 +194,10 @@ static void remove_first(struct slot *slot)
 
     STAILQ_REMOVE_HEAD(&slot->outbound, in_fifo);
     slot->account->unsent_bytes -= payload_bytes(first);
-    if (first->handler == NULL)
+    if (first->handler == NULL) {
+        free(first->data);
         free(first);
+    }
 }
 
 int outbound_send_next(struct slot *slot, struct handler **ret_handler)

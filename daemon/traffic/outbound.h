@@ -31,8 +31,8 @@ struct slot;
 int outbound_put(struct core *core, struct slot *slot, struct outbound_item *item, const void *data,
                  size_t size);
 
-/* Answers a control record or a request that was just taken, so that there is room: see
- * OUTBOUND_ANSWER_BYTES. */
+/* Answers a control record or a request that was just taken, when there was room for it: see
+ * OUTBOUND_ANSWER_BYTES. The answer waits if the room was used since. */
 void outbound_answer(struct slot *slot, const struct fipc_header *question,
                      const struct fipc_control *control, int status, uint32_t target);
 void outbound_refuse(struct slot *slot, uint64_t id, int error);

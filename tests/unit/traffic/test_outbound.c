@@ -138,11 +138,32 @@ TEST(refusal_and_answer_of_control_records_need_no_handler)
     ck_assert_uint_eq(core.handlers.n_started, 0);
 }
 
+TEST(answer_whose_room_was_used_meanwhile_waits_with_its_body)
+{
+    const struct fipc_control opened = {.type = FIPC_CONTROL_OPENED, .opened = {.path = 77}};
+    const struct fipc_header question = {.id = 12};
+    struct fipc_control control;
+
+    client_fill(&client);
+    outbound_answer(client.slot, &question, &opened, 0, 5);
+    outbound_answer(client.slot, &question, &opened, 0, 6);
+    client_drain(&client);
+    ck_assert_int_eq(flush(), 2);
+    expect_control(FIPC_CONTROL_OPENED, 5);
+    ck_assert_uint_eq(client.header.id, 12);
+    ck_assert_int_eq(fipc_control_decode(client.payload, client.size, &control), 0);
+    ck_assert_uint_eq(control.opened.path, 77);
+    expect_control(FIPC_CONTROL_OPENED, 6);
+    ck_assert_uint_eq(client.slot->account->unsent_bytes, 0);
+}
+
 TEST(slot_that_ends_drops_what_waits)
 {
     client_fill(&client);
     reply_text(1, "one");
     outbound_room(&core, client.slot, 77);
+    outbound_answer(client.slot, &(struct fipc_header){.id = 12},
+                    &(struct fipc_control){.type = FIPC_CONTROL_SERVED}, 0, 5);
     reply_text(2, "two");
     (void)begin(3); /* in nobody's hands */
     reply_drop_all(&core, client.slot);
