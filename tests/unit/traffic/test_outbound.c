@@ -149,11 +149,11 @@ TEST(answer_whose_room_was_used_meanwhile_waits_with_its_body)
     outbound_answer(client.slot, &question, &opened, 0, 6);
     client_drain(&client);
     ck_assert_int_eq(flush(), 2);
-    expect_control(FIPC_CONTROL_OPENED, 5);
+    client_expect_control(&client, FIPC_CONTROL_OPENED, 5);
     ck_assert_uint_eq(client.header.id, 12);
     ck_assert_int_eq(fipc_control_decode(client.payload, client.size, &control), 0);
     ck_assert_uint_eq(control.opened.path, 77);
-    expect_control(FIPC_CONTROL_OPENED, 6);
+    client_expect_control(&client, FIPC_CONTROL_OPENED, 6);
     ck_assert_uint_eq(client.slot->account->unsent_bytes, 0);
 }
 
