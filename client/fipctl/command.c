@@ -12,7 +12,7 @@ static const struct option_spec common_options[] = {
     {"json", 0, OPTION_FLAG, NULL, "Print one JSON document", offsetof(struct settings, json), 0,
      0},
     {"timeout", 0, OPTION_NUMBER, "MS",
-     "Wait so many milliseconds for broker and reply (default 5000)",
+     "Wait at most MS milliseconds for broker and reply (default 5000)",
      offsetof(struct settings, timeout_ms), 1, INT_MAX},
     {"help", 'h', OPTION_HELP, NULL, "Print this help", 0, 0, 0},
     {"version", 0, OPTION_VERSION, NULL, "Print the version", 0, 0, 0},

@@ -4,10 +4,10 @@
 
 /*
  * Which thread reads. Of the threads that wait on one handle exactly one holds the baton: it alone
- * makes progress for all, by reading the incoming ring and writing the end word, or by opening the
- * connection where there is none. The others sleep on words of their own until the holder has
- * completed their answers, or leaves: then the baton wakes the first of them to take over.
- * Guarded by the handle's lock.
+ * makes progress for all, by reading the incoming ring and writing the end word, or by opening a
+ * connection if the handle has lost its own. The others sleep on words of their own until the
+ * holder has completed their answers, or leaves: then the baton wakes the first of them to take
+ * over. Guarded by the handle's lock.
  */
 #include "common/spin.h"
 

@@ -135,9 +135,10 @@ void outbound_answer(struct slot *slot, const struct fipc_header *question,
     };
     int r = outbound_waits(slot) ? -EAGAIN : fipc_control_put(&slot->channel.out, &header, control);
 
-    if (r == -EAGAIN)
+    if (r == 0)
+        slot->news |= FIPC_NEWS_RECORDS;
+    else if (r == -EAGAIN)
         answer_later(slot, &header, control);
-    slot->news |= FIPC_NEWS_RECORDS;
 }
 
 void outbound_refuse(struct slot *slot, uint64_t id, int error)
