@@ -98,3 +98,19 @@ void expect_nothing(struct raw_client *client)
     test_witness_check(&witness); /* the broker has had its turn */
     ck_assert_int_eq(raw_try_receive_record(client), -EAGAIN);
 }
+
+void send_oneshot(struct raw_client *oneshot)
+{
+    const struct fipc_control hello = {
+        .type = FIPC_CONTROL_HELLO,
+        .hello = {.flags = FIPC_HELLO_ONESHOT,
+                  .id = 77,
+                  .name_bytes = strlen(NAME),
+                  .data_bytes = 4},
+        .name = NAME,
+        .data = "data",
+    };
+
+    ck_assert_int_eq(raw_connect(oneshot, broker.socket), 0);
+    ck_assert_int_eq(raw_send_packet(oneshot, &hello), 0);
+}

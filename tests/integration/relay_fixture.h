@@ -58,4 +58,7 @@ void expect_answer(uint64_t id, int32_t status, uint16_t flags);
 /* No record is there, nor will be. */
 void expect_nothing(struct raw_client *client);
 
+/* Connects, and sends "data" to NAME; the answer comes on the lane. */
+void send_oneshot(struct raw_client *oneshot);
+
 #endif

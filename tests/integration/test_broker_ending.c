@@ -8,22 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void send_oneshot(struct raw_client *oneshot)
-{
-    const struct fipc_control hello = {
-        .type = FIPC_CONTROL_HELLO,
-        .hello = {.flags = FIPC_HELLO_ONESHOT,
-                  .id = 77,
-                  .name_bytes = strlen(NAME),
-                  .data_bytes = 4},
-        .name = NAME,
-        .data = "data",
-    };
-
-    ck_assert_int_eq(raw_connect(oneshot, broker.socket), 0);
-    ck_assert_int_eq(raw_send_packet(oneshot, &hello), 0);
-}
-
 GROUP(ending, .timeout = 60, .fixtures = {{relay_set_up, relay_tear_down}});
 
 TEST(one_shot_ends_while_its_workers_replies_are_taken)

@@ -63,18 +63,8 @@ TEST(what_a_dead_worker_had_not_taken_goes_to_another_with_its_bytes)
 TEST(one_shot_of_a_dead_worker_goes_to_another_with_its_bytes)
 {
     struct raw_client oneshot = RAW_CLIENT_EMPTY;
-    const struct fipc_control hello = {
-        .type = FIPC_CONTROL_HELLO,
-        .hello = {.flags = FIPC_HELLO_ONESHOT,
-                  .id = 77,
-                  .name_bytes = strlen(NAME),
-                  .data_bytes = 4},
-        .name = NAME,
-        .data = "data",
-    };
 
-    ck_assert_int_eq(raw_connect(&oneshot, broker.socket), 0);
-    ck_assert_int_eq(raw_send_packet(&oneshot, &hello), 0);
+    send_oneshot(&oneshot);
     TEST_WAIT_FOR(number("deliveries.made") == 1);
     overwrite_ring(&worker);
     serve_with(&other, NAME, 1);
