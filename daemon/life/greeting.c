@@ -182,7 +182,8 @@ static void welcome_retry(void *context, struct deadline *deadline)
     struct slot *slot;
 
     while ((slot = TAILQ_FIRST(&greeting->due)) != NULL) {
-        int r = session_welcome(core, slot);
+        /* a slot that is ending is not welcomed any more: the turn closes it */
+        int r = slot->is_ending ? 0 : session_welcome(core, slot);
 
         if (r == -ETOOMANYREFS) {
             set_retry(greeting);
