@@ -31,7 +31,7 @@ static int compare_names(const void *a, const void *b)
 static void place_give_back(struct service_table *table, struct service *service)
 {
     service->name = NULL;
-    if (service->was_served && service->generation++ == GENERATION_MAX)
+    if (service->was_served && table->generations[service->index]++ == GENERATION_MAX)
         return;
     table_give_back(&table->places, service->index);
 }
@@ -47,7 +47,7 @@ static struct service *service_add(struct service_table *table, const char *name
     service = &table->services[place];
     *service = (struct service){
         .index = place,
-        .generation = service->generation,
+        .generation = table->generations[place],
         .name = name,
         .name_bytes = name_bytes,
     };
@@ -65,19 +65,25 @@ static struct service *service_add(struct service_table *table, const char *name
 int service_table_init(struct service_table *table, const struct builtin *builtins,
                        uint32_t n_builtins)
 {
+    void *generations = NULL;
     int r;
 
     *table = (struct service_table){.by_name = NULL};
     r = table_init(&table->places, PLACES, sizeof(*table->services));
+    if (r == 0)
+        r = flat_array_map(PLACES, sizeof(*table->generations), &generations);
+    if (r < 0)
+        return r; /* service_table_deinit() frees what there is */
     table->services = table->places.elements;
-    for (uint32_t i = 0; r == 0 && i < n_builtins; i++) {
+    table->generations = generations;
+    for (uint32_t i = 0; i < n_builtins; i++) {
         struct service *service = service_add(table, builtins[i].name, strlen(builtins[i].name));
 
         if (service == NULL)
             return -ENOMEM;
         service->serve = builtins[i].serve;
     }
-    return r;
+    return 0;
 }
 
 static void service_remove(struct service_table *table, struct service *service)
@@ -94,8 +100,9 @@ void service_table_deinit(struct service_table *table)
         if (table->services[i].name != NULL)
             service_remove(table, &table->services[i]);
     }
+    flat_array_unmap(table->generations, PLACES, sizeof(*table->generations));
     table_deinit(&table->places);
-    table->services = NULL;
+    *table = (struct service_table){.by_name = NULL};
 }
 
 uint32_t service_target(const struct service *service)

@@ -39,7 +39,7 @@ struct builtin {
 
 struct service {
     uint32_t index;
-    uint32_t generation; /* counts the names that were served in this place */
+    uint32_t generation; /* of its place, for its target */
     bool was_served;     /* a client knows its target */
     const char *name;    /* not terminated; owned unless built in; NULL: the place is free */
     size_t name_bytes;
@@ -56,6 +56,7 @@ struct service {
 struct service_table {
     struct table places;
     struct service *services; /* the elements of places */
+    uint32_t *generations;    /* of each place: counts the names that were served there */
     void *by_name;            /* of tsearch(3) */
 };
 

@@ -61,7 +61,7 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_
     slot = &table->slots[place];
     *slot = (struct slot){
         .index = place,
-        .generation = slot->generation + 1,
+        .generation = (uint32_t)++table->n_taken_ever,
         .peer = *peer,
         .taken_ns = now_ns,
         .lane_fd = lane_fd,
@@ -73,7 +73,6 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_
     TAILQ_INIT(&slot->room_wishes);
     TAILQ_INIT(&slot->workers);
     slot_set_state(table, slot, SLOT_GREETING);
-    table->n_taken_ever++;
     return slot;
 }
 

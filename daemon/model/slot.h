@@ -40,7 +40,7 @@ enum slot_state {
 
 struct slot {
     uint32_t index;
-    uint32_t generation; /* counts its takers */
+    uint32_t generation; /* counts the takers of all slots: no other one has the same */
     enum slot_state state;
     struct fipc_identity peer;
     struct account *account;      /* of the peer's uid; this slot is counted there */

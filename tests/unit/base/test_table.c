@@ -48,10 +48,16 @@ static const struct {
     {"abcd", "0123", 4},
     {"abcde", "0123-", 4},
     {"abcdefg", "0123---", 4},
+    {"a0", "0", 0},
     {"a0b", "00", 1},
+    {"ab0", "01", 2},
+    {"ab1", "01", 1},
     {"ab0c", "010", 2},
-    {"ab01cd", "0110", 2},   /* last in, first out */
-    {"ab10cde", "01012", 3}, /* those before memory that was never touched */
+    {"ab01", "01", 0},
+    {"ab01cd", "0101", 2}, /* the lowest first, whichever was given back last */
+    {"ab10cde", "01012", 3},
+    {"abc01", "012", 3}, /* the table is as short as its last taken place lets it be */
+    {"abc012", "012", 0},
     {"abcd3210efghi", "01230123-", 4},
     {"abcd2e0f3gh", "0123203-", 4},
 };
@@ -78,7 +84,7 @@ LOOP_TEST(places_are_taken_in_this_order, COUNT_OF(courses))
 
 TEST(place_is_taken_from_take_to_give_back)
 {
-    static const uint32_t never[] = {0, 1, CAPACITY, CAPACITY + 1, TABLE_TAKEN, TABLE_NONE};
+    static const uint32_t never[] = {0, 1, CAPACITY, CAPACITY + 1, TABLE_NONE - 1, TABLE_NONE};
     uint32_t place;
 
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
@@ -130,6 +136,53 @@ ABORT_TEST(place_that_is_free_is_not_given_back, 2)
 
 #endif
 
+/* ---- large tables ---- */
+
+#define LARGE 300000u /* of four levels, the last words of which are not full */
+
+static void make_large_table(void)
+{
+    ck_assert_int_eq(table_init(&table, LARGE, 1), 0);
+    for (uint32_t i = 0; i < LARGE; i++) {
+        if (table_take(&table) != i)
+            ck_abort_msg("place %u", i);
+    }
+    ck_assert_uint_eq(table_take(&table), TABLE_NONE);
+}
+
+GROUP(large, .fixtures = {{make_large_table, drop_table}});
+
+static const uint32_t holes[] = {0, 1, 63, 64, 4095, 4096, 262143, 262144, LARGE - 1};
+
+LOOP_TEST(only_free_place_is_found, COUNT_OF(holes))
+{
+    table_give_back(&table, holes[_i]);
+    ck_assert_uint_eq(table.n_used, holes[_i] == LARGE - 1 ? LARGE - 1 : LARGE);
+    ck_assert_uint_eq(table_take(&table), holes[_i]);
+    ck_assert_uint_eq(table.n_used, LARGE);
+    ck_assert_uint_eq(table_take(&table), TABLE_NONE);
+}
+
+TEST(free_places_are_found_from_the_lowest_on)
+{
+    for (size_t i = COUNT_OF(holes); i > 0; i--)
+        table_give_back(&table, holes[i - 1]);
+    for (size_t i = 0; i < COUNT_OF(holes); i++)
+        ck_assert_uint_eq(table_take(&table), holes[i]);
+    ck_assert_uint_eq(table_take(&table), TABLE_NONE);
+}
+
+LOOP_TEST(table_is_as_long_as_its_last_taken_place, COUNT_OF(holes))
+{
+    for (uint32_t i = LARGE; i-- > 0;) {
+        if (i != holes[_i])
+            table_give_back(&table, i);
+    }
+    ck_assert_uint_eq(table.n_used, holes[_i] + 1);
+    table_give_back(&table, holes[_i]);
+    ck_assert_uint_eq(table.n_used, 0);
+}
+
 /* ---- memory ---- */
 
 GROUP(memory);
@@ -164,6 +217,63 @@ TEST(large_table_costs_what_is_taken)
     drop_table();
 }
 
+/* Fills @n elements of a new table, and gives the places from @n_kept on back. */
+static void have_burst(uint32_t n, uint32_t n_kept, size_t element_size)
+{
+    ck_assert_int_eq(table_init(&table, UINT32_C(1) << 20, element_size), 0);
+    for (uint32_t i = 0; i < n; i++)
+        memset((char *)table.elements + table_take(&table) * element_size, 1, element_size);
+    for (uint32_t i = n_kept; i < n; i++)
+        table_give_back(&table, i);
+}
+
+static void expect_bytes(size_t count, char value)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (((const char *)table.elements)[i] != value)
+            ck_abort_msg("byte %zu", i);
+    }
+}
+
+TEST(pages_of_a_burst_are_given_back_in_bounded_steps)
+{
+    size_t before = resident_pages(), peak;
+    unsigned n_steps = 0;
+
+    have_burst(16 << 10, 0, 1 << 10);
+    peak = resident_pages();
+    ck_assert_uint_gt(peak, before + 3 * 1024);
+    ck_assert(table_trim(&table));
+    ck_assert_uint_gt(resident_pages(), peak - 512); /* not all at once */
+    while (table_trim(&table))
+        n_steps++;
+    ck_assert_uint_gt(n_steps, 10);
+    ck_assert_uint_lt(resident_pages(), before + 512);
+    ck_assert(!table_trim(&table));
+    drop_table();
+}
+
+TEST(pages_of_taken_places_stay)
+{
+    have_burst(1000, 100, 1000);
+    while (table_trim(&table))
+        ;
+    expect_bytes(100 * 1000, 1);
+    ck_assert_int_eq(((const char *)table.elements)[999 * 1000], 0);
+    ck_assert_uint_eq(table_take(&table), 100);
+    drop_table();
+}
+
+TEST(table_that_grew_again_meanwhile_keeps_all)
+{
+    have_burst(1000, 0, 1000);
+    for (uint32_t i = 0; i < 1000; i++)
+        memset((char *)table.elements + table_take(&table) * 1000, 2, 1000);
+    ck_assert(!table_trim(&table));
+    expect_bytes(1000 * 1000, 2);
+    drop_table();
+}
+
 static int maps_left = -1; /* mmap(2) fails once it is 0; -1: never */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker names them */
@@ -189,6 +299,6 @@ LOOP_TEST(without_memory_there_is_an_empty_table, 3)
     maps_left = -1;
     ck_assert_int_eq(r, _i < 2 ? -ENOMEM : 0);
     if (r < 0)
-        ck_assert(table.elements == NULL && table.next == NULL);
+        ck_assert(table.elements == NULL && table.full[0] == NULL);
     drop_table();
 }

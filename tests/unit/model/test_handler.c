@@ -180,8 +180,8 @@ TEST(ended_handlers_are_used_again_before_new_memory_is_touched)
     end_failed(a, HANDLER_DROPPED);
     end_failed(b, HANDLER_DROPPED);
 
-    ck_assert_ptr_eq(handler_start(&table, 3, 1), b);
     ck_assert_ptr_eq(handler_start(&table, 3, 1), a);
+    ck_assert_ptr_eq(handler_start(&table, 3, 1), b);
     ck_assert_uint_eq(handler_start(&table, 3, 1)->index, 2);
 }
 

@@ -124,8 +124,8 @@ TEST(free_slots_are_used_again_before_new_memory_is_touched)
     give_back(a);
     give_back(b);
 
-    ck_assert_ptr_eq(take(), b);
     ck_assert_ptr_eq(take(), a);
+    ck_assert_ptr_eq(take(), b);
     ck_assert_uint_eq(take()->index, 2);
     check_counts();
 }
