@@ -29,6 +29,11 @@ enum fipc_end_word {
 /* Added to a sleeping word: the end also waits for room in the ring that it fills. */
 #define FIPC_END_ROOM UINT32_C(0x10)
 
+/* An end that sleeps on its word sleeps no longer than that before it looks by itself: its peer may
+ * leave it alone where third parties make the futex slow to wake. On its fds it may sleep for ever.
+ */
+#define FIPC_END_FUTEX_NS UINT64_C(5000000)
+
 /* The news for the peer since its last bell: records, or room in the ring that the peer fills. */
 enum fipc_news {
     FIPC_NEWS_NONE = 0,

@@ -6,6 +6,8 @@
 #include "common/version.h"
 #include "daemon/base/log.h"
 #include "daemon/base/poller.h"
+#include "daemon/base/process.h"
+#include "daemon/base/wake_test.h"
 #include "daemon/config/load.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
@@ -49,6 +51,14 @@ static void set_quota(struct broker *broker)
         quota_of(core->config, broker->admission.capacity, core->handlers.places.capacity);
 }
 
+static void set_toll(struct core *core)
+{
+    uint64_t lane_ns, futex_ns;
+
+    wake_test(&lane_ns, &futex_ns);
+    toll_init(&core->toll, lane_ns, futex_ns);
+}
+
 static int broker_make_parts(struct broker *broker)
 {
     struct core *core = &broker->core;
@@ -72,7 +82,10 @@ int broker_init(struct broker *broker, struct config *config)
     int r;
 
     *broker = (struct broker){
-        .core = {.config = config, .uid = geteuid(), .clock = fipc_now_ns},
+        .core = {.config = config,
+                 .uid = geteuid(),
+                 .clock = fipc_now_ns,
+                 .cpu_clock = process_cpu_ns},
         .turn = {.core = &broker->core,
                  .admission = &broker->admission,
                  .closer = &broker->closer,
@@ -82,6 +95,7 @@ int broker_init(struct broker *broker, struct config *config)
         .greeting = {.pagemap_fd = -1},
     };
     broker->core.started_ns = core_look_at_clock(&broker->core);
+    set_toll(&broker->core);
     r = broker_make_parts(broker);
     if (r == 0) {
         greeting_init(&broker->greeting, &broker->core);

@@ -28,6 +28,7 @@ static const char *const message_ids[LOG_EVENT_COUNT] = {
     [LOG_EVENT_REFUSED] = "204f1269b0aa4aa2b1c8a871855f704f",
     [LOG_EVENT_CLOSED] = "606b13f9b1354846a25da30d1fb63aa5",
     [LOG_EVENT_SHORT] = "03d1d40de9ad4f04a37bc749d092250f",
+    [LOG_EVENT_COSTLY] = "e927c70f2e5c4a538b7367b03b35ae12",
     [LOG_EVENT_STATE] = "4a246e24fc83488eb56ba6ab6611b61c",
 };
 
@@ -135,7 +136,8 @@ static const char *level_name(int level)
 
 static bool peers_can_cause(enum log_event event)
 {
-    return event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED || event == LOG_EVENT_SHORT;
+    return event == LOG_EVENT_REFUSED || event == LOG_EVENT_CLOSED || event == LOG_EVENT_SHORT ||
+           event == LOG_EVENT_COSTLY;
 }
 
 /* A pipe that is writable takes a line whole, see pipe(7). Return: 0; -EAGAIN nobody reads, and we

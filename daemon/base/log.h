@@ -28,6 +28,7 @@ enum log_event {
     LOG_EVENT_REFUSED, /* a client that got no slot */
     LOG_EVENT_CLOSED,  /* a slot that did not end by the client's own will */
     LOG_EVENT_SHORT,   /* memory or fds ran out */
+    LOG_EVENT_COSTLY,  /* clients that are slow to wake, or to serve otherwise */
     LOG_EVENT_STATE,   /* a slot or a handler moved: debug only */
     LOG_EVENT_COUNT,
 };

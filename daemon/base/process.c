@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
 
 bool process_sees_all_uids(void)
 {
@@ -19,6 +22,14 @@ bool process_sees_all_uids(void)
                outside == 0 && count == UINT32_MAX;
     (void)fclose(file);
     return is_whole;
+}
+
+uint64_t process_cpu_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* The specification calls relative paths invalid, and has them ignored. */

@@ -2,8 +2,9 @@
 #ifndef FIPC_DAEMON_BASE_PROCESS_H
 #define FIPC_DAEMON_BASE_PROCESS_H
 
-/* Questions about this process: its user namespace, and the folders of its user. */
+/* Questions about this process: its CPU time, its user namespace, the folders of its user. */
 #include <stdbool.h>
+#include <stdint.h>
 
 /**
  * process_sees_all_uids() - find out whether every uid of the host has a number of its own here
@@ -14,6 +15,9 @@
  * Return: true too if the map cannot be read
  */
 bool process_sees_all_uids(void);
+
+/* CPU time of this thread, in nanoseconds. */
+uint64_t process_cpu_ns(void);
 
 /* Where a user's own broker has its files, by the XDG Base Directory Specification: */
 

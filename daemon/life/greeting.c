@@ -147,7 +147,6 @@ void greeting_take_bell(struct greeting *greeting, struct slot *slot)
     slot->region_fd = fd_close(slot->region_fd);
     slot_set_state(&core->slots, slot, SLOT_OPEN);
     poller_rewatch(core->poller, POLLER_BELL, slot->bell_fd, slot->index, slot->generation);
-    intake_rest(core, slot); /* as the others of its uid do */
     core_heat(core, slot);
 }
 

@@ -23,6 +23,7 @@ struct account *account_open(struct account_table *table, uid_t uid)
     if (account == NULL)
         return NULL;
     account->uid = uid;
+    toll_due_init(&account->toll, uid);
     TAILQ_INIT(&account->room_wishes);
     fipc_hot_group_init(&account->hot);
     if (tsearch(account, &table->tree, compare_uids) == NULL) {
@@ -36,7 +37,7 @@ void account_release_if_unused(struct account_table *table, struct account *acco
                                uint64_t now_ns)
 {
     if (account->n_slots > 0 || account->n_waiting > 0 || account->n_closing > 0 ||
-        account->n_names > 0 || wake_cost_is_due(&account->wake_cost, now_ns))
+        account->n_names > 0 || toll_is_due(&account->toll, now_ns))
         return;
     (void)tdelete(account, &table->tree, compare_uids);
     free(account);

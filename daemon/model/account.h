@@ -5,7 +5,7 @@
 /* Each uid's holdings in the broker. daemon/model/quota.h has the limits, so that no user can take
  * it all. */
 #include "common/hot_set.h"
-#include "daemon/model/wake_cost.h"
+#include "daemon/model/toll.h"
 
 #include <stdint.h>
 #include <sys/queue.h>
@@ -27,7 +27,7 @@ struct account {
     uint32_t n_names;      /* that its slots were the first to serve, or to wait for */
     uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint64_t region_bytes; /* of the channels of its slots */
-    struct wake_cost wake_cost;
+    struct toll_due toll;
     struct fipc_hot_group hot; /* its slots that are */
 };
 

@@ -15,6 +15,7 @@
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
 #include "daemon/model/slot_deadline.h"
+#include "daemon/model/toll.h"
 #include "daemon/model/worker.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct core {
     struct deadline_heap *deadlines; /* the poller's */
     deadline_fn *slot_over;          /* of the slots' deadlines */
     struct account_table accounts;
+    struct toll toll;
     struct slot_table slots;
     struct handler_table handlers;
     struct service_table services;
@@ -38,11 +40,12 @@ struct core {
     struct fipc_hot_set hot; /* the slots that the turn polls */
     uint32_t n_waiting;      /* connections in the waiting room */
     uint64_t started_ns;
-    uint64_t (*clock)(void); /* fipc_now_ns(), or a test's */
-    uint64_t now_ns;         /* when the clock was looked at last: several times in each turn */
-    bool is_slice_over;      /* the slot that is served took so long that others have their turn */
-    uint64_t events_end_ns;  /* see core_is_late() */
-    bool stopping;           /* takes no more connections and requests */
+    uint64_t (*clock)(void);     /* fipc_now_ns(), or a test's */
+    uint64_t (*cpu_clock)(void); /* process_cpu_ns(), or a test's */
+    uint64_t now_ns;             /* when the clock was looked at last: several times in each turn */
+    bool is_slice_over;     /* the slot that is served took so long that others have their turn */
+    uint64_t events_end_ns; /* see core_is_late() */
+    bool stopping;          /* takes no more connections and requests */
     uint64_t n_turns;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };

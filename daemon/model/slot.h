@@ -51,8 +51,7 @@ struct slot {
     uint64_t taken_ns;
     uint64_t active_ns;  /* when the last record was taken, or call ended; 0: none yet */
     uint64_t blocked_ns; /* since when answers wait for room without any progress; 0: they don't */
-    uint64_t costly_ns;  /* since when each wake-up of the client was costly; 0: the last was not */
-    uint64_t rest_until_ns;        /* nothing is taken before: see daemon/model/wake_cost.h */
+    uint64_t bell_after_ns; /* a bell that is due is not rung before: see daemon/model/toll.h */
     TAILQ_ENTRY(slot) welcome_due; /* greeting.due */
     bool is_welcome_due;
     struct {
@@ -63,7 +62,7 @@ struct slot {
     int region_fd; /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */
     struct fipc_channel channel;
     unsigned news;                 /* enum fipc_news: published for the client, not rung yet */
-    bool is_bell_due;              /* the last bell could not be rung: try again next turn */
+    bool is_bell_due;              /* its sleep was claimed, and it was not rung yet */
     uint64_t calls;                /* requests taken */
     struct handler_list live;      /* its handlers, but for those whose answer waits for room */
     struct outbound_fifo outbound; /* records that wait for room in its ring */

@@ -43,7 +43,7 @@ uint64_t slot_next_look_ns(const struct config *config, const struct slot *slot,
         longest_ns = config->timeouts.idle_ms * FIPC_NS_PER_MS;
     if (span_ns > longest_ns)
         span_ns = longest_ns;
-    if (slot->rest_until_ns > now_ns && slot->rest_until_ns - now_ns < span_ns)
-        span_ns = slot->rest_until_ns - now_ns;
+    if (slot->bell_after_ns > now_ns && slot->bell_after_ns - now_ns < span_ns)
+        span_ns = slot->bell_after_ns - now_ns;
     return now_ns + span_ns + FIPC_NS_PER_MS;
 }

@@ -25,7 +25,7 @@ uint64_t slot_deadline_ns(const struct config *config, const struct slot *slot,
  * slot_next_look_ns() - when to look at the deadline again
  *
  * A block or an idle time can begin at any time: each is noticed before it has lasted twice its
- * span. A slot that rests is looked at when its rest is over.
+ * span. A slot whose bell has to wait is looked at when it may be rung.
  *
  * Return: absolute nanoseconds, a millisecond after @now_ns at the earliest
  */

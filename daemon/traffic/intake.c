@@ -17,15 +17,14 @@
 #include "daemon/base/log.h"
 #include "daemon/model/core.h"
 #include "daemon/model/service.h"
-#include "daemon/model/wake_cost.h"
 #include "daemon/traffic/outbound.h"
 #include "daemon/traffic/pidfd.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
+#include "daemon/traffic/ringing.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #define RECORDS_PER_CLOCK_LOOK 4
 #define FLAGS_KNOWN (FIPC_REQUEST_IDEMPOTENT | FIPC_REQUEST_WAIT_SERVICE | FIPC_REQUEST_NO_WAIT)
@@ -239,12 +238,6 @@ static struct outlook look(const struct core *core, struct slot *slot)
     return outlook;
 }
 
-/* Whether the client is to be rung for, if it sleeps. */
-static bool has_to_ring(const struct slot *slot)
-{
-    return slot->news != FIPC_NEWS_NONE || slot->is_bell_due;
-}
-
 /* Takes one record. A record that ends its slot is not released: the head says which records were
  * delivered. Return: 1; 0 nothing to take now; -EBADMSG */
 static int take_one(struct core *core, struct slot *slot)
@@ -272,77 +265,6 @@ static int take_one(struct core *core, struct slot *slot)
     return 1;
 }
 
-/* Rings for what was published. A bell that could not be rung is due before: its sleep was claimed,
- * so that nobody else rings for it. */
-static int ring_bells(struct slot *slot)
-{
-    int r;
-
-    if (slot->is_bell_due) {
-        r = fipc_bell_ring(&slot->channel.bell);
-        if (r < 0)
-            return r;
-    }
-    r = fipc_channel_ring(&slot->channel, slot->news);
-    slot->news = FIPC_NEWS_NONE;
-    slot->is_bell_due = r < 0;
-    return r;
-}
-
-void intake_rest(struct core *core, struct slot *slot)
-{
-    slot->rest_until_ns = wake_cost_rest_until_ns(&slot->account->wake_cost, core->now_ns);
-    if (slot->rest_until_ns > core->now_ns)
-        core_set_slot_deadline(core, slot);
-}
-
-/* Charges one wake-up, which took @cpu_ns, to the client's uid. */
-static void charge(struct core *core, struct slot *slot, uint64_t cpu_ns)
-{
-    uint64_t costly_max_ns = core->config->timeouts.handler_ms * FIPC_NS_PER_MS;
-
-    switch (wake_cost_charge(&slot->account->wake_cost, &slot->costly_ns, cpu_ns, costly_max_ns,
-                             core->now_ns)) {
-    case WAKE_PASS:
-        break;
-    case WAKE_REST:
-        intake_rest(core, slot);
-        break;
-    case WAKE_TOO_COSTLY:
-        slot_end(&core->slots, slot, FIPC_REASON_TOO_SLOW);
-        break;
-    }
-}
-
-/* CPU time of this thread. */
-static uint64_t cpu_now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * FIPC_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void ring(struct core *core, struct slot *slot)
-{
-    bool is_awake = !slot->is_bell_due && !fipc_end_seems_asleep(slot->channel.peer);
-    uint64_t began_ns = is_awake ? 0 : cpu_now_ns();
-    int r = ring_bells(slot);
-
-    if (!is_awake)
-        charge(core, slot, cpu_now_ns() - began_ns);
-    if (r == -EBADMSG)
-        slot_end(&core->slots, slot, FIPC_REASON_CORRUPT_END);
-    else if (r == -EPIPE)
-        slot_end(&core->slots, slot, FIPC_REASON_GONE);
-}
-
-/* Whether its client is too costly to wake for now. */
-static bool rests(const struct core *core, const struct slot *slot)
-{
-    return slot->rest_until_ns > core->now_ns;
-}
-
 /* Sends what waited for room. Return: how many; -EBADMSG */
 static int send_waiting(struct core *core, struct slot *slot)
 {
@@ -367,7 +289,7 @@ unsigned intake_serve(struct core *core, struct slot *slot, uint64_t end_ns)
     unsigned work = 0;
     int r;
 
-    if (slot->is_ending || rests(core, slot))
+    if (slot->is_ending)
         return 0;
     core->is_slice_over = false;
     r = send_waiting(core, slot);
@@ -387,8 +309,8 @@ unsigned intake_serve(struct core *core, struct slot *slot, uint64_t end_ns)
         slot->blocked_ns = 0;
     else if (slot->blocked_ns == 0 || work > 0)
         slot->blocked_ns = core->now_ns;
-    if (has_to_ring(slot))
-        ring(core, slot);
+    if (ringing_is_due(core, slot))
+        ringing_ring(core, slot);
     return work;
 }
 
@@ -401,9 +323,9 @@ bool intake_has_work(struct core *core, struct slot *slot)
 {
     struct outlook outlook;
 
-    if (slot->is_ending || rests(core, slot))
+    if (slot->is_ending)
         return false;
     outlook = look(core, slot);
-    return has_to_ring(slot) || outlook.can_send || outlook.is_corrupt ||
+    return ringing_is_due(core, slot) || outlook.can_send || outlook.is_corrupt ||
            (outlook.can_take && fipc_consumer_has_news(&slot->channel.in));
 }

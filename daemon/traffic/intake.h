@@ -22,9 +22,6 @@ unsigned intake_serve(struct core *core, struct slot *slot, uint64_t end_ns);
 /* Whether intake_serve() would do anything now. */
 bool intake_has_work(struct core *core, struct slot *slot);
 
-/* Has a slot rest as long as the wake-ups of its uid's clients demand: daemon/model/wake_cost.h */
-void intake_rest(struct core *core, struct slot *slot);
-
 /* Whether a slot is not read because its client has not made room for answers. */
 bool intake_waits_for_room(const struct core *core, struct slot *slot);
 

@@ -198,6 +198,32 @@ static json_t *report_loop(const struct core *core)
     return report;
 }
 
+static void set_toll_row(json_t *report, const struct toll_row *row)
+{
+    set_number(report, "slow", row->n_slow);
+    set_number(report, "slow_us", row->slow_cpu_ns / FIPC_NS_PER_US);
+    set_number(report, "waits", row->n_waits);
+    set_number(report, "unrung", row->n_unrung);
+}
+
+static json_t *report_toll(const struct toll *toll)
+{
+    json_t *report = json_object(), *uids = json_array();
+
+    set_number(report, "usual_us", toll->usual_ns / FIPC_NS_PER_US);
+    set_number(report, "usual_futex_us", toll->usual_futex_ns / FIPC_NS_PER_US);
+    set_toll_row(report, &toll->total);
+    for (unsigned i = 0; i < toll->n_rows; i++) {
+        json_t *row = json_object();
+
+        set_number(row, "uid", toll->rows[i].uid);
+        set_toll_row(row, &toll->rows[i]);
+        append(uids, row);
+    }
+    set(report, "uids", uids);
+    return report;
+}
+
 char *report_stats(const struct core *core)
 {
     json_t *report = report_begin();
@@ -209,6 +235,7 @@ char *report_stats(const struct core *core)
     set(report, "handlers", report_handler_table(&core->handlers));
     set(report, "deliveries", report_deliveries(&core->deliveries));
     set(report, "loop", report_loop(core));
+    set(report, "toll", report_toll(&core->toll));
     return report_text(report);
 }
 

@@ -108,7 +108,7 @@ GROUP(looks, .fixtures = {{set_up, NULL}});
  */
 static const struct {
     uint32_t idle_ms;
-    uint64_t now_ms, rest_until_ms, look_ms;
+    uint64_t now_ms, bell_after_ms, look_ms;
     uint32_t n_live;
 } look_cases[] = {
     {IDLE_MS, 4000, 0, 24001, 0},  /* a block could begin meanwhile: handler_ms at the latest */
@@ -130,7 +130,7 @@ LOOP_TEST(turn_looks_before_anything_lasted_twice_its_span, COUNT_OF(look_cases)
         .state = SLOT_OPEN,
         .taken_ns = 1000 * MS,
         .active_ns = 4000 * MS,
-        .rest_until_ns = look_cases[_i].rest_until_ms * MS,
+        .bell_after_ns = look_cases[_i].bell_after_ms * MS,
     };
 
     slot.n_handlers[HANDLER_TAKEN] = look_cases[_i].n_live;

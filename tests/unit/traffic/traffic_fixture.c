@@ -24,7 +24,17 @@ uint64_t test_now_ns;
 static struct deadline_heap deadlines;
 static struct config config;
 
+uint64_t test_ring_ns;
+
 static uint64_t test_clock(void) { return test_now_ns; }
+
+/* Two looks are as far apart as a ring takes. */
+static uint64_t test_cpu_clock(void)
+{
+    static uint64_t cpu_ns;
+
+    return cpu_ns += test_ring_ns;
+}
 
 static unsigned serve(void *owner, uint32_t member, uint64_t end_ns)
 {
@@ -48,6 +58,7 @@ static const struct fipc_hot_set_ops hot_ops = {serve, has_work, end};
 void core_set_up(void)
 {
     test_now_ns = 1000 * FIPC_NS_PER_S;
+    test_ring_ns = 0;
     config = (struct config){
         .slots = {.count = SLOTS,
                   .per_uid = SLOTS,
@@ -62,6 +73,7 @@ void core_set_up(void)
         .uid = TEST_UID,
         .deadlines = &deadlines,
         .clock = test_clock,
+        .cpu_clock = test_cpu_clock,
         .now_ns = test_now_ns,
     };
     ck_assert_int_eq(deadline_heap_init(&deadlines, SLOTS + HANDLERS), 0);
@@ -70,6 +82,7 @@ void core_set_up(void)
     ck_assert_int_eq(service_table_init(&core.services, builtins, builtin_count), 0);
     ck_assert_int_eq(delivery_table_init(&core.deliveries), 0);
     ck_assert_int_eq(fipc_hot_set_init(&core.hot, SLOTS, &hot_ops, &core), 0);
+    toll_init(&core.toll, 0, 0);
     core.quota = quota_of(&config, SLOTS, HANDLERS);
 }
 

@@ -19,7 +19,9 @@
 #define TEST_RING_BYTES 4096
 
 extern struct core core;
-extern uint64_t test_now_ns; /* what core.clock says */
+extern uint64_t test_now_ns;
+extern uint64_t test_ring_ns;
+/* CPU time of what is between two looks at core.cpu_clock() */ /* what core.clock says */
 
 struct test_client {
     struct slot *slot;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* When a client is rung for, and what that costs it. */
-#include "daemon/traffic/intake.h"
+#include "daemon/traffic/ringing.h"
 
 #include "common/clock.h"
 #include "common/os/os.h"
+#include "daemon/traffic/intake.h"
 #include "tests/unit/traffic/traffic_fixture.h"
 
 #include <stdatomic.h>
 #include <sys/socket.h>
-#include <time.h>
 
 static struct test_client client;
 static struct service *ping;
@@ -132,23 +132,6 @@ TEST(client_that_hung_up_ends_when_it_is_rung_for)
 
 /* ---- what the bell costs ---- */
 
-static uint64_t ring_ns; /* CPU time of each look: of what is between two of them */
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    static uint64_t cpu_ns;
-
-    if (clock != CLOCK_THREAD_CPUTIME_ID)
-        return __real_clock_gettime(clock, now);
-    cpu_ns += ring_ns;
-    *now = (struct timespec){.tv_sec = (time_t)(cpu_ns / FIPC_NS_PER_S),
-                             .tv_nsec = (long)(cpu_ns % FIPC_NS_PER_S)};
-    return 0;
-}
-
 GROUP(costs, .fixtures = {{set_up, tear_down}});
 
 static void ping_and_ring(uint32_t word)
@@ -158,47 +141,80 @@ static void ping_and_ring(uint32_t word)
     (void)serve();
 }
 
+/* As often as it can be by chance. */
+static void be_slow_by_chance(void)
+{
+    for (int i = 0; i < 3; i++) {
+        test_ring_ns = core.toll.usual_ns + 1;
+        ping_and_ring(FIPC_END_ASLEEP_FD);
+        ck_assert(was_rung());
+    }
+    while (client_take(&client))
+        ;
+}
+
 static const struct {
     uint64_t ns;
     uint32_t word;
-    bool is_due, rests;
+    bool is_due, waits;
 } rings[] = {
     {0, FIPC_END_ASLEEP_FD, false, false},
-    {20 * FIPC_NS_PER_US, FIPC_END_ASLEEP_FD, false, false}, /* what a ring costs */
-    {21 * FIPC_NS_PER_US, FIPC_END_ASLEEP_FD, true, false},
+    {100 * FIPC_NS_PER_US, FIPC_END_ASLEEP_FD, false, false}, /* what a ring costs */
+    {200 * FIPC_NS_PER_US, FIPC_END_ASLEEP_FD, true, false},
     {5 * FIPC_NS_PER_MS, FIPC_END_ASLEEP_FD, true, true},
     {5 * FIPC_NS_PER_MS, FIPC_END_AWAKE, false, false}, /* no system call: it is not measured */
+    {5 * FIPC_NS_PER_MS, FIPC_END_ASLEEP_FUTEX, false, false}, /* third parties can cause that */
 };
 
-LOOP_TEST(costly_wake_up_is_charged_to_the_uid_and_its_client_rests, COUNT_OF(rings))
+LOOP_TEST(slow_ring_is_charged_to_the_uid, COUNT_OF(rings))
 {
     struct slot *slot = client.slot;
+    uint64_t owed;
 
-    ring_ns = rings[_i].ns;
+    be_slow_by_chance();
+    owed = slot->account->toll.due.spent;
+    test_ring_ns = rings[_i].ns;
     ping_and_ring(rings[_i].word);
-    client_expect_reply(&client, 1, 0);
-    ck_assert_int_eq(slot->account->wake_cost.due.spent > 0, rings[_i].is_due);
-    ck_assert_int_eq(slot->rest_until_ns > core.now_ns, rings[_i].rests);
-    ck_assert_int_eq(deadline_is_set(&slot->deadline), rings[_i].rests);
+    ck_assert_int_eq(slot->account->toll.due.spent > owed, rings[_i].is_due);
+    ck_assert_int_eq(!toll_allows(&core.toll, &slot->account->toll, core.now_ns), rings[_i].waits);
     ck_assert(!slot->is_ending);
 }
 
-TEST(client_that_is_costly_for_a_whole_handler_ms_ends)
+/* The records come all the same, and a client that is awake notices nothing. */
+TEST(bell_of_a_uid_in_debt_waits_until_that_is_paid)
 {
-    const uint64_t longest_ns = core.config->timeouts.handler_ms * FIPC_NS_PER_MS;
-    uint64_t since_ns = core.now_ns;
+    struct slot *slot = client.slot;
 
-    ring_ns = 500 * FIPC_NS_PER_US;
-    while (!client.slot->is_ending) {
-        ping_and_ring(FIPC_END_ASLEEP_FD);
-        while (client_take(&client))
-            ;
-        if (client.slot->rest_until_ns > core.now_ns)
-            test_advance(client.slot->rest_until_ns - core.now_ns);
-        test_advance(FIPC_NS_PER_MS);
-        if (core.now_ns - since_ns > longest_ns + 3 * FIPC_NS_PER_S)
-            ck_abort_msg("it is still there");
-    }
-    ck_assert_int_eq((int)client.slot->end_reason, FIPC_REASON_TOO_SLOW);
-    ck_assert_uint_ge(core.now_ns - since_ns, longest_ns);
+    be_slow_by_chance();
+    test_ring_ns = 5 * FIPC_NS_PER_MS;
+    ping_and_ring(FIPC_END_ASLEEP_FD);
+    ck_assert(client_take(&client));
+    ck_assert(was_rung());
+    ping_and_ring(FIPC_END_ASLEEP_FD);
+    ck_assert(client_take(&client));
+    ck_assert(!was_rung());
+    ck_assert(!has_work());
+    ck_assert(deadline_is_set(&slot->deadline));
+    ping_and_ring(FIPC_END_AWAKE);
+    ck_assert(client_take(&client));
+    test_advance(slot->bell_after_ns - core.now_ns);
+    ck_assert(has_work());
+    ck_assert_uint_eq(serve(), 0);
+    ck_assert(was_rung());
+    ck_assert(!has_work());
+}
+
+/* Its word says that it was rung for: it finds the record when it looks by itself. */
+TEST(futex_that_is_too_slow_is_left_alone)
+{
+    test_ring_ns = 5 * FIPC_NS_PER_MS;
+    for (int i = 0; i < 10; i++)
+        ping_and_ring(FIPC_END_ASLEEP_FUTEX);
+    ck_assert_uint_eq(core.toll.total.n_slow + core.toll.total.n_unrung, 10);
+    ck_assert_uint_le(core.toll.total.n_slow, 3);
+    ck_assert_uint_eq(atomic_load(&client.channel.own->word), FIPC_END_AWAKE);
+    ck_assert(!has_work());
+    test_ring_ns = 200 * FIPC_NS_PER_US; /* and its lane is rung as ever */
+    ping_and_ring(FIPC_END_ASLEEP_FD);
+    ck_assert(was_rung());
 }
