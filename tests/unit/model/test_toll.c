@@ -3,6 +3,7 @@
 #include "daemon/model/toll.h"
 
 #include "common/clock.h"
+#include "daemon/base/log.h"
 #include "tests/suite.h"
 
 #define US FIPC_NS_PER_US
@@ -19,6 +20,7 @@ static uint64_t now_ns;
 
 static void begin(void)
 {
+    log_set_level(LOG_ERR);
     toll_init(&toll, 8 * US, 6 * US);
     for (uid_t i = 0; i < ACCOUNTS; i++)
         toll_due_init(&dues[i], 1000 + i);
@@ -44,7 +46,7 @@ static uint64_t storm(unsigned count, uint64_t cpu_ns, uint64_t span_ns)
 {
     uint64_t end_ns = now_ns + span_ns, sum_ns = 0;
 
-    for (; now_ns < end_ns; now_ns += 100 * US) {
+    for (; now_ns < end_ns; now_ns += MS) {
         for (unsigned i = 0; i < count; i++) {
             if (!toll_allows(&toll, &dues[i], now_ns))
                 continue;
