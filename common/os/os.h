@@ -28,7 +28,7 @@
  *
  * The memory can neither shrink nor grow from here on (F_SEAL_SHRINK, F_SEAL_GROW). Its opener can
  * still punch holes, and a process that touches a hole waits: leave the memory alone until
- * fipc_memory_is_sealed().
+ * fipc_memory_is_sealed(). Call fipc_memory_hide() before the fd is handed out.
  *
  * Return: 0; the errno of memfd_create(2), ftruncate(2), fcntl(2), mmap(2)
  */
@@ -47,6 +47,11 @@ int fipc_memory_create(void **ret_base, int *ret_fd, const char *name, size_t si
  * mmap(2)
  */
 int fipc_memory_open(void **ret_base, int fd, size_t size);
+
+/* Takes all permissions off memory (mode 0): a process that is handed the fd can map it, but no
+ * user can open the file again, or have its pages written out. Its maker itself can open it only
+ * before. Return: 0; the errno of fchmod(2) */
+int fipc_memory_hide(int fd);
 
 /* Makes all pages resident, and our own. Return: 0; the errno of madvise(2) */
 int fipc_memory_populate(void *base, size_t size);

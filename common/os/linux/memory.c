@@ -101,6 +101,8 @@ int fipc_memory_open(void **ret_base, int fd, size_t size)
     return 0;
 }
 
+int fipc_memory_hide(int fd) { return fchmod(fd, 0) < 0 ? -errno : 0; }
+
 void fipc_memory_seal(int fd)
 {
     (void)fcntl(fd, F_ADD_SEALS, SEALS_OF_OPENER); /* EPERM: the opener has added F_SEAL_SEAL */

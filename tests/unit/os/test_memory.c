@@ -351,6 +351,44 @@ TEST(child_does_not_inherit_opened_memory)
     ck_assert_int_eq(wait_for_exit(child), 0);
 }
 
+/* ---- hiding ---- */
+
+/* Return: 0; the errno of opening the memory again, as a user that is not root */
+static int reopen_as_stranger(void)
+{
+    char path[32];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", memory_fd);
+    if (geteuid() == 0 && (setgid(60001) < 0 || setuid(60001) < 0))
+        return 99;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? errno : 0;
+}
+
+static int reopen_in_child(void)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(reopen_as_stranger());
+    return wait_for_exit(child);
+}
+
+TEST(hidden_memory_can_be_mapped_but_not_opened_again)
+{
+    struct stat status;
+
+    ck_assert_int_eq(reopen_in_child(), 0);
+    ck_assert_int_eq(fipc_memory_hide(memory_fd), 0);
+    ck_assert_int_eq(fstat(memory_fd, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, 0);
+    ck_assert_int_eq(reopen_in_child(), EACCES);
+    ck_assert_int_eq(fipc_memory_open(&opened, memory_fd, SIZE), 0);
+    ck_assert(fipc_memory_is_sealed(memory_fd));
+    ck_assert_int_eq(fipc_memory_hide(-1), -EBADF);
+}
+
 /* ---- ending ---- */
 
 TEST(maker_seals_for_good)
