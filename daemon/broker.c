@@ -9,6 +9,7 @@
 #include "daemon/base/process.h"
 #include "daemon/base/wake_test.h"
 #include "daemon/config/load.h"
+#include "daemon/life/held.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
 
@@ -67,6 +68,8 @@ static int broker_make_parts(struct broker *broker)
     r = make_tables(core);
     if (r == 0)
         r = turn_init(&broker->turn);
+    if (r == 0)
+        r = held_init(core);
     if (r == 0)
         r = admission_init(&broker->admission, core, &broker->greeting, &broker->closer,
                            core->config->control.backlog);
@@ -138,6 +141,7 @@ void broker_deinit(struct broker *broker)
     closer_deinit(&broker->closer, &core->accounts);
     account_table_deinit(&core->accounts);
     greeting_deinit(&broker->greeting);
+    held_deinit(core);
     turn_deinit(&broker->turn);
     delivery_table_deinit(&core->deliveries);
     service_table_deinit(&core->services);

@@ -13,6 +13,7 @@
 #include "daemon/life/admission.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
+#include "daemon/life/held.h"
 #include "daemon/life/slot_close.h"
 #include "daemon/life/status.h"
 #include "daemon/model/core.h"
@@ -137,6 +138,10 @@ static void client_event(struct turn *turn, const struct poller_event *event)
 
     if (event->kind == POLLER_WAITING_LANE) {
         admission_hung_up(turn->admission, event->index, event->generation);
+        return;
+    }
+    if (event->kind == POLLER_GONE) {
+        held_look(core, event->index);
         return;
     }
     slot = slot_find(&core->slots, event->index, event->generation);

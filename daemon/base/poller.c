@@ -23,7 +23,7 @@
 #define ARENA_BYTES (64 * 1024)
 
 /* epoll_data of an fd: the generation of its owner, what it is, and the owner's index. */
-#define KIND_SHIFT 30
+#define KIND_SHIFT 29
 #define INDEX_MASK ((UINT32_C(1) << KIND_SHIFT) - 1)
 
 struct poller {
@@ -104,6 +104,7 @@ static uint32_t events_of(enum poller_kind kind)
         [POLLER_WAITING_LANE] = EPOLLRDHUP,
         [POLLER_FIRST_BELL] = EPOLLIN,
         [POLLER_BELL] = EPOLLIN | EPOLLET,
+        [POLLER_GONE] = EPOLLIN,
     };
 
     return events[kind];

@@ -24,6 +24,7 @@ enum poller_kind {
     POLLER_WAITING_LANE, /* for hang-up alone */
     POLLER_FIRST_BELL,   /* until it is watched otherwise: it is never read */
     POLLER_BELL,         /* once for each ring */
+    POLLER_GONE,         /* memory is gone: daemon/base/gone.h */
 };
 
 /* What an event is about: the owner of the fd, whose number may have another taker by now. */
@@ -64,7 +65,7 @@ void poller_stop(struct poller *poller);
 
 /* ---- fds of clients ---- */
 
-/* @index: below 2^30. Return: 0; -ENOMEM, -ENOSPC: epoll_ctl(2) */
+/* @index: below 2^29. Return: 0; -ENOMEM, -ENOSPC: epoll_ctl(2) */
 int poller_watch(struct poller *poller, enum poller_kind kind, int fd, uint32_t index,
                  uint32_t generation);
 

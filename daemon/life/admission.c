@@ -137,7 +137,7 @@ bool admission_seat_waiting(struct admission *admission)
     int n_seated = 0;
 
     while (waiting != NULL &&
-           slot_n_taken(&admission->core->slots) < admission->core->slots.limit) {
+           slot_n_counted(&admission->core->slots) < admission->core->slots.limit) {
         struct waiting *next = TAILQ_NEXT(waiting, link);
 
         if (quota_allows_slot(&admission->core->quota, waiting->account)) {

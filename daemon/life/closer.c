@@ -9,12 +9,12 @@
 /* A lane, or a region. */
 struct closing {
     int lane_fd;   /* -1: it is a region */
-    int region_fd; /* -1: it is a lane */
+    int region_fd; /* of a region that is not sealed; else -1 */
     struct fipc_region region;
     struct account *account; /* its n_closing counts this; NULL: no account does */
 };
 
-/* In the thread. The job keeps its sizes: they are charged until it is collected. */
+/* In the thread. */
 static void close_now(void *job)
 {
     struct closing *closing = job;
@@ -65,11 +65,9 @@ void closer_close(struct closer *closer, int lane_fd, struct account *account)
         give(closer, &(struct closing){.lane_fd = lane_fd, .region_fd = -1, .account = account});
 }
 
-void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd,
-                  struct account *account)
+void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd)
 {
-    give(closer, &(struct closing){
-                     .lane_fd = -1, .region_fd = region_fd, .region = *region, .account = account});
+    give(closer, &(struct closing){.lane_fd = -1, .region_fd = region_fd, .region = *region});
     *region = FIPC_REGION_EMPTY;
 }
 
@@ -84,7 +82,6 @@ size_t closer_collect(struct closer *closer, struct account_table *accounts, uin
 
         if (account == NULL)
             continue;
-        account->region_bytes -= closing->region.size;
         account->n_closing--;
         account_release_if_unused(accounts, account, now_ns);
     }

@@ -12,10 +12,10 @@
  * closed here. The fds themselves are never taken: closing a file of a FUSE file system that was
  * would block for ever, and nothing could kill the broker.
  *
- * Regions that a stranger has not sealed: while he punches a hole, unmapping waits for the end of
- * it, with the lock of all our memory held. Sealing waits too, but alone, and no hole comes after
- * it. (One that has done his worst before can have the kernel walk over thousands of mappings of a
- * page that was in a hole, and hold up the unmapping by that.)
+ * Regions of strangers: unmapping one costs the loop more than ten calls. While its client punches
+ * a hole into one that it has not sealed, unmapping even waits for the end of it, with the lock of
+ * all our memory held. Sealing waits too, but alone, and no hole comes after it. Their accounts are
+ * charged until the memory is gone: daemon/life/held.h.
  */
 #include "common/region.h"
 
@@ -49,9 +49,8 @@ void closer_deinit(struct closer *closer, struct account_table *accounts);
 /* @lane_fd is consumed, @account is its peer's. Never blocks. */
 void closer_close(struct closer *closer, int lane_fd, struct account *account);
 
-/* @region and @region_fd are consumed, @account is charged for both meanwhile. Never blocks. */
-void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd,
-                  struct account *account);
+/* @region is consumed, and @region_fd: -1 if it is sealed. Never blocks. */
+void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd);
 
 /* Forgets what is closed by now. Return: how many fds are not */
 size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns);

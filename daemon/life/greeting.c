@@ -6,6 +6,7 @@
 #include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/base/poller.h"
+#include "daemon/life/held.h"
 #include "daemon/model/core.h"
 #include "daemon/model/policy.h"
 #include "daemon/traffic/intake.h"
@@ -49,7 +50,7 @@ static void oneshot_begin(struct core *core, struct slot *slot, const struct fip
 
 /* ---- session ---- */
 
-static int session_make_channel(const struct core *core, struct slot *slot)
+static int session_make_channel(struct core *core, struct slot *slot)
 {
     struct fipc_bell lane = {.kind = FIPC_BELL_LANE, .fd = slot->lane_fd};
     struct fipc_region region = FIPC_REGION_EMPTY;
@@ -65,10 +66,13 @@ static int session_make_channel(const struct core *core, struct slot *slot)
     if (r < 0)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
-    slot->account->region_bytes += slot->channel.region.size;
-    return policy_is_trusted(core->uid, &slot->peer)
-               ? 0
-               : fipc_memory_populate(slot->channel.region.base, slot->channel.region.size);
+    if (policy_is_trusted(core->uid, &slot->peer)) {
+        slot->account->region_bytes += slot->channel.region.size;
+    } else {
+        held_begin(core, slot);
+        r = fipc_memory_populate(slot->channel.region.base, slot->channel.region.size);
+    }
+    return r < 0 ? r : fipc_memory_hide(slot->region_fd);
 }
 
 static int session_send_welcome(const struct core *core, const struct slot *slot)
@@ -104,7 +108,10 @@ static void session_undo(struct core *core, struct slot *slot)
     poller_unwatch(core->poller, slot->bell_fd);
     slot->bell_fd = fd_close(slot->bell_fd);
     slot->region_fd = fd_close(slot->region_fd);
-    slot->account->region_bytes -= slot->channel.region.size;
+    if (slot->holding != HOLDING_NONE)
+        held_leave(core, slot, core->now_ns);
+    else
+        slot->account->region_bytes -= slot->channel.region.size;
     fipc_channel_deinit(&slot->channel);
 }
 

@@ -66,7 +66,7 @@ static void listener_pause(struct listener *listener, const char *why)
 static int64_t fds_left(struct listener *listener)
 {
     struct core *core = listener->core;
-    int64_t n_clients = (int64_t)slot_n_taken(&core->slots) + core->n_waiting;
+    int64_t n_clients = (int64_t)slot_n_counted(&core->slots) + core->n_waiting;
     int64_t n_coming = core->n_waiting + core->slots.n_by_state[SLOT_GREETING] +
                        core->slots.n_by_state[SLOT_WELCOMED];
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/life/slot_close.h"
 
+#include "common/clock.h"
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/log.h"
 #include "daemon/base/poller.h"
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
+#include "daemon/life/held.h"
 #include "daemon/model/core.h"
-#include "daemon/model/policy.h"
 #include "daemon/model/room_wish.h"
 #include "daemon/traffic/outbound.h"
 #include "daemon/traffic/relay.h"
@@ -61,13 +62,13 @@ static void log_close(const struct slot *slot, enum fipc_reason reason)
               refused ? "refused" : "closed", fipc_reason_name(reason));
 }
 
-/* A stranger may be punching holes into what he has not sealed. */
-static void give_region_back(const struct core *core, struct closer *closer, struct slot *slot)
+static void give_region_back(struct core *core, struct closer *closer, struct slot *slot)
 {
     struct fipc_region *region = &slot->channel.region;
 
-    if (slot->region_fd >= 0 && !policy_is_trusted(core->uid, &slot->peer)) {
-        closer_unmap(closer, region, fd_steal(&slot->region_fd), slot->account);
+    if (slot->holding != HOLDING_NONE) {
+        held_leave(core, slot, core->now_ns + core->config->timeouts.handler_ms * FIPC_NS_PER_MS);
+        closer_unmap(closer, region, fd_steal(&slot->region_fd));
         return;
     }
     slot->region_fd = fd_close(slot->region_fd);

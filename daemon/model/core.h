@@ -8,9 +8,11 @@
  */
 #include "common/hot_set.h"
 #include "daemon/base/deadline.h"
+#include "daemon/base/gone.h"
 #include "daemon/config/config.h"
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
+#include "daemon/model/holding.h"
 #include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
@@ -37,6 +39,9 @@ struct core {
     struct handler_table handlers;
     struct service_table services;
     struct delivery_table deliveries;
+    struct gone gone; /* tells of the memory of holdings */
+    struct holding_table holdings;
+    struct deadline holding_due;
     struct fipc_hot_set hot; /* the slots that the turn polls */
     uint32_t n_waiting;      /* connections in the waiting room */
     uint64_t started_ns;

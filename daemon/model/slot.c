@@ -2,6 +2,7 @@
 #include "daemon/model/slot.h"
 
 #include "daemon/base/log.h"
+#include "daemon/model/holding.h"
 
 #include <assert.h>
 
@@ -47,13 +48,18 @@ uint32_t slot_n_taken(const struct slot_table *table)
     return table->places.capacity - table->n_by_state[SLOT_FREE];
 }
 
+uint32_t slot_n_counted(const struct slot_table *table)
+{
+    return slot_n_taken(table) + table->n_held;
+}
+
 struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_identity *peer,
                        uint64_t now_ns)
 {
     struct slot *slot;
     uint32_t place;
 
-    if (slot_n_taken(table) >= table->limit)
+    if (slot_n_counted(table) >= table->limit)
         return NULL;
     place = table_take(&table->places);
     if (place == TABLE_NONE)
@@ -67,6 +73,7 @@ struct slot *slot_take(struct slot_table *table, int lane_fd, const struct fipc_
         .lane_fd = lane_fd,
         .bell_fd = -1,
         .region_fd = -1,
+        .holding = HOLDING_NONE,
         .live = HANDLER_LIST_EMPTY,
     };
     STAILQ_INIT(&slot->outbound);
@@ -98,6 +105,7 @@ struct slot *slot_take_ending(struct slot_table *table)
 void slot_free(struct slot_table *table, struct slot *slot)
 {
     assert(slot->lane_fd < 0 && slot->bell_fd < 0 && slot->region_fd < 0);
+    assert(slot->holding == HOLDING_NONE);
     assert(slot->channel.region.base == NULL);
     assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && slot->n_queued == 0 &&
            TAILQ_EMPTY(&slot->room_wishes));

@@ -58,8 +58,9 @@ struct slot {
         uint32_t request_bytes, reply_bytes;
     } rings; /* as HELLO asked for */
     int lane_fd;
-    int bell_fd;   /* the eventfd that the client rings; -1 without a channel */
-    int region_fd; /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */
+    int bell_fd;      /* the eventfd that the client rings; -1 without a channel */
+    int region_fd;    /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */
+    uint32_t holding; /* of the region of a stranger; else HOLDING_NONE */
     struct fipc_channel channel;
     unsigned news;                 /* enum fipc_news: published for the client, not rung yet */
     bool is_bell_due;              /* its sleep was claimed, and it was not rung yet */
@@ -86,6 +87,7 @@ struct slot_table {
     struct slot *slots; /* the elements of places */
     uint32_t limit;     /* how many may be taken at once; the config can change it at any time */
     uint32_t n_by_state[SLOT_STATE_COUNT];
+    uint32_t n_held;           /* former slots whose memory is not gone: daemon/model/holding.h */
     struct ending_list ending; /* slots that the turn has to close */
     uint64_t n_taken_ever;
     uint64_t n_refused[FIPC_REASON_COUNT];
@@ -97,6 +99,9 @@ int slot_table_init(struct slot_table *table, uint32_t capacity, uint32_t limit)
 void slot_table_deinit(struct slot_table *table);
 
 uint32_t slot_n_taken(const struct slot_table *table);
+
+/* Those that are taken, and former ones that count as if they were. */
+uint32_t slot_n_counted(const struct slot_table *table);
 
 /* Takes a free slot for a new peer, in SLOT_GREETING, with a generation of its own. Return: the
  * slot; NULL if as many are taken as the limit allows */

@@ -159,6 +159,7 @@ static json_t *report_slot_table(const struct core *core)
     set_number(report, "taken", slot_n_taken(slots));
     for (enum slot_state state = SLOT_GREETING; state < SLOT_STATE_COUNT; state++)
         set_number(report, slot_state_name(state), slots->n_by_state[state]);
+    set_number(report, "held", slots->n_held);
     set_number(report, "waiting", core->n_waiting);
     set_number(report, "taken_ever", slots->n_taken_ever);
     set(report, "refused", by_reason(slots->n_refused));

@@ -117,6 +117,18 @@ TEST(limit_can_be_raised_and_lowered_at_any_time)
     check_counts();
 }
 
+TEST(former_slots_whose_memory_is_held_count_as_taken)
+{
+    (void)take();
+    table.n_held = LIMIT - 2;
+    ck_assert_uint_eq(slot_n_taken(&table), 1);
+    ck_assert_uint_eq(slot_n_counted(&table), LIMIT - 1);
+    (void)take();
+    ck_assert_ptr_null(slot_take(&table, -1, &nobody, 1));
+    table.n_held--;
+    (void)take();
+}
+
 TEST(free_slots_are_used_again_before_new_memory_is_touched)
 {
     struct slot *a = take(), *b = take();

@@ -107,6 +107,7 @@ TEST(stats_tell_every_total)
     client_open_oneshot(&oneshot, TEST_STRANGER);
     have_traffic();
     core.n_waiting = 4;
+    core.slots.n_held = 5;
     core.slots.n_taken_ever = 50;
     core.slots.n_refused[FIPC_REASON_QUOTA] = 6;
     core.slots.n_refused[FIPC_REASON_VERSION] = 7;
@@ -124,11 +125,11 @@ TEST(stats_tell_every_total)
     expect_equal(
         report,
         json_pack("{s:s, s:i, s:i,"
-                  " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
+                  " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
                   " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:{s:I, s:i, s:i}}",
                   "version", FIPC_VERSION, "pid", (int)getpid(), "uptime_ms", 1234, "slots",
                   "count", 16, "taken", 3, "greeting", 0, "welcomed", 0, "open", 2, "oneshot", 1,
-                  "closing", 0, "waiting", 4, "taken_ever", 50, "refused",
+                  "closing", 0, "held", 5, "waiting", 4, "taken_ever", 50, "refused",
                   fipc_reason_name(FIPC_REASON_QUOTA), 6, fipc_reason_name(FIPC_REASON_VERSION), 7,
                   "closed", fipc_reason_name(FIPC_REASON_IDLE), 8, "handlers", "started", 7, "live",
                   1, "replied", 1, "failed", 2, "dropped", 3, "deliveries", "made", 2,
