@@ -48,8 +48,8 @@ static void set_quota(struct broker *broker)
 {
     struct core *core = &broker->core;
 
-    core->quota =
-        quota_of(core->config, broker->admission.capacity, core->handlers.places.capacity);
+    core->quota = quota_of(core->config, broker->admission.capacity, core->handlers.places.capacity,
+                           core->services.places.capacity);
 }
 
 static void set_toll(struct core *core)
@@ -97,6 +97,7 @@ int broker_init(struct broker *broker, struct config *config)
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .greeting = {.pagemap_fd = -1},
     };
+    broker->core.accounts.own_uid = broker->core.uid;
     broker->core.started_ns = core_look_at_clock(&broker->core);
     set_toll(&broker->core);
     r = broker_make_parts(broker);

@@ -24,6 +24,12 @@
 
 /* ---- refusing and seating ---- */
 
+static bool may_have_slot(const struct admission *admission, const struct account *account)
+{
+    return quota_allows_slot(&admission->core->quota, account,
+                             slot_n_counted(&admission->core->slots));
+}
+
 /* Says why there is no slot. @lane_fd is consumed. @account: NULL: there is none */
 static void refuse(struct admission *admission, int lane_fd, const struct fipc_identity *peer,
                    struct account *account, enum fipc_reason reason)
@@ -36,11 +42,12 @@ static void refuse(struct admission *admission, int lane_fd, const struct fipc_i
     closer_close(admission->closer, lane_fd, account);
 }
 
-static enum fipc_reason why_no_slot(const struct admission *admission,
-                                    const struct account *account)
+/* QUOTA: another account, which holds nothing, could have one. */
+static enum fipc_reason why_no_slot(const struct admission *admission)
 {
-    return quota_allows_slot(&admission->core->quota, account) ? FIPC_REASON_NO_SLOT
-                                                               : FIPC_REASON_QUOTA;
+    const struct account nobody = {.n_slots = 0};
+
+    return may_have_slot(admission, &nobody) ? FIPC_REASON_QUOTA : FIPC_REASON_NO_SLOT;
 }
 
 /* Gives a slot to a connection. Return: whether there is one that its uid may have; @lane_fd is
@@ -50,7 +57,7 @@ static bool seat(struct admission *admission, int lane_fd, const struct fipc_ide
 {
     struct slot *slot;
 
-    if (!quota_allows_slot(&admission->core->quota, account))
+    if (!may_have_slot(admission, account))
         return false;
     slot = slot_take(&admission->core->slots, lane_fd, peer, admission->core->now_ns);
     if (slot == NULL)
@@ -98,12 +105,17 @@ static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
 {
     struct waiting *waiting = TAILQ_FIRST(&admission->unused);
 
-    if (waiting == NULL || !quota_allows_place(&admission->core->quota, account))
-        return why_no_slot(admission, account);
+    if (waiting == NULL ||
+        !quota_allows_place(&admission->core->quota, account, admission->core->n_waiting))
+        return why_no_slot(admission);
+    if (lines_put(&admission->lines, account, &waiting->in_line) < 0)
+        return FIPC_REASON_SHORT;
     waiting->generation++;
     if (poller_watch(admission->core->poller, POLLER_WAITING_LANE, lane_fd,
-                     (uint32_t)(waiting - admission->places), waiting->generation) < 0)
+                     (uint32_t)(waiting - admission->places), waiting->generation) < 0) {
+        lines_remove(&admission->lines, &waiting->in_line);
         return FIPC_REASON_SHORT;
+    }
     TAILQ_REMOVE(&admission->unused, waiting, link);
     TAILQ_INSERT_TAIL(&admission->waiting, waiting, link);
     admission->core->n_waiting++;
@@ -122,6 +134,7 @@ static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
 static int waiting_leave(struct admission *admission, struct waiting *waiting)
 {
     poller_unwatch(admission->core->poller, waiting->lane_fd);
+    lines_remove(&admission->lines, &waiting->in_line);
     TAILQ_REMOVE(&admission->waiting, waiting, link);
     TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
     admission->core->n_waiting--;
@@ -131,25 +144,31 @@ static int waiting_leave(struct admission *admission, struct waiting *waiting)
     return fd_steal(&waiting->lane_fd);
 }
 
+/* Whose turn it is of those that wait for nothing but a free slot: one that waits for its own quota
+ * is in no way. Return: NULL if there is none */
+static struct waiting *next_to_seat(const struct admission *admission)
+{
+    struct line *line;
+
+    TAILQ_FOREACH(line, &admission->lines.turns, in_turn) {
+        if (may_have_slot(admission, line->account))
+            return LINE_ITEM_OWNER(TAILQ_FIRST(&line->items), struct waiting, in_line);
+    }
+    return NULL;
+}
+
 bool admission_seat_waiting(struct admission *admission)
 {
-    struct waiting *waiting = TAILQ_FIRST(&admission->waiting);
+    struct waiting *waiting;
     int n_seated = 0;
 
-    while (waiting != NULL &&
-           slot_n_counted(&admission->core->slots) < admission->core->slots.limit) {
-        struct waiting *next = TAILQ_NEXT(waiting, link);
+    while ((waiting = next_to_seat(admission)) != NULL) {
+        struct account *account = waiting->account;
 
-        if (quota_allows_slot(&admission->core->quota, waiting->account)) {
-            struct account *account = waiting->account;
-            int lane_fd;
-
-            if (n_seated++ == SEATS_PER_TURN)
-                return true;
-            lane_fd = waiting_leave(admission, waiting);
-            (void)seat(admission, lane_fd, &waiting->peer, account);
-        }
-        waiting = next;
+        if (n_seated++ == SEATS_PER_TURN)
+            return true;
+        lines_end_turn(&admission->lines, account);
+        (void)seat(admission, waiting_leave(admission, waiting), &waiting->peer, account);
     }
     return false;
 }
@@ -174,7 +193,7 @@ static void look_at_deadlines(void *context, struct deadline *deadline)
         if (!waiting->has_said_hello)
             waiting_look(admission, waiting); /* it may have by now */
         if (core->now_ns >= waiting->deadline_ns)
-            waiting_refuse(admission, waiting, why_no_slot(admission, waiting->account));
+            waiting_refuse(admission, waiting, why_no_slot(admission));
     }
     if (!TAILQ_EMPTY(&admission->waiting))
         look_later(admission);
@@ -198,17 +217,6 @@ void admission_hung_up(struct admission *admission, uint32_t place, uint32_t gen
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
-/* Whether a connection waits for nothing but a free slot: one that waits for its own quota is in no
- * way. */
-static bool others_come_first(const struct admission *admission)
-{
-    const struct waiting *waiting = TAILQ_FIRST(&admission->waiting);
-
-    while (waiting != NULL && !quota_allows_slot(&admission->core->quota, waiting->account))
-        waiting = TAILQ_NEXT(waiting, link);
-    return waiting != NULL;
-}
-
 void admission_admit(struct admission *admission, int lane_fd)
 {
     struct account *account;
@@ -225,7 +233,7 @@ void admission_admit(struct admission *admission, int lane_fd)
         return;
     }
     /* a new connection does not overtake a waiting one */
-    if (!others_come_first(admission) && seat(admission, lane_fd, &peer, account))
+    if (next_to_seat(admission) == NULL && seat(admission, lane_fd, &peer, account))
         return;
     reason = wait_for_slot(admission, lane_fd, &peer, account);
     if (reason == FIPC_REASON_NONE)
@@ -241,6 +249,7 @@ int admission_init(struct admission *admission, struct core *core, struct greeti
 {
     *admission = (struct admission){.core = core, .greeting = greeting, .closer = closer};
     TAILQ_INIT(&admission->waiting);
+    lines_init(&admission->lines);
     TAILQ_INIT(&admission->unused);
     admission->places = calloc(capacity, sizeof(*admission->places));
     if (admission->places == NULL)

@@ -3,13 +3,14 @@
 #define FIPC_DAEMON_LIFE_ADMISSION_H
 
 /*
- * A connection gets a slot at once, or waits in a bounded room, first come first served, until a
- * slot is free that its uid may have, or until its own deadline for connecting, which HELLO
- * carries. HELLO stays unread in the socket meanwhile, so that a waiting connection costs no more
- * than its fd.
+ * A connection gets a slot at once, or waits in a bounded room until a slot is free that its
+ * account may have, or until its own deadline for connecting, which HELLO carries. The accounts
+ * take turns; of each the connection that came first comes first. HELLO stays unread in the socket
+ * meanwhile, so that a waiting connection costs no more than its fd.
  */
 #include "common/control.h"
 #include "daemon/base/deadline.h"
+#include "daemon/model/lines.h"
 #include "daemon/model/slot.h"
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct greeting;
 /* One connection without a slot. */
 struct waiting {
     TAILQ_ENTRY(waiting) link; /* admission.waiting, or admission.unused */
+    struct line_item in_line;  /* of its account, in admission.lines */
     uint32_t generation;       /* counts the connections that had this place */
     int lane_fd;               /* -1: the place is unused */
     struct fipc_identity peer;
@@ -40,7 +42,8 @@ struct admission {
     struct closer *closer;
     struct waiting *places;
     uint32_t capacity;
-    struct waiting_list waiting; /* the waiting room: first come, first served */
+    struct waiting_list waiting; /* the waiting room: those that came first come first */
+    struct lines lines;          /* the same, by accounts, which take turns */
     struct waiting_list unused;
     struct deadline look; /* set while somebody waits: to look at their deadlines */
 };

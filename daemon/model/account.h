@@ -2,11 +2,13 @@
 #ifndef FIPC_DAEMON_MODEL_ACCOUNT_H
 #define FIPC_DAEMON_MODEL_ACCOUNT_H
 
-/* Each uid's holdings in the broker. daemon/model/quota.h has the limits, so that no user can take
- * it all. */
+/* Each person's holdings in the broker: a uid has an account with all others of its owner.
+ * daemon/model/quota.h has the limits, so that no user can take it all. */
 #include "common/hot_set.h"
+#include "daemon/config/owners.h"
 #include "daemon/model/toll.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -14,7 +16,8 @@
 struct room_wish;
 
 struct account {
-    uid_t uid;
+    uid_t uid;       /* of the owner */
+    bool is_trusted; /* root's, or the broker's user's */
     uint32_t n_slots;
     uint32_t n_waiting;  /* connections in the waiting room */
     uint32_t n_closing;  /* lanes and regions that are slow to close: daemon/life/closer.h */
@@ -31,13 +34,28 @@ struct account {
     struct fipc_hot_group hot; /* its slots that are */
 };
 
-/* All uids that hold something. Empty: all zero. */
+/* All accounts that hold something. Empty: all zero. */
 struct account_table {
-    void *tree; /* of tsearch(3) */
+    void *tree;           /* of tsearch(3) */
+    struct owners owners; /* of uids */
+    uid_t own_uid;        /* that the broker runs as */
 };
 
-/* Return: the uid's account, a new one if there is none yet; NULL if there is no memory */
+/**
+ * account_open() - find the account that is charged for what @uid takes
+ *
+ * It is that of the uid's owner; an owner can have an owner in turn. Root and the broker's user
+ * have accounts of their own, whatever the owners say. A uid that belongs to one of these two is
+ * not trusted as they are: it has an account together with the others of its range, under the first
+ * of them.
+ *
+ * Return: the account, a new one if there is none yet; NULL if there is no memory
+ */
 struct account *account_open(struct account_table *table, uid_t uid);
+
+/* Has the table look at these @owners from now on, which are consumed. An account that is open, and
+ * all that it holds, stays what it is: only what comes later is charged by the new ones. */
+void account_table_set_owners(struct account_table *table, struct owners *owners);
 
 /* Forgets the account if its uid holds nothing and owes nothing: call after each decrease. One that
  * owes something stays, at most until its uid has come again and left. */

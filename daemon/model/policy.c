@@ -8,9 +8,11 @@
 /* The smallest huge page of any CPU. */
 #define HUGE_PAGE_BYTES (2u << 20)
 
+bool policy_is_trusted_uid(uid_t own_uid, uid_t uid) { return uid == 0 || uid == own_uid; }
+
 bool policy_is_trusted(uid_t own_uid, const struct fipc_identity *peer)
 {
-    return peer->uid == 0 || peer->uid == own_uid;
+    return policy_is_trusted_uid(own_uid, peer->uid);
 }
 
 bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const char *name,

@@ -12,6 +12,7 @@
 
 struct config;
 
+bool policy_is_trusted_uid(uid_t own_uid, uid_t uid);
 bool policy_is_trusted(uid_t own_uid, const struct fipc_identity *peer);
 
 /* Whether a client may answer the calls to a name: a trusted one may, unless the name is one of

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request finds no room where the queue of its service is full, or its uid's share of all queues.
- * Its slot is notified when both are half empty, so that it does not come back for each single
- * place, and when the share has room for the largest request that was refused. Until then no other
- * slot is let in either: else those that were never refused might keep both full.
+ * A request finds no room where its account's share of the service's queue is taken, or its share
+ * of all queues. Its slot is notified when both are half empty, so that it does not come back for
+ * each single place, and when the share has room for the largest request that was refused. Until
+ * then no other slot of the account is let in either: else those that were never refused might
+ * keep both full.
  *
  * Requests may stay in the queues, with a worker that is stopped: then neither is ever half empty.
  * So a slot that has nothing in any queue finds room always, and all slots that wait are notified
@@ -22,94 +23,113 @@
 
 /* ---- room ---- */
 
-static bool is_service_low(const struct service *service)
+static bool may_hold(const struct quota *quota, const struct service *service,
+                     const struct account *account, uint32_t held)
 {
-    return service->n_queued <= QUEUE_MAX / 2;
+    return quota_allows_queue_place(quota, account, held, service->queue.n_items);
 }
 
-static bool service_has_room(const struct service *service)
+static bool is_half_empty(const struct service *service)
 {
-    return service->n_queued < QUEUE_MAX &&
-           (TAILQ_EMPTY(&service->room_wishes) || is_service_low(service));
+    return service->queue.n_items <= QUEUE_MAX / 2;
 }
 
-static bool share_has_room(const struct quota *quota, const struct account *account, size_t size)
+/* Whether the account may hold twice as many requests in the queue as it does. */
+static bool is_line_low(const struct quota *quota, const struct service *service,
+                        const struct account *account)
 {
-    return quota_allows_queued(quota, account, size) &&
-           (TAILQ_EMPTY(&account->room_wishes) || quota_is_queued_low(quota, account));
+    uint32_t held = lines_held(&service->queue, account);
+
+    return may_hold(quota, service, account, held > 0 ? 2 * held - 1 : 0);
+}
+
+static bool is_low(const struct quota *quota, const struct service *service,
+                   const struct account *account)
+{
+    return is_line_low(quota, service, account) && quota_is_queued_low(quota, account);
 }
 
 static bool has_room(const struct quota *quota, const struct service *service,
                      const struct slot *slot, size_t size)
 {
-    return slot->n_queued == 0 ||
-           (service_has_room(service) && share_has_room(quota, slot->account, size));
+    const struct account *account = slot->account;
+
+    if (slot->n_queued == 0)
+        return true;
+    return may_hold(quota, service, account, lines_held(&service->queue, account)) &&
+           quota_allows_queued(quota, account, size) &&
+           (TAILQ_EMPTY(&account->room_wishes) || is_low(quota, service, account));
 }
 
-static void service_became_low(const struct quota *quota, struct service *service,
-                               struct room_wish_list *granted)
+static void queue_became_half_empty(const struct quota *quota, struct service *service,
+                                    struct room_wish_list *granted)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&service->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_service);
-        if (quota_is_queued_low(quota, wish->slot->account))
+        if (is_low(quota, service, wish->slot->account))
             room_wish_grant(wish, granted);
     }
 }
 
-/* The share is low, or a slot that waits has nothing left in it. */
-static void share_became_low(struct account *account, struct room_wish_list *granted)
+/* The account became low, or a slot that waits has nothing left. */
+static void account_became_low(const struct quota *quota, struct account *account,
+                               struct room_wish_list *granted)
 {
     struct room_wish *wish, *next;
 
     for (wish = TAILQ_FIRST(&account->room_wishes); wish != NULL; wish = next) {
         next = TAILQ_NEXT(wish, of_account);
-        if (is_service_low(wish->service) || wish->slot->n_queued == 0)
+        if (is_line_low(quota, wish->service, account) || wish->slot->n_queued == 0)
             room_wish_grant(wish, granted);
     }
 }
 
 /* ---- in and out ---- */
 
-/* It is in the list already. */
+/* It is in the line already. */
 static void count_in(struct service *service, struct slot *caller, struct handler *handler)
 {
     handler->queued = service;
-    service->n_queued++;
     caller->n_queued++;
     caller->account->n_queued++;
     caller->account->queued_bytes += handler->request_bytes;
 }
 
-static void count_out(const struct quota *quota, struct service *service, struct slot *caller,
-                      const struct handler *handler, struct room_wish_list *granted)
+static void take_out(const struct quota *quota, struct service *service, struct slot *caller,
+                     struct handler *handler, struct room_wish_list *granted)
 {
     struct account *account = caller->account;
-    bool was_service_low = is_service_low(service);
+    bool was_half_empty = is_half_empty(service);
+    bool was_line_low = is_line_low(quota, service, account);
     bool was_share_low = quota_is_queued_low(quota, account);
     bool waits_with_nothing;
 
-    service->n_queued--;
+    lines_remove(&service->queue, &handler->in_line);
     caller->n_queued--;
     account->n_queued--;
     account->queued_bytes -= handler->request_bytes;
     waits_with_nothing = caller->n_queued == 0 && !TAILQ_EMPTY(&caller->room_wishes);
-    if (!was_service_low && is_service_low(service))
-        service_became_low(quota, service, granted);
-    if (waits_with_nothing || (!was_share_low && quota_is_queued_low(quota, account)))
-        share_became_low(account, granted);
+    if (!was_half_empty && is_half_empty(service))
+        queue_became_half_empty(quota, service, granted);
+    if (waits_with_nothing || (!was_share_low && quota_is_queued_low(quota, account)) ||
+        (!was_line_low && is_low(quota, service, account)))
+        account_became_low(quota, account, granted);
 }
 
-void queue_put_first(struct service *service, struct slot *caller, struct handler *handler)
+int queue_put_first(struct service *service, struct slot *caller, struct handler *handler)
 {
-    TAILQ_INSERT_HEAD(&service->queue, handler, in_queue);
-    count_in(service, caller, handler);
+    int r = lines_put_first(&service->queue, caller->account, &handler->in_line);
+
+    if (r == 0)
+        count_in(service, caller, handler);
+    return r;
 }
 
 void queue_wait(struct service *service, struct handler *handler)
 {
-    TAILQ_INSERT_TAIL(&service->waits, handler, in_queue);
+    TAILQ_INSERT_TAIL(&service->waits, handler, in_waits);
     handler->queued = service;
 }
 
@@ -119,12 +139,25 @@ void queue_remove(const struct quota *quota, struct slot *caller, struct handler
     struct service *service = handler->queued;
 
     handler->queued = NULL;
-    if (handler->is_wait) {
-        TAILQ_REMOVE(&service->waits, handler, in_queue);
-        return;
-    }
-    TAILQ_REMOVE(&service->queue, handler, in_queue);
-    count_out(quota, service, caller, handler, granted);
+    if (handler->is_wait)
+        TAILQ_REMOVE(&service->waits, handler, in_waits);
+    else
+        take_out(quota, service, caller, handler, granted);
+}
+
+static struct handler *handler_of(struct line_item *item)
+{
+    return item != NULL ? LINE_ITEM_OWNER(item, struct handler, in_line) : NULL;
+}
+
+struct handler *queue_first(const struct service *service)
+{
+    return handler_of(lines_first(&service->queue));
+}
+
+struct handler *queue_next(const struct handler *handler)
+{
+    return handler_of(lines_next(&handler->in_line));
 }
 
 /* Return: -EAGAIN; else as room_wish_make() */
@@ -147,9 +180,9 @@ int queue_put(const struct quota *quota, struct service *service, struct slot *c
     if (!has_room(quota, service, caller, size) || room_wish_exists(service, caller))
         return refuse(quota, service, caller, handler, size);
     r = handler_keep_request(handler, payload, size);
-    if (r < 0)
-        return r;
-    TAILQ_INSERT_TAIL(&service->queue, handler, in_queue);
-    count_in(service, caller, handler);
-    return 0;
+    if (r == 0)
+        r = lines_put(&service->queue, caller->account, &handler->in_line);
+    if (r == 0)
+        count_in(service, caller, handler);
+    return r;
 }

@@ -3,7 +3,8 @@
 #define FIPC_DAEMON_MODEL_QUEUE_H
 
 /* The queue of a service: requests that no worker could be given yet, at the expense of their
- * callers' uids; and the handlers that wait for a worker to serve the name. */
+ * callers' accounts, which take turns; and the handlers that wait for a worker to serve the name.
+ */
 #include "daemon/model/handler.h"
 
 #include <stddef.h>
@@ -13,11 +14,8 @@ struct room_wish_list;
 struct service;
 struct slot;
 
-/* Requests of all callers in the queue of one service. */
-#define QUEUE_MAX 4096
-
 /**
- * queue_put() - put a request at the end of the queue
+ * queue_put() - put a request at the end of its account's line in the queue
  * @caller:   the handler's slot
  * @payload:  copied
  *
@@ -27,8 +25,8 @@ struct slot;
 int queue_put(const struct quota *quota, struct service *service, struct slot *caller,
               struct handler *handler, const void *payload, size_t size);
 
-/* Puts a request back whose payload the handler keeps. */
-void queue_put_first(struct service *service, struct slot *caller, struct handler *handler);
+/* Puts a request back before all others, whose payload the handler keeps. Return: 0; -ENOMEM */
+int queue_put_first(struct service *service, struct slot *caller, struct handler *handler);
 
 /* Has a handler wait for a worker to serve the name. */
 void queue_wait(struct service *service, struct handler *handler);
@@ -37,5 +35,10 @@ void queue_wait(struct service *service, struct handler *handler);
  * fulfils, in the order in which their slots are to be notified */
 void queue_remove(const struct quota *quota, struct slot *caller, struct handler *handler,
                   struct room_wish_list *granted);
+
+/* The request whose turn is next, and the ones after it, account by account. Return: NULL if there
+ * is none */
+struct handler *queue_first(const struct service *service);
+struct handler *queue_next(const struct handler *handler);
 
 #endif

@@ -6,10 +6,10 @@
 #include "daemon/model/account.h"
 #include "daemon/model/slot.h"
 
-/* Of slots.count, where slots.per_uid is 0. */
-#define SLOTS_SHARE 4
-/* Of all handlers. */
-#define HANDLERS_SHARE 4
+/* What each account should be able to have while others hold much. */
+#define SLOTS_FEW 4
+#define CALLS_FEW 64
+#define NAMES_FEW 8
 #define UNSENT_BYTES_MAX (UINT64_C(64) << 20)
 #define QUEUED_MAX 1024
 #define QUEUED_BYTES_MAX (UINT64_C(8) << 20)
@@ -18,24 +18,9 @@
 #define NAMES_MAX 4096
 #define NAMES_PER_SLOT_MAX 64
 
-static uint32_t share_of(uint32_t count, uint32_t share)
+static uint32_t places_of(uint32_t n_places, const struct share *slots)
 {
-    return count / share > 0 ? count / share : 1;
-}
-
-static uint32_t slots_of(const struct config *config)
-{
-    uint32_t count = config->slots.count;
-    uint32_t per_uid = config->slots.per_uid;
-
-    if (per_uid == 0)
-        per_uid = share_of(count, SLOTS_SHARE);
-    return per_uid < count ? per_uid : count;
-}
-
-static uint32_t places_of(const struct config *config, uint32_t n_places, uint32_t n_slots)
-{
-    uint64_t places = (uint64_t)n_places * n_slots / config->slots.count;
+    uint64_t places = (uint64_t)n_places * slots->per_account / slots->count;
 
     return places > 0 ? (uint32_t)places : 1;
 }
@@ -51,43 +36,57 @@ static uint64_t region_bytes_of(const struct config *config, uint32_t n_slots)
     return usual > largest ? usual : largest;
 }
 
-struct quota quota_of(const struct config *config, uint32_t n_places, uint32_t n_handlers)
+struct quota quota_of(const struct config *config, uint32_t n_places, uint32_t n_handlers,
+                      uint32_t n_names)
 {
-    uint32_t n_slots = slots_of(config);
+    struct share slots = share_of(config->slots.count, config->slots.per_uid, SLOTS_FEW);
 
     return (struct quota){
-        .slots = n_slots,
-        .places = places_of(config, n_places, n_slots),
-        .region_bytes = region_bytes_of(config, n_slots),
-        .handlers = share_of(n_handlers, HANDLERS_SHARE),
+        .slots = slots,
+        .places = share_of(n_places, places_of(n_places, &slots), SLOTS_FEW),
+        .handlers = share_of(n_handlers, 0, CALLS_FEW),
+        .names = share_of(n_names, NAMES_MAX, NAMES_FEW),
+        .queue = share_of(QUEUE_MAX, QUEUED_MAX, CALLS_FEW),
+        .region_bytes = region_bytes_of(config, slots.per_account),
         .unsent_bytes = UNSENT_BYTES_MAX,
         .queued = QUEUED_MAX,
         .queued_bytes = QUEUED_BYTES_MAX,
         .room_wishes = ROOM_WISHES_MAX,
         .room_wishes_per_slot = ROOM_WISHES_PER_SLOT_MAX,
-        .names = NAMES_MAX,
         .names_per_slot = NAMES_PER_SLOT_MAX,
     };
 }
 
-bool quota_allows_slot(const struct quota *quota, const struct account *account)
+bool quota_allows_slot(const struct quota *quota, const struct account *account, uint32_t n_taken)
 {
-    return account->n_slots + account->n_closing < quota->slots;
+    return share_allows(&quota->slots, account->n_slots + account->n_closing, n_taken,
+                        account->is_trusted);
 }
 
-bool quota_allows_place(const struct quota *quota, const struct account *account)
+bool quota_allows_place(const struct quota *quota, const struct account *account,
+                        uint32_t n_waiting)
 {
-    return account->n_waiting < quota->places;
+    return share_allows(&quota->places, account->n_waiting, n_waiting, account->is_trusted);
+}
+
+bool quota_allows_handler(const struct quota *quota, const struct account *account, uint32_t n_live)
+{
+    return share_allows(&quota->handlers, account->n_handlers, n_live, account->is_trusted);
+}
+
+bool quota_allows_name(const struct quota *quota, const struct account *account, uint32_t n_names)
+{
+    return share_allows(&quota->names, account->n_names, n_names, account->is_trusted);
 }
 
 bool quota_allows_region(const struct quota *quota, const struct account *account, uint64_t bytes)
 {
-    return account->region_bytes + bytes <= quota->region_bytes;
-}
+    /* a trusted account may have all slots */
+    uint64_t limit = account->is_trusted
+                         ? quota->region_bytes * quota->slots.count / quota->slots.per_account
+                         : quota->region_bytes;
 
-bool quota_allows_handler(const struct quota *quota, const struct account *account)
-{
-    return account->n_handlers < quota->handlers;
+    return account->region_bytes + bytes <= limit;
 }
 
 bool quota_allows_unsent(const struct quota *quota, const struct account *account, size_t bytes)
@@ -99,11 +98,6 @@ bool quota_allows_room_wish(const struct quota *quota, const struct slot *slot)
 {
     return slot->n_room_wishes < quota->room_wishes_per_slot &&
            slot->account->n_room_wishes < quota->room_wishes;
-}
-
-bool quota_allows_name(const struct quota *quota, const struct account *account)
-{
-    return account->n_names < quota->names;
 }
 
 bool quota_allows_worker(const struct quota *quota, const struct slot *slot)
@@ -119,6 +113,12 @@ static bool has_bytes_for(const struct quota *quota, const struct account *accou
 bool quota_allows_queued(const struct quota *quota, const struct account *account, size_t bytes)
 {
     return account->n_queued < quota->queued && has_bytes_for(quota, account, bytes);
+}
+
+bool quota_allows_queue_place(const struct quota *quota, const struct account *account,
+                              uint32_t held, uint32_t n_queued)
+{
+    return share_allows(&quota->queue, held, n_queued, account->is_trusted);
 }
 
 bool quota_is_queued_low(const struct quota *quota, const struct account *account)

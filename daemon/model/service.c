@@ -33,6 +33,7 @@ static void place_give_back(struct service_table *table, struct service *service
     service->name = NULL;
     if (service->was_served && table->generations[service->index]++ == GENERATION_MAX)
         return;
+    table->n_names--;
     table_give_back(&table->places, service->index);
 }
 
@@ -44,6 +45,7 @@ static struct service *service_add(struct service_table *table, const char *name
 
     if (place == TABLE_NONE)
         return NULL;
+    table->n_names++;
     service = &table->services[place];
     *service = (struct service){
         .index = place,
@@ -52,7 +54,7 @@ static struct service *service_add(struct service_table *table, const char *name
         .name_bytes = name_bytes,
     };
     TAILQ_INIT(&service->workers);
-    TAILQ_INIT(&service->queue);
+    lines_init(&service->queue);
     TAILQ_INIT(&service->waits);
     TAILQ_INIT(&service->room_wishes);
     if (tsearch(service, &table->by_name, compare_names) == NULL) {
@@ -157,7 +159,7 @@ void service_release_if_unused(struct service_table *table, struct account_table
 {
     struct account *account = service->account;
 
-    if (service->serve != NULL || service->n_workers > 0 || !TAILQ_EMPTY(&service->queue) ||
+    if (service->serve != NULL || service->n_workers > 0 || service->queue.n_items > 0 ||
         !TAILQ_EMPTY(&service->waits))
         return;
     assert(TAILQ_EMPTY(&service->room_wishes));

@@ -8,6 +8,7 @@
  */
 #include "daemon/base/table.h"
 #include "daemon/model/handler.h"
+#include "daemon/model/lines.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,8 +48,7 @@ struct service {
     struct account *account; /* whose n_names counts this name; NULL: built in */
     TAILQ_HEAD(, worker) workers;
     uint32_t n_workers;
-    struct handler_queue queue; /* requests that no worker could be given yet */
-    uint32_t n_queued;
+    struct lines queue;                  /* requests that no worker could be given yet */
     struct handler_queue waits;          /* for a worker to serve this name */
     TAILQ_HEAD(, room_wish) room_wishes; /* of slots that found no room in the queue */
 };
@@ -57,6 +57,7 @@ struct service_table {
     struct table places;
     struct service *services; /* the elements of places */
     uint32_t *generations;    /* of each place: counts the names that were served there */
+    uint32_t n_names;         /* places that are in use, or used up */
     void *by_name;            /* of tsearch(3) */
 };
 

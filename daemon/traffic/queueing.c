@@ -34,7 +34,7 @@ void queueing_leave(struct core *core, struct handler *handler)
 
 void queueing_release_if_unused(struct core *core, struct service *service)
 {
-    if (service->n_workers == 0 && TAILQ_EMPTY(&service->queue))
+    if (service->n_workers == 0 && service->queue.n_items == 0)
         queueing_grant_all(core, service); /* it is opened anew, or there is none */
     service_release_if_unused(&core->services, &core->accounts, service, core->now_ns);
 }

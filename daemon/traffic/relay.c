@@ -134,20 +134,22 @@ static bool keeps_request(struct core *core, const struct handler *handler)
 
 /* ---- from the queue ---- */
 
-/* Gives what waits in the queue to workers, while any is free. What none of these has a ring for is
- * in nobody's way. */
-static void feed_queue(struct core *core, struct service *service)
-{
-    struct handler *handler, *next;
+enum feeding { FED, NOT_FED, NONE_IS_FREE };
 
-    for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
+/* Gives one request of an account to a worker. What none of the free ones has a ring for is in
+ * nobody's way. */
+static enum feeding feed_line(struct core *core, struct service *service, struct line *line)
+{
+    struct line_item *item;
+
+    TAILQ_FOREACH(item, &line->items, in_line) {
+        struct handler *handler = LINE_ITEM_OWNER(item, struct handler, in_line);
         enum worker_choice choice;
         int r = deliver_to_any(core, service, handler, handler->request, handler->request_bytes,
                                &choice);
 
-        next = TAILQ_NEXT(handler, in_queue);
         if (choice == WORKER_NONE_FREE)
-            return;
+            return NONE_IS_FREE;
         if (choice == WORKER_NONE_LARGE)
             continue;
         queueing_leave(core, handler);
@@ -155,6 +157,31 @@ static void feed_queue(struct core *core, struct service *service)
             reply_not_delivered(core, handler, r);
         else if (!keeps_request(core, handler))
             handler_drop_request(handler);
+        return FED;
+    }
+    return NOT_FED;
+}
+
+/* Gives what waits in the queue to workers, while any is free. The accounts take turns. */
+static void feed_queue(struct core *core, struct service *service)
+{
+    uint32_t n_not_fed = 0; /* lines in a row */
+
+    while (n_not_fed < service->queue.n_lines) {
+        struct line *line = TAILQ_FIRST(&service->queue.turns);
+        const struct account *account = line->account;
+
+        switch (feed_line(core, service, line)) {
+        case NONE_IS_FREE:
+            return;
+        case NOT_FED:
+            n_not_fed++;
+            break;
+        case FED:
+            n_not_fed = 0;
+            break;
+        }
+        lines_end_turn(&service->queue, account); /* the line may be gone */
     }
 }
 
@@ -164,7 +191,7 @@ static void feed(struct core *core, struct service *service)
     struct worker *worker;
 
     feed_queue(core, service);
-    if (TAILQ_EMPTY(&service->queue) && !TAILQ_EMPTY(&service->room_wishes) &&
+    if (service->queue.n_items == 0 && !TAILQ_EMPTY(&service->room_wishes) &&
         worker_find(service, 0, &worker) == WORKER_FOUND)
         queueing_grant_all(core, service);
 }
@@ -287,7 +314,7 @@ int relay_open(struct core *core, struct slot *slot, const char *name, size_t na
 {
     struct service *service = service_find(&core->services, name, name_bytes);
 
-    if (service == NULL && !quota_allows_name(&core->quota, slot->account))
+    if (service == NULL && !quota_allows_name(&core->quota, slot->account, core->services.n_names))
         return -EDQUOT;
     if (service == NULL)
         service = service_open(&core->services, name, name_bytes, slot->account);
@@ -390,11 +417,12 @@ static void take_back(struct core *core, struct delivery *delivery)
     if (was_taken && ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 ||
                       handler->n_worker_deaths == WORKER_DEATHS_MAX)) {
         reply_error(core, handler, -ECONNRESET);
-    } else if (keeps_request(core, handler)) {
-        reply_set_state(core, handler, HANDLER_ROUTED);
-        queue_put_first(service, slot_of_caller(&core->slots, handler), handler);
-    } else {
+    } else if (!keeps_request(core, handler)) {
         reply_not_delivered(core, handler, -ESTALE);
+    } else if (queue_put_first(service, slot_of_caller(&core->slots, handler), handler) < 0) {
+        reply_error(core, handler, was_taken ? -ECONNRESET : -ENOMEM);
+    } else {
+        reply_set_state(core, handler, HANDLER_ROUTED);
     }
 }
 
@@ -404,10 +432,10 @@ static void end_queue(struct core *core, struct service *service)
 {
     struct handler *handler, *next;
 
-    for (handler = TAILQ_FIRST(&service->queue); handler != NULL; handler = next) {
+    for (handler = queue_first(service); handler != NULL; handler = next) {
         bool waits = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
 
-        next = TAILQ_NEXT(handler, in_queue);
+        next = queue_next(handler);
         if (waits && !core->stopping)
             continue;
         queueing_leave(core, handler);

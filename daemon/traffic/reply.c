@@ -17,7 +17,7 @@ struct handler *reply_begin(struct core *core, struct slot *slot, uint64_t id,
     uint64_t longest_ns = core->config->timeouts.handler_ms * FIPC_NS_PER_MS;
     struct handler *handler;
 
-    if (!quota_allows_handler(&core->quota, slot->account))
+    if (!quota_allows_handler(&core->quota, slot->account, core->handlers.n_live))
         return NULL;
     handler = handler_start(&core->handlers, slot->index, slot->generation);
     if (handler == NULL)

@@ -98,7 +98,7 @@ static json_t *report_service(const struct service *service)
     set_text(report, "kind", service->serve != NULL ? "built-in" : "served");
     set_number(report, "workers", service->n_workers);
     set_number(report, "running", n_running);
-    set_number(report, "queued", service->n_queued);
+    set_number(report, "queued", service->queue.n_items);
     set_text(report, "path", "relay");
     set(report, "uid",
         json_array_size(uids) > 0 ? json_incref(json_array_get(uids, 0)) : json_null());
@@ -128,7 +128,7 @@ char *report_services(const struct core *core, uint32_t first, size_t bytes_max)
         const struct service *service = &core->services.services[i];
 
         /* not one that is only waited for */
-        if (service->name != NULL && (service_is_served(service) || service->n_queued > 0))
+        if (service->name != NULL && (service_is_served(service) || service->queue.n_items > 0))
             bytes_left = page_add(page, report_service(service), bytes_left);
         if (bytes_left < 0)
             break;

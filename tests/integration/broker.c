@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -222,6 +223,12 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     (void)type;
     (void)walk;
     return remove(path);
+}
+
+void test_broker_open_to_all(const struct test_broker *broker)
+{
+    ck_assert_int_eq(chmod(broker->folder, 0755), 0);
+    ck_assert_int_eq(chmod(broker->socket, 0666), 0);
 }
 
 void test_broker_deinit(struct test_broker *broker)

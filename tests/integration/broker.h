@@ -84,6 +84,9 @@ void test_broker_kill(struct test_broker *broker);
 void test_broker_freeze(const struct test_broker *broker);
 void test_broker_thaw(const struct test_broker *broker);
 
+/* Lets all users of the host connect. */
+void test_broker_open_to_all(const struct test_broker *broker);
+
 /* Stops the broker if it runs, and removes the folder. */
 void test_broker_deinit(struct test_broker *broker);
 

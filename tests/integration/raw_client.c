@@ -22,6 +22,23 @@ static uint64_t raw_deadline(void)
 
 /* ---- the lane ---- */
 
+uid_t raw_connect_uid;
+
+int raw_connect_fd(int fd, const struct sockaddr_un *address)
+{
+    uid_t uid = raw_connect_uid;
+    int r, error;
+
+    if (uid != 0 && (setegid(uid) < 0 || seteuid(uid) < 0))
+        return -1;
+    r = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    error = errno;
+    if (uid != 0 && (seteuid(0) < 0 || setegid(0) < 0))
+        return -1;
+    errno = error;
+    return r;
+}
+
 int raw_connect(struct raw_client *client, const char *socket_path)
 {
     static const struct timeval limit = {.tv_sec = RAW_DEADLINE_MS / 1000};
@@ -34,7 +51,7 @@ int raw_connect(struct raw_client *client, const char *socket_path)
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
         return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (raw_connect_fd(fd, &address) < 0)
         return errno == EAGAIN ? -ETIMEDOUT : -errno;
     client->lane_fd = fd_steal(&fd);
     return 0;

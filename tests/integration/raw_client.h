@@ -15,6 +15,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/un.h>
 
 #define RAW_DEADLINE_MS 20000
 
@@ -36,6 +38,13 @@ struct raw_client {
 #define RAW_CLIENT_EMPTY ((struct raw_client){.lane_fd = -1, .region_fd = -1, .bell_fd = -1})
 
 /* ---- the lane ---- */
+
+/* The user, and group, as whom raw_connect() connects: only root can be another one. 0: as the test
+ * runs. */
+extern uid_t raw_connect_uid;
+
+/* connect(2) as that user. Return: as connect(2), with errno */
+int raw_connect_fd(int fd, const struct sockaddr_un *address);
 
 /* Only connects: nothing is sent. @client must be empty. */
 int raw_connect(struct raw_client *client, const char *socket_path);

@@ -19,8 +19,7 @@ extern uint32_t target;                         /* of NAME, as the caller knows 
 
 /* Limits, by default. */
 #define CALLS_MAX 1024 /* of a session, and of a uid in queues */
-#define QUEUE_MAX 4096
-#define WISHES_MAX 64 /* of a session, for room */
+#define WISHES_MAX 64  /* of a session, for room */
 #define UNSENT_MAX (64 << 20)
 
 #define FIRST_UID 60010 /* of users that are nobody else */

@@ -9,18 +9,36 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #define CLIENTS_MAX 16
 #define NOBODY 65534
+#define STRANGER 60010 /* a user that is nobody else */
 
 static struct test_broker broker;
 static struct raw_client clients[CLIENTS_MAX];
 
 static inline void start_with(const char *json) { test_broker_start_with(&broker, json); }
 
+/* Starts a broker, to which clients connect as a user that it does not trust. Return: false if only
+ * root can: the test is over then */
+static inline bool start_for_strangers(const char *json)
+{
+    start_with(json);
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        return false;
+    }
+    test_broker_open_to_all(&broker);
+    raw_connect_uid = STRANGER;
+    return true;
+}
+
 static inline void setup(void)
 {
     test_broker_init(&broker);
+    raw_connect_uid = 0;
     for (int i = 0; i < CLIENTS_MAX; i++)
         clients[i] = RAW_CLIENT_EMPTY;
 }
@@ -59,9 +77,12 @@ static inline void ck_assert_refused(struct raw_client *client, enum fipc_reason
 static inline long long number(const char *path)
 {
     struct raw_client client = RAW_CLIENT_EMPTY;
+    uid_t uid = raw_connect_uid;
     long long value;
 
+    raw_connect_uid = 0; /* trusted: it is never in the way */
     ck_assert_int_eq(raw_call_once(&client, broker.socket, "fipc.stats", NULL, 0), 0);
+    raw_connect_uid = uid;
     value = test_report_number(client.packet.data, client.packet.oneshot_reply.data_bytes, path);
     raw_close(&client);
     return value;

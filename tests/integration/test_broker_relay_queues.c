@@ -5,18 +5,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static struct raw_client crowd[QUEUE_MAX / CALLS_MAX];
 
 static void open_session_as(struct raw_client *client, uid_t uid)
 {
-    ck_assert_int_eq(setegid(uid), 0);
-    ck_assert_int_eq(seteuid(uid), 0);
+    raw_connect_uid = uid;
     open_session(client);
-    ck_assert_int_eq(seteuid(0), 0);
-    ck_assert_int_eq(setegid(0), 0);
+    raw_connect_uid = 0;
     ck_assert_int_eq(raw_open_name(client, NAME, &target), 0);
 }
 
@@ -32,30 +27,33 @@ static void send_requests(struct raw_client *from, int count)
     }
 }
 
-/* One is in the worker's hands, the rest in the queue. */
-static void fill_queue(void)
+/* Return: false if only root can be several users: the test is over then */
+static bool are_users_told_apart(void)
 {
-    for (unsigned i = 0; i < QUEUE_MAX / CALLS_MAX; i++) {
-        open_session_as(&crowd[i], FIRST_UID + i);
-        send_requests(&crowd[i], CALLS_MAX);
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be several users\n");
+        return false;
     }
-    send_requests(&caller, 1);
-    TEST_WAIT_FOR(number("handlers.live") == QUEUE_MAX + 2);
+    test_broker_open_to_all(&broker);
+    return true;
 }
 
 GROUP(queues, .timeout = 60, .fixtures = {{relay_set_up, relay_tear_down}});
 
 TEST(who_found_a_queue_full_is_told_once_of_room)
 {
+    struct raw_client greedy = RAW_CLIENT_EMPTY;
     uint64_t refused[2];
 
-    if (geteuid() != 0) {
-        (void)printf("SKIP: only root can be several users\n");
+    if (!are_users_told_apart())
         return;
-    }
-    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
-    ck_assert_int_eq(chmod(broker.socket, 0666), 0);
-    fill_queue();
+    raw_close(&caller);
+    open_session_as(&caller, FIRST_UID);
+    open_session_as(&greedy, FIRST_UID);
+    send_requests(&greedy, CALLS_MAX); /* one in the worker's hands, the rest in the queue */
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 1);
+    send_requests(&caller, 1); /* the last one in the queue */
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 2);
     for (int i = 0; i < 2; i++)
         refused[i] = send_request();
     for (int i = 0; i < 2; i++)
@@ -65,7 +63,7 @@ TEST(who_found_a_queue_full_is_told_once_of_room)
         reply(&worker, 0, "");
     }
     expect_answer(send_request(), -EAGAIN, FIPC_REPLY_NOT_DELIVERED);
-    for (int i = 2; i < QUEUE_MAX / 2; i++) {
+    for (int i = 2; i < CALLS_MAX / 2 + 1; i++) {
         take(&worker);
         reply(&worker, 0, "");
     }
@@ -73,8 +71,38 @@ TEST(who_found_a_queue_full_is_told_once_of_room)
     ck_assert_int_eq(caller.header.kind, FIPC_KIND_CONTROL);
     ck_assert_uint_eq(caller.header.target, target);
     expect_nothing(&caller);
-    for (unsigned i = 0; i < QUEUE_MAX / CALLS_MAX; i++)
-        raw_close(&crowd[i]);
+    raw_close(&greedy);
+}
+
+/* One user keeps as many requests in the queue as he may. Another one's call comes after the one in
+ * the worker's hands, and one of his. */
+TEST(users_take_turns_in_a_queue)
+{
+    struct raw_client greedy = RAW_CLIENT_EMPTY, second = RAW_CLIENT_EMPTY;
+    uint64_t id;
+
+    if (!are_users_told_apart())
+        return;
+    open_session_as(&greedy, FIRST_UID);
+    open_session_as(&second, FIRST_UID + 1);
+    send_requests(&greedy, CALLS_MAX);
+    TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 1);
+    for (int i = 0; i < 10; i++) {
+        int n_taken = 0;
+
+        ck_assert_int_eq(raw_send_request(&second, target, NULL, 0, &id), 0);
+        TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 2);
+        do {
+            take(&worker);
+            reply(&worker, 0, "");
+            n_taken++;
+        } while (taken_id != id);
+        ck_assert_int_le(n_taken, 3);
+        send_requests(&greedy, n_taken - 1);
+        TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 1);
+    }
+    raw_close(&greedy);
+    raw_close(&second);
 }
 
 /* Uses up what a uid may have in queues, at a service that answers nothing: by two callers, and one

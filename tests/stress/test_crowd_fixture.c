@@ -122,7 +122,7 @@ static int connect_now(struct raw_client *client, const struct test_broker *brok
 
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", broker->socket);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (fd < 0 || raw_connect_fd(fd, &address) < 0)
         return -errno;
     client->lane_fd = fd_steal(&fd);
     return 0;

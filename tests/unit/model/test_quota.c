@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one uid may hold: each limit at its edges, and where the limits come from. */
+/* What one account may hold: each limit at its edges, and where the limits come from. */
 #include "daemon/model/quota.h"
 
 #include "common/region.h"
@@ -12,21 +12,24 @@
 
 /* Small, and different from one another. */
 static const struct quota quota = {
-    .slots = 5,
-    .places = 6,
+    .slots = {.count = 1000, .per_account = 5},
+    .places = {.count = 1000, .per_account = 6},
+    .handlers = {.count = 1000, .per_account = 7},
+    .names = {.count = 1000, .per_account = 10},
+    .queue = {.count = 1000, .per_account = 11},
     .region_bytes = 1000,
-    .handlers = 7,
     .unsent_bytes = 500,
     .queued = 8,
     .queued_bytes = 100,
     .room_wishes = 9,
     .room_wishes_per_slot = 4,
-    .names = 10,
     .names_per_slot = 3,
 };
 
 static struct account account, other;
 static struct slot slot, others_slot;
+static uint32_t n_taken;  /* by all accounts */
+static uint32_t in_queue; /* of one service, by the first account */
 
 static void make_accounts(void)
 {
@@ -34,21 +37,40 @@ static void make_accounts(void)
     other = (struct account){.uid = 1001};
     slot = (struct slot){.account = &account};
     others_slot = (struct slot){.account = &other};
+    n_taken = 0;
+    in_queue = 0;
 }
 
 /* ---- things that are counted ---- */
 
 GROUP(counts, .fixtures = {{make_accounts, NULL}});
 
-static bool allows_slot(const struct slot *of) { return quota_allows_slot(&quota, of->account); }
-static bool allows_place(const struct slot *of) { return quota_allows_place(&quota, of->account); }
-static bool allows_name(const struct slot *of) { return quota_allows_name(&quota, of->account); }
+static bool allows_slot(const struct slot *of)
+{
+    return quota_allows_slot(&quota, of->account, n_taken);
+}
+
+static bool allows_place(const struct slot *of)
+{
+    return quota_allows_place(&quota, of->account, n_taken);
+}
+
+static bool allows_name(const struct slot *of)
+{
+    return quota_allows_name(&quota, of->account, n_taken);
+}
+
+static bool allows_queue_place(const struct slot *of)
+{
+    return quota_allows_queue_place(&quota, of->account, of == &slot ? in_queue : 0, n_taken);
+}
+
 static bool allows_wish(const struct slot *of) { return quota_allows_room_wish(&quota, of); }
 static bool allows_worker(const struct slot *of) { return quota_allows_worker(&quota, of); }
 
 static bool allows_handler(const struct slot *of)
 {
-    return quota_allows_handler(&quota, of->account);
+    return quota_allows_handler(&quota, of->account, n_taken);
 }
 
 static bool allows_queued(const struct slot *of)
@@ -69,7 +91,12 @@ static const struct {
     {allows_wish, &account.n_room_wishes, 9},
     {allows_wish, &slot.n_room_wishes, 4},
     {allows_name, &account.n_names, 10},
+    {allows_queue_place, &in_queue, 11},
     {allows_worker, &slot.n_workers, 3},
+};
+
+static bool (*const shares_taken[])(const struct slot *of) = {
+    allows_slot, allows_place, allows_handler, allows_name, allows_queue_place,
 };
 
 LOOP_TEST(one_more_is_allowed_below_the_limit_only, COUNT_OF(counts_held))
@@ -90,13 +117,25 @@ LOOP_TEST(one_more_is_allowed_below_the_limit_only, COUNT_OF(counts_held))
     }
 }
 
+LOOP_TEST(seats_are_left_for_the_trusted, COUNT_OF(shares_taken))
+{
+    bool (*allows)(const struct slot *of) = shares_taken[_i];
+
+    for (n_taken = 0; n_taken <= 1000; n_taken++) {
+        account.is_trusted = false;
+        ck_assert_int_eq(allows(&slot), n_taken < 1000 - (62 + 16));
+        account.is_trusted = true;
+        ck_assert_int_eq(allows(&slot), n_taken < 1000);
+    }
+}
+
 TEST(slots_and_what_is_still_to_be_closed_are_one_sum)
 {
     account.n_slots = 2;
     account.n_closing = 2;
-    ck_assert(quota_allows_slot(&quota, &account));
+    ck_assert(quota_allows_slot(&quota, &account, 0));
     account.n_closing = 3;
-    ck_assert(!quota_allows_slot(&quota, &account));
+    ck_assert(!quota_allows_slot(&quota, &account, 0));
 }
 
 /* ---- bytes ---- */
@@ -193,16 +232,15 @@ static const struct {
     {4096, 4097, 1024, 4096, 1024},
     {65536, UINT32_MAX, UINT32_MAX, 65536, UINT32_MAX},
     {65536, 0, UINT32_MAX, 16384, UINT32_MAX / 4},
-    {10, 3, 0, 3, 1},
 };
 
 LOOP_TEST(slots_and_places_are_the_same_share_and_one_at_least, COUNT_OF(of_slots))
 {
     struct config config = config_of(of_slots[_i].count, of_slots[_i].per_uid);
-    struct quota made = quota_of(&config, of_slots[_i].n_places, 4);
+    struct quota made = quota_of(&config, of_slots[_i].n_places, 4, 4);
 
-    ck_assert_uint_eq(made.slots, of_slots[_i].slots);
-    ck_assert_uint_eq(made.places, of_slots[_i].places);
+    ck_assert_uint_eq(made.slots.per_account, of_slots[_i].slots);
+    ck_assert_uint_eq(made.places.per_account, of_slots[_i].places);
 }
 
 static const struct {
@@ -213,7 +251,7 @@ LOOP_TEST(handlers_of_a_uid_are_a_quarter, COUNT_OF(of_handlers))
 {
     struct config config = config_of(4, 0);
 
-    ck_assert_uint_eq(quota_of(&config, 1, of_handlers[_i].n_handlers).handlers,
+    ck_assert_uint_eq(quota_of(&config, 1, of_handlers[_i].n_handlers, 4).handlers.per_account,
                       of_handlers[_i].share);
 }
 
@@ -222,21 +260,28 @@ TEST(regions_are_as_many_bytes_as_the_slots_need_or_one_of_the_largest)
     struct config config = config_of(4096, 1);
     uint64_t largest = fipc_region_size(65536, 65536), usual = fipc_region_size(4096, 8192);
 
-    ck_assert_uint_eq(quota_of(&config, 1, 1).region_bytes, largest);
+    ck_assert_uint_eq(quota_of(&config, 1, 1, 1).region_bytes, largest);
     config.slots.per_uid = 1024;
-    ck_assert_uint_eq(quota_of(&config, 1, 1).region_bytes, 1024 * usual);
+    ck_assert_uint_eq(quota_of(&config, 1, 1, 1).region_bytes, 1024 * usual);
 }
 
 TEST(fixed_limits_are_those_that_clients_know)
 {
     struct config config = config_of(4096, 0);
-    struct quota made = quota_of(&config, 1024, 1 << 20);
+    struct quota made = quota_of(&config, 1024, 1 << 20, 65534);
 
     ck_assert_uint_eq(made.unsent_bytes, 64 << 20);
     ck_assert_uint_eq(made.queued, 1024);
     ck_assert_uint_eq(made.queued_bytes, 8 << 20);
     ck_assert_uint_eq(made.room_wishes, 4096);
     ck_assert_uint_eq(made.room_wishes_per_slot, 64);
-    ck_assert_uint_eq(made.names, 4096);
+    ck_assert_uint_eq(made.names.per_account, 4096);
+    ck_assert_uint_eq(made.names.count, 65534);
+    ck_assert_uint_eq(made.names.few, 8);
+    ck_assert_uint_eq(made.slots.few, 4);
+    ck_assert_uint_eq(made.handlers.few, 64);
+    ck_assert_uint_eq(made.queue.count, 4096);
+    ck_assert_uint_eq(made.queue.per_account, 1024);
+    ck_assert_uint_eq(made.queue.few, 64);
     ck_assert_uint_eq(made.names_per_slot, 64);
 }

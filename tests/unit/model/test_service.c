@@ -138,13 +138,13 @@ TEST(name_stays_while_it_is_served_or_waited_for)
     release(service);
     ck_assert(service_is_served(service));
     service->n_workers = 0;
-    TAILQ_INSERT_TAIL(&service->queue, &handler, in_queue);
+    service->queue.n_items = 1;
     release(service);
-    TAILQ_REMOVE(&service->queue, &handler, in_queue);
-    TAILQ_INSERT_TAIL(&service->waits, &handler, in_queue);
+    service->queue.n_items = 0;
+    TAILQ_INSERT_TAIL(&service->waits, &handler, in_waits);
     release(service);
     ck_assert_ptr_eq(find("a.b"), service);
-    TAILQ_REMOVE(&service->waits, &handler, in_queue);
+    TAILQ_REMOVE(&service->waits, &handler, in_waits);
     release(service);
     ck_assert_ptr_null(find("a.b"));
 }

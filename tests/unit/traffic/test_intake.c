@@ -217,7 +217,7 @@ TEST(target_that_is_no_more_is_stale)
 
 TEST(request_over_the_share_of_handlers_is_refused)
 {
-    core.quota.handlers = 0;
+    core.quota.handlers.count = 0;
     (void)client_request(&client, ping, 0, NULL, 0);
     (void)ask_of_name(&client, FIPC_CONTROL_WAIT, "fipc.ping");
     ck_assert_uint_eq(serve(&client), 2);
@@ -260,7 +260,7 @@ TEST(cancelled_request_ends_without_a_word)
     send_cancel(&client, in_hands); /* twice */
     ck_assert_uint_eq(serve(&client), 3);
     ck_assert_uint_eq(core.handlers.n_ended[HANDLER_DROPPED], 2);
-    ck_assert_uint_eq(service->n_queued, 0);
+    ck_assert_uint_eq(service->queue.n_items, 0);
     ck_assert(client_take(&worker));
     ck_assert_int_eq(worker.header.kind, FIPC_KIND_CANCEL);
     ck_assert_uint_eq(worker.header.target, number);
@@ -350,7 +350,7 @@ TEST(wait_is_answered_when_the_name_is_served)
     expect_waited(invalid, -EINVAL);
     expect_waited(built_in, 0);
     ck_assert(!client_take(&client));
-    core.quota.names = 1;
+    core.quota.names = share_of(1, 0, 0);
     too_many = ask_of_name(&client, FIPC_CONTROL_WAIT, "other");
     ck_assert_uint_eq(serve(&client), 1);
     expect_waited(too_many, -EDQUOT);

@@ -131,7 +131,7 @@ GROUP(held, .fixtures = {{set_up, tear_down}});
 
 static void open_calls(struct test_client *of, unsigned count)
 {
-    core.quota.handlers = UINT32_MAX;
+    core.quota.handlers = share_of(UINT32_MAX, UINT32_MAX, 0);
     while (count-- > 0)
         if (reply_begin(&core, of->slot, 1000 + count, 0) == NULL)
             ck_abort_msg("no handler");
@@ -279,7 +279,7 @@ TEST(worker_that_requests_wait_for_is_blocked_until_it_makes_room)
     ck_assert(client_take(&worker)); /* enough for the request, but no quarter of the ring */
     ck_assert(!has_work(&worker));
     ck_assert_uint_eq(serve(&worker), 0);
-    ck_assert_uint_eq(service->n_queued, 1);
+    ck_assert_uint_eq(service->queue.n_items, 1);
 
     client_drain(&worker);
     ck_assert(has_work(&worker));

@@ -42,7 +42,7 @@ static struct handler *fill_share(struct test_client *one, struct test_client *t
     (void)client_call(two, service, WAITS, "2");
     for (uint32_t i = 2; i < SHARE; i++)
         (void)client_call(one, service, WAITS, "more");
-    ck_assert_uint_eq(service->n_queued, SHARE);
+    ck_assert_uint_eq(service->queue.n_items, SHARE);
     return first;
 }
 
@@ -73,11 +73,11 @@ TEST(client_is_notified_once_when_its_share_is_half_empty)
     be_refused(&client, service);
     be_refused(&client, service);
 
-    leave(TAILQ_FIRST(&service->queue));
+    leave(queue_first(service));
     ck_assert(!client_take(&client)); /* 3 of 4 */
-    leave(TAILQ_FIRST(&service->queue));
+    leave(queue_first(service));
     client_expect_control(&client, FIPC_CONTROL_ROOM, service_target(service));
-    leave(TAILQ_FIRST(&service->queue));
+    leave(queue_first(service));
     ck_assert(!client_take(&client));
     ck_assert_uint_eq(client.slot->n_room_wishes, 0);
 }
@@ -91,8 +91,8 @@ TEST(client_is_notified_of_its_services_in_the_order_of_its_wishes)
     be_refused(&client, third);
     be_refused(&client, service);
     be_refused(&client, second);
-    leave(TAILQ_FIRST(&service->queue));
-    leave(TAILQ_FIRST(&service->queue));
+    leave(queue_first(service));
+    leave(queue_first(service));
     client_expect_control(&client, FIPC_CONTROL_ROOM, service_target(third));
     client_expect_control(&client, FIPC_CONTROL_ROOM, service_target(service));
     client_expect_control(&client, FIPC_CONTROL_ROOM, service_target(second));
@@ -200,7 +200,7 @@ TEST(handler_that_ends_leaves_its_queue_and_the_last_one_the_name)
 
     queueing_forget(&core, first);
     ck_assert_ptr_null(first->queued);
-    ck_assert_ptr_eq(TAILQ_FIRST(&service->queue), second);
+    ck_assert_ptr_eq(queue_first(service), second);
     ck_assert(!is_forgotten());
     queueing_forget(&core, second);
     ck_assert(is_forgotten());

@@ -98,7 +98,7 @@ LOOP_TEST(least_busy_worker_is_given_the_next_request, COUNT_OF(choices))
             (void)client_expect_request(&workers[i], "next");
         ck_assert(!client_take(&workers[i]));
     }
-    ck_assert_uint_eq(service->n_queued, given < 0);
+    ck_assert_uint_eq(service->queue.n_items, given < 0);
 }
 
 TEST(equally_busy_workers_take_turns)
@@ -152,7 +152,7 @@ TEST(worker_that_ends_is_given_nothing)
     for (int i = 0; i <= CONCURRENCY; i++)
         (void)client_call(&client, service, 0, "work");
     ck_assert_uint_eq(worker_of(2)->n_deliveries, CONCURRENCY);
-    ck_assert_uint_eq(service->n_queued, 1);
+    ck_assert_uint_eq(service->queue.n_items, 1);
     ck_assert(!client_take(&workers[0]));
 }
 
@@ -177,10 +177,10 @@ TEST(request_that_waits_for_a_large_ring_is_in_nobodys_way)
     (void)client_call(&client, service, 0, "small");
     (void)client_expect_request(&workers[0], "small");
     (void)client_call(&client, service, 0, "second");
-    ck_assert_uint_eq(service->n_queued, 2);
+    ck_assert_uint_eq(service->queue.n_items, 2);
     answer(0, 0);
     (void)client_expect_request(&workers[0], "second");
-    ck_assert_uint_eq(service->n_queued, 1);
+    ck_assert_uint_eq(service->queue.n_items, 1);
     delivery_end(&core.deliveries, TAILQ_FIRST(&worker_of(2)->deliveries));
     relay_served(&core, service);
     (void)client_expect_request(&workers[2], large);
@@ -272,7 +272,7 @@ TEST(requests_beyond_the_concurrency_wait_in_order)
     for (int i = 0; i < 3; i++)
         (void)client_call(&client, service, 0, texts[i]);
     for (uint32_t i = 0; i < 3; i++) {
-        ck_assert_uint_eq(service->n_queued, 2 - i);
+        ck_assert_uint_eq(service->queue.n_items, 2 - i);
         (void)client_expect_request(&workers[0], texts[i]);
         ck_assert(!client_take(&workers[0]));
         answer(0, 0);
@@ -301,7 +301,7 @@ TEST(request_waits_for_room_in_the_only_ring)
 {
     client_fill(&workers[0]);
     (void)client_call(&client, service, 0, "work");
-    ck_assert_uint_eq(service->n_queued, 1);
+    ck_assert_uint_eq(service->queue.n_items, 1);
     client_drain(&workers[0]);
     relay_has_room(&core, workers[0].slot);
     ck_assert_uint_eq(workers[0].slot->wanted_bytes, 0);
@@ -316,10 +316,10 @@ TEST(request_that_waited_too_long_ends)
     (void)client_call(&client, service, 0, "second");
     test_advance(30 * FIPC_NS_PER_S - 1);
     client_expect_reply(&client, 1, -ETIMEDOUT);
-    ck_assert_uint_eq(service->n_queued, 1); /* the worker is still at the first one */
+    ck_assert_uint_eq(service->queue.n_items, 1); /* the worker is still at the first one */
     test_advance(1);
     client_expect_reply(&client, 2, -ETIMEDOUT);
-    ck_assert_uint_eq(service->n_queued, 0);
+    ck_assert_uint_eq(service->queue.n_items, 0);
 }
 
 static const struct {

@@ -230,7 +230,7 @@ TEST(requests_behind_those_in_its_hands_end_after_them)
         client_expect_reply(&client, id, -ECONNRESET);
     client_expect_reply(&client, 4, -ENOENT);
     ck_assert(!client_take(&client));
-    ck_assert_uint_eq(service->n_queued, 1);
+    ck_assert_uint_eq(service->queue.n_items, 1);
 }
 
 /* ---- last replies ---- */
@@ -255,7 +255,7 @@ TEST(replies_before_the_hang_up_count)
         put_reply("reply");
     }
     relay_take_last_replies(&core, worker.slot);
-    ck_assert_uint_eq(service->n_queued, 1); /* it is given nothing more */
+    ck_assert_uint_eq(service->queue.n_items, 1); /* it is given nothing more */
     for (uint64_t id = 1; id <= 2; id++) {
         client_expect_reply(&client, id, 0);
         ck_assert_mem_eq(client.payload, "reply", 5);

@@ -96,7 +96,7 @@ TEST(uid_opens_only_so_many_new_names)
 {
     struct service *first = client_wish_for(&client, "a"), *found;
 
-    core.quota.names = 1;
+    core.quota.names = share_of(100, 1, 0);
     ck_assert_int_eq(relay_open(&core, client.slot, "b", 1, &found), -EDQUOT);
     ck_assert_int_eq(relay_open(&core, client.slot, "a", 1, &found), 0);
     ck_assert_ptr_eq(found, first);

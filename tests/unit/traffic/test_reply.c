@@ -79,7 +79,7 @@ TEST(uid_has_its_share_of_handlers)
 
     client_open(&same, TEST_STRANGER);
     client_open(&other, TEST_STRANGER + 1);
-    core.quota.handlers = 2;
+    core.quota.handlers = share_of(100, 2, 0);
     first = begin(1, 0);
     (void)begin(2, 0);
     ck_assert_ptr_null(reply_begin(&core, client.slot, 3, 0));
@@ -95,7 +95,7 @@ TEST(uid_has_its_share_of_handlers)
 
 TEST(no_handler_begins_when_all_are_live)
 {
-    core.quota.handlers = UINT32_MAX;
+    core.quota.handlers = share_of(UINT32_MAX, UINT32_MAX, 0);
     for (uint32_t i = 0; i < core.handlers.places.capacity; i++)
         if (reply_begin(&core, client.slot, i, 0) == NULL)
             ck_abort_msg("handler %u", i);

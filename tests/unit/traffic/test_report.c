@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/version.h"
+#include "daemon/model/queue.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 #include "tests/unit/traffic/traffic_fixture.h"
@@ -233,7 +234,7 @@ TEST(service_counts_its_workers_and_requests_and_tells_each_uid_once)
     for (int i = 0; i < 6; i++)
         (void)client_call(&client, service, 0, "work");
     ck_assert_uint_eq(TAILQ_FIRST(&worker.slot->workers)->n_deliveries, 2);
-    reply_drop(&core, TAILQ_FIRST(&service->queue));
+    reply_drop(&core, queue_first(service));
     expect_equal(report_first_service(),
                  json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:i, s:[i, i]}", "name", "service",
                            "kind", "served", "workers", 3, "running", 4, "queued", 1, "path",

@@ -71,6 +71,7 @@ void core_set_up(void)
     core = (struct core){
         .config = &config,
         .uid = TEST_UID,
+        .accounts = {.own_uid = TEST_UID},
         .deadlines = &deadlines,
         .clock = test_clock,
         .cpu_clock = test_cpu_clock,
@@ -83,7 +84,7 @@ void core_set_up(void)
     ck_assert_int_eq(delivery_table_init(&core.deliveries), 0);
     ck_assert_int_eq(fipc_hot_set_init(&core.hot, SLOTS, &hot_ops, &core), 0);
     toll_init(&core.toll, 0, 0);
-    core.quota = quota_of(&config, SLOTS, HANDLERS);
+    core.quota = quota_of(&config, SLOTS, HANDLERS, core.services.places.capacity);
 }
 
 void core_tear_down(void)
