@@ -126,7 +126,7 @@ static int ask_pidfd(const struct fipc_request *request, uint64_t deadline_ns)
 
     if (!fipc_session_is_on(client, request->connection))
         return -ECONNRESET;
-    fipc_pollable_drain(&client->pollable, client->connection);
+    (void)fipc_connection_drain(client->connection);
     r = fipc_packet_pidfd(&packet);
     question.size = packet.size;
     if (r == 0)

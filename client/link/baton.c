@@ -10,6 +10,8 @@
 #include "common/end.h"
 #include "common/os/os.h"
 
+#include <sys/eventfd.h>
+
 /* A broker that yields back takes a few us. A process that keeps the CPU for longer keeps it until
  * the next tick of the scheduler, where a sleeper that is woken would have had it at once. */
 #define PATIENCE_NS (50 * FIPC_NS_PER_US)
@@ -17,9 +19,21 @@
 void fipc_baton_init(struct fipc_baton *baton, pthread_mutex_t *lock, uint64_t spin_ns,
                      fipc_progress_fn *progress, void (*left)(void *arg), void *arg)
 {
-    *baton = (struct fipc_baton){.lock = lock, .progress = progress, .left = left, .arg = arg};
+    *baton = (struct fipc_baton){
+        .lock = lock, .progress = progress, .left = left, .arg = arg, .wake_fd = -1};
     TAILQ_INIT(&baton->waiters);
     fipc_spin_init(&baton->spin, spin_ns, PATIENCE_NS);
+}
+
+void fipc_baton_deinit(struct fipc_baton *baton) { baton->wake_fd = fd_close(baton->wake_fd); }
+
+bool fipc_baton_can_sleep_on_lane(struct fipc_baton *baton)
+{
+    if (fipc_is_single_threaded())
+        return true;
+    if (baton->wake_fd < 0)
+        baton->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return baton->wake_fd >= 0;
 }
 
 static void waiter_join(struct fipc_baton *baton, struct fipc_waiter *waiter)
@@ -124,8 +138,25 @@ bool fipc_baton_wake_ready(struct fipc_baton *baton)
     return any;
 }
 
+void fipc_baton_awake(struct fipc_baton *baton)
+{
+    eventfd_t count;
+
+    if (baton->is_kicked)
+        (void)eventfd_read(baton->wake_fd, &count);
+    baton->is_kicked = false;
+    baton->asleep_on = NULL;
+    baton->asleep_for_room = false;
+}
+
 void fipc_baton_kick(struct fipc_baton *baton)
 {
-    if (baton->asleep_on != NULL && !fipc_end_disarm(baton->asleep_on))
+    if (baton->asleep_on == NULL)
+        return;
+    /* the broker may have claimed its sleep, and ring later */
+    (void)fipc_end_disarm(baton->asleep_on);
+    if (!baton->asleep_on_lane)
         fipc_end_wake(baton->asleep_on);
+    else if (!baton->is_kicked)
+        baton->is_kicked = eventfd_write(baton->wake_fd, 1) == 0;
 }

@@ -46,14 +46,23 @@ struct fipc_baton {
     TAILQ_HEAD(, fipc_waiter) waiters; /* first come, first to take over */
     unsigned n_want_room;              /* of the waiters */
     struct fipc_waiter *holder;        /* NULL: nobody */
-    struct fipc_end *asleep_on; /* the end word on which the holder sleeps; NULL: it does not */
-    bool asleep_for_room;       /* whether it is also woken for room */
-    struct fipc_spin spin;      /* the holder's */
+    struct fipc_end *asleep_on; /* the end word with which the holder sleeps; NULL: it does not */
+    int wake_fd;                /* wakes a holder that sleeps on its lane; -1: not needed yet */
+    bool asleep_on_lane;
+    bool is_kicked;        /* by wake_fd */
+    bool asleep_for_room;  /* whether it is also woken for room */
+    struct fipc_spin spin; /* the holder's */
 };
 
 /* @spin_ns: the longest round of spinning; 0: never */
 void fipc_baton_init(struct fipc_baton *baton, pthread_mutex_t *lock, uint64_t spin_ns,
                      fipc_progress_fn *progress, void (*left)(void *arg), void *arg);
+
+void fipc_baton_deinit(struct fipc_baton *baton);
+
+/* Makes wake_fd, if a thread may be there to use it. Return: whether a sleeping holder can be woken
+ */
+bool fipc_baton_can_sleep_on_lane(struct fipc_baton *baton);
 
 /**
  * fipc_baton_wait() - wait until @waiter is ready, making progress for all while no thread else
@@ -77,6 +86,9 @@ bool fipc_baton_is_anyone_ready(const struct fipc_baton *baton);
 
 /* Lets all waiters go whose ready() is true. Return: whether there was one, the holder included */
 bool fipc_baton_wake_ready(struct fipc_baton *baton);
+
+/* The holder does not sleep any more. */
+void fipc_baton_awake(struct fipc_baton *baton);
 
 /* Has the holder look again, wherever it sleeps. */
 void fipc_baton_kick(struct fipc_baton *baton);

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 
 #define WELCOME_BYTES_MAX 256
+/* A lane holds fewer wake-up bytes, unless its broker goes on and on. */
+#define DRAIN_MAX 64
 
 int fipc_connection_new(struct fipc_greeting *greeting, struct fipc_connection **ret_connection)
 {
@@ -105,4 +107,18 @@ bool fipc_connection_is_lost(struct fipc_connection *connection, uint64_t now_ns
         return false;
     connection->heard_ns = now_ns;
     return fipc_lane_is_hung_up(connection->lane_fd);
+}
+
+bool fipc_connection_drain(const struct fipc_connection *connection)
+{
+    char byte;
+    size_t size;
+
+    for (int n = 0; n < DRAIN_MAX; n++) {
+        int r = fipc_lane_receive_plain(connection->lane_fd, &byte, sizeof(byte), &size);
+
+        if (r < 0)
+            return r != -EPERM;
+    }
+    return true;
 }

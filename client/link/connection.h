@@ -29,15 +29,20 @@ struct fipc_connection {
     struct fipc_channel channel;
     int lane_fd;
     int bell_fd;
-    uint64_t epoch;      /* fipc_process_epoch() */
-    uint64_t number;     /* of the session's connections: the first is 1 */
-    unsigned n_users;    /* the session, the holder of the baton: they need all of it */
-    unsigned n_loans;    /* they need the region only */
-    uint64_t heard_ns;   /* when the broker was last known to be alive */
-    uint32_t handler_ms; /* a call's longest life */
-    uint32_t calls_max;  /* how many questions may be open */
-    bool is_over;        /* the session has let go of it */
-    bool is_corrupt;     /* the outgoing ring: the session is to let go of it */
+    uint64_t epoch;             /* fipc_process_epoch() */
+    uint64_t number;            /* of the session's connections: the first is 1 */
+    unsigned n_users;           /* the session, the holder of the baton: they need all of it */
+    unsigned n_loans;           /* they need the region only */
+    uint64_t heard_ns;          /* when the broker was last known to be alive */
+    uint64_t quiet_since_ns;    /* the holder waits, and no record came; 0: it did not wait yet */
+    uint64_t quiet_head;        /* of the incoming ring, since then */
+    uint64_t no_futex_until_ns; /* the broker left the futex alone: the lane is used instead */
+    uint64_t no_futex_ns;       /* for how long that is */
+    bool lane_holds_fd;         /* a packet that its record had not announced yet */
+    uint32_t handler_ms;        /* a call's longest life */
+    uint32_t calls_max;         /* how many questions may be open */
+    bool is_over;               /* the session has let go of it */
+    bool is_corrupt;            /* the outgoing ring: the session is to let go of it */
     struct fipc_pending_table pending; /* the questions that are open */
     struct fipc_names names;
     /* client/link/outgoing.h: */
@@ -75,5 +80,9 @@ void fipc_connection_release(struct fipc_connection *connection, unsigned *count
 /* Looks at the lane if the broker was not heard for @silence_ns. Return: whether it hung up */
 bool fipc_connection_is_lost(struct fipc_connection *connection, uint64_t now_ns,
                              uint64_t silence_ns);
+
+/* Takes the wake-up bytes out of the lane. Return: whether nothing is left there; false: a packet
+ * that brings an fd, which a record announces */
+bool fipc_connection_drain(const struct fipc_connection *connection);
 
 #endif

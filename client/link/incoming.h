@@ -4,7 +4,8 @@
 
 /*
  * Waiting for a record in the incoming ring of a connection: spinning, then sleeping on the end
- * word. For the holder of the baton. The lock of the baton is held on entry and exit.
+ * word for a moment, then on the lane until something comes. For the holder of the baton. The lock
+ * of the baton is held on entry and exit.
  */
 #include "client/link/baton.h"
 #include "client/link/connection.h"
@@ -18,7 +19,7 @@
  * waits. @connection is kept by the caller; the session may lose it meanwhile.
  *
  * Return: 0 look; -ETIMEDOUT the deadline has passed; -ECONNRESET the broker hung up, which is
- * found within 50 ms
+ * found within FIPC_END_FUTEX_NS
  */
 int fipc_incoming_wait(struct fipc_connection *connection, struct fipc_baton *baton,
                        uint64_t deadline_ns);

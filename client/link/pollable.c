@@ -14,9 +14,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* A lane holds fewer wake-up bytes, unless its broker goes on and on. */
-#define DRAIN_MAX 64
-
 #define BACKOFF_MIN_NS (10 * FIPC_NS_PER_MS)
 #define BACKOFF_MAX_NS (500 * FIPC_NS_PER_MS)
 
@@ -94,15 +91,8 @@ void fipc_pollable_unwatch(struct fipc_pollable *pollable, const struct fipc_con
 
 void fipc_pollable_drain(struct fipc_pollable *pollable, const struct fipc_connection *connection)
 {
-    char byte;
-    size_t size;
-
-    if (!fipc_pollable_is_on(pollable))
-        return;
-    for (int n = 0; n < DRAIN_MAX; n++) {
-        if (fipc_lane_receive_plain(connection->lane_fd, &byte, sizeof(byte), &size) < 0)
-            return;
-    }
+    if (fipc_pollable_is_on(pollable))
+        (void)fipc_connection_drain(connection);
 }
 
 void fipc_pollable_back_off(struct fipc_pollable *pollable, uint64_t now_ns)

@@ -303,6 +303,7 @@ static void destroy(struct fipc_handle *handle)
     fipc_inbox_deinit(&client->inbox);
     fipc_served_deinit(&client->served);
     fipc_pollable_deinit(&client->pollable);
+    fipc_baton_deinit(&client->baton);
     fipc_pool_close(client->pool);
     fipc_handle_deinit(&client->handle);
     free(client);

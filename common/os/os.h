@@ -176,6 +176,18 @@ bool fipc_lane_is_read(int lane_fd);
 bool fipc_lane_is_hung_up(int lane_fd);
 
 /**
+ * fipc_lane_sleep() - sleep until the peer sends or hangs up
+ * @wake_fd:      or until this fd is readable; -1: there is none
+ * @deadline_ns:  on the clock of fipc_now_ns(); UINT64_MAX for none
+ *
+ * Blocks. A return of 0 is a hint, as of fipc_futex_wait(). No third party can make it slow to wake
+ * the sleeper.
+ *
+ * Return: 0; -ETIMEDOUT; -EPIPE if the peer hung up; its last packets may still be there
+ */
+int fipc_lane_sleep(int lane_fd, int wake_fd, uint64_t deadline_ns);
+
+/**
  * fipc_lane_finish() - take no more packets, and look whether closing the lane can block
  *
  * Closing can block only while a packet with fds lies unread in the lane.
@@ -209,7 +221,10 @@ int fipc_peer_groups(int lane_fd, uint32_t **ret_groups, uint32_t *ret_count);
  * errno of getsockopt(2) */
 int fipc_peer_hold(int lane_fd);
 
-/* ---- CPUs ---- */
+/* ---- threads and CPUs ---- */
+
+/* Whether this process has no other thread, for sure. */
+bool fipc_is_single_threaded(void);
 
 /* CPUs that the machine uses. */
 unsigned fipc_cpus(void);

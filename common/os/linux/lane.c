@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#define NS_PER_S UINT64_C(1000000000)
+
 /* ECONNRESET means that the peer closed with packets unread: it is gone either way. */
 static int lane_error(void) { return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno; }
 
@@ -135,6 +137,8 @@ void fipc_lane_fds_close(struct fipc_lane_fds *fds)
         (void)fd_close(fds->fds[--fds->count]);
 }
 
+#define HUNG_UP (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)
+
 bool fipc_lane_is_hung_up(int lane_fd)
 {
     struct pollfd lane = {.fd = lane_fd, .events = POLLRDHUP};
@@ -143,7 +147,26 @@ bool fipc_lane_is_hung_up(int lane_fd)
     do
         r = poll(&lane, 1, 0);
     while (r < 0 && errno == EINTR);
-    return r > 0 && (lane.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    return r > 0 && (lane.revents & HUNG_UP) != 0;
+}
+
+int fipc_lane_sleep(int lane_fd, int wake_fd, uint64_t deadline_ns)
+{
+    struct pollfd fds[] = {
+        {.fd = lane_fd, .events = POLLIN | POLLRDHUP},
+        {.fd = wake_fd, .events = POLLIN},
+    };
+    uint64_t now_ns = fipc_now_ns(), left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    struct timespec left = {
+        .tv_sec = (time_t)(left_ns / NS_PER_S),
+        .tv_nsec = (long)(left_ns % NS_PER_S),
+    };
+    int r = ppoll(fds, 2, deadline_ns == UINT64_MAX ? NULL : &left, NULL);
+
+    /* signals may come too fast for it to look */
+    if (r < 0 ? fipc_lane_is_hung_up(lane_fd) : (fds[0].revents & HUNG_UP) != 0)
+        return -EPIPE;
+    return r == 0 ? -ETIMEDOUT : 0;
 }
 
 bool fipc_lane_is_read(int lane_fd)

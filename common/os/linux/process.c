@@ -5,6 +5,14 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+
+bool fipc_is_single_threaded(void) { return __libc_single_threaded != 0; }
+#else
+bool fipc_is_single_threaded(void) { return false; }
+#endif
+
 unsigned fipc_cpus(void) { return (unsigned)get_nprocs(); }
 
 void fipc_yield(void) { (void)sched_yield(); }
