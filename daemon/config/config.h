@@ -23,6 +23,7 @@ struct config {
         uint32_t request_ring_bytes;
         uint32_t reply_ring_bytes;
         uint32_t ring_bytes_max;
+        uint32_t stranger_ring_bytes;
     } slots;
     struct {
         uint32_t doorbell_ms;

@@ -53,7 +53,11 @@ static const struct config_key keys[] = {
     {POWER_OF_TWO(slots, ring_bytes_max), .min = FIPC_RING_BYTES_MIN, .max = FIPC_RING_BYTES_MAX,
      .unit = "bytes", .value.number = 16777216,
      .help = "Largest ring that a client may ask for; both rings of a client that is neither root "
-             "nor the broker's user take less than 2 MiB together, or the defaults"},
+             "nor the broker's user take less than 2 MiB together"},
+    {POWER_OF_TWO(slots, stranger_ring_bytes), .min = FIPC_RING_BYTES_MIN, .max = 524288,
+     .unit = "bytes", .value.number = 65536,
+     .help = "Size of each ring of a client that is neither root nor the broker's user, unless it "
+             "asks for another; a default above that is smaller stays in force"},
     {NUMBER(timeouts, doorbell_ms), .min = 1, .max = 86400000, .unit = "ms", .value.number = 5000,
      .help = "How long a new client may take until its first request, the greeting included"},
     {NUMBER(timeouts, idle_ms), .min = 0, .max = 86400000, .unit = "ms", .value.number = 30000,

@@ -235,16 +235,23 @@ void greeting_forget(struct greeting *greeting, struct slot *slot)
         deadline_clear(greeting->core->deadlines, &greeting->retry);
 }
 
+static uint32_t ring_bytes(const struct core *core, const struct slot *slot, uint32_t wanted,
+                           uint32_t default_bytes)
+{
+    return wanted != 0 ? wanted
+                       : policy_ring_bytes(core->uid, &slot->peer, core->config, default_bytes);
+}
+
 static void session_hello(struct greeting *greeting, struct slot *slot,
                           const struct fipc_hello *hello)
 {
     struct core *core = greeting->core;
     const struct config *config = core->config;
 
-    slot->rings.request_bytes = hello->request_ring_bytes != 0 ? hello->request_ring_bytes
-                                                               : config->slots.request_ring_bytes;
+    slot->rings.request_bytes =
+        ring_bytes(core, slot, hello->request_ring_bytes, config->slots.request_ring_bytes);
     slot->rings.reply_bytes =
-        hello->reply_ring_bytes != 0 ? hello->reply_ring_bytes : config->slots.reply_ring_bytes;
+        ring_bytes(core, slot, hello->reply_ring_bytes, config->slots.reply_ring_bytes);
     if (!fipc_ring_bytes_valid(slot->rings.request_bytes) ||
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
         !policy_may_have_rings(core->uid, &slot->peer, config, slot->rings.request_bytes,

@@ -21,13 +21,18 @@ bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const cha
     return policy_is_trusted(own_uid, peer) && !fipc_name_is_reserved(name, name_bytes);
 }
 
+uint32_t policy_ring_bytes(uid_t own_uid, const struct fipc_identity *peer,
+                           const struct config *config, uint32_t default_bytes)
+{
+    if (policy_is_trusted(own_uid, peer) || default_bytes < config->slots.stranger_ring_bytes)
+        return default_bytes;
+    return config->slots.stranger_ring_bytes;
+}
+
 bool policy_may_have_rings(uid_t own_uid, const struct fipc_identity *peer,
                            const struct config *config, uint32_t request_bytes,
                            uint32_t reply_bytes)
 {
-    if (request_bytes <= config->slots.request_ring_bytes &&
-        reply_bytes <= config->slots.reply_ring_bytes)
-        return true;
     if (request_bytes > config->slots.ring_bytes_max || reply_bytes > config->slots.ring_bytes_max)
         return false;
     return policy_is_trusted(own_uid, peer) ||

@@ -20,9 +20,13 @@ bool policy_is_trusted(uid_t own_uid, const struct fipc_identity *peer);
 bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const char *name,
                       size_t name_bytes);
 
-/* Whether a client may have rings of these sizes: each may have the config's default, and more as
- * long as a huge page does not fit in; a trusted one, up to the config's limit. While a client
- * makes a huge page of a region (MADV_COLLAPSE), the broker would wait in each access to it. */
+/* The size of a ring that a client does not ask for. @default_bytes: the config's, of this ring */
+uint32_t policy_ring_bytes(uid_t own_uid, const struct fipc_identity *peer,
+                           const struct config *config, uint32_t default_bytes);
+
+/* Whether a client may have rings of these sizes: a trusted one up to the config's limit, others as
+ * long as a huge page does not fit in. While a client makes a huge page of a region
+ * (MADV_COLLAPSE), the broker would wait in each access to it. */
 bool policy_may_have_rings(uid_t own_uid, const struct fipc_identity *peer,
                            const struct config *config, uint32_t request_bytes,
                            uint32_t reply_bytes);

@@ -205,7 +205,33 @@ TEST(stranger_has_no_room_for_a_huge_page)
     reload("{\"control\": {\"mode\": \"0666\"}, \"slots\": {\"request_ring_bytes\": 1048576,"
            " \"reply_ring_bytes\": 2097152}}",
            "config reloaded");
-    ck_assert_int_eq(as_nobody(open_large_session), 0);
+    ck_assert_int_ne(as_nobody(open_large_session), 0);
+}
+
+/* Return: the KiB of the rings that this user gets unasked; 255: no session */
+static int default_kib(void)
+{
+    struct raw_client client = RAW_CLIENT_EMPTY;
+    int r = raw_open_session(&client, broker.socket, 0, 0);
+    int kib = (int)(client.welcome.request_ring_bytes / 1024);
+
+    if (r < 0 || client.welcome.reply_ring_bytes != client.welcome.request_ring_bytes)
+        kib = 255;
+    raw_close(&client);
+    return kib;
+}
+
+TEST(strangers_have_a_default_size_of_their_own)
+{
+    if (geteuid() != 0) {
+        (void)printf("SKIP: only root can be two users\n");
+        start_with("{}");
+        return;
+    }
+    start_with("{\"control\": {\"mode\": \"0666\"}, \"slots\": {\"stranger_ring_bytes\": 8192}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(as_nobody(default_kib), 8);
+    ck_assert_int_eq(default_kib(), 64);
 }
 
 #define HELD (CLIENTS_MAX - 1)

@@ -30,6 +30,7 @@ TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(config->slots.request_ring_bytes, 65536);
     ck_assert_uint_eq(config->slots.reply_ring_bytes, 65536);
     ck_assert_uint_eq(config->slots.ring_bytes_max, 16777216);
+    ck_assert_uint_eq(config->slots.stranger_ring_bytes, 65536);
     ck_assert_uint_eq(config->timeouts.doorbell_ms, 5000);
     ck_assert_uint_eq(config->timeouts.idle_ms, 30000);
     ck_assert_uint_eq(config->timeouts.handler_ms, 30000);
@@ -100,6 +101,11 @@ static const struct {
     {"slots.ring_bytes_max", "2048", false, NULL},
     {"slots.ring_bytes_max", "16777215", false, NULL},
     {"slots.ring_bytes_max", "2147483648", false, NULL},
+    {"slots.stranger_ring_bytes", "4096", true, NULL},
+    {"slots.stranger_ring_bytes", "524288", true, NULL},
+    {"slots.stranger_ring_bytes", "2048", false, NULL},
+    {"slots.stranger_ring_bytes", "65537", false, NULL},
+    {"slots.stranger_ring_bytes", "1048576", false, NULL}, /* both would hold a huge page */
     {"timeouts.doorbell_ms", "1", true, NULL},
     {"timeouts.doorbell_ms", "86400000", true, NULL},
     {"timeouts.doorbell_ms", "0", false, NULL},
@@ -224,7 +230,8 @@ TEST(values_reach_their_fields)
     ck_assert_int_eq(
         load_json("{'$schema': 'x', 'control': {'socket': '/s', 'backlog': 1, 'mode': '0602',"
                   "'group': 'g'}, 'slots': {'count': 2, 'per_uid': 1, 'request_ring_bytes': 4096,"
-                  "'reply_ring_bytes': 8192, 'ring_bytes_max': 16384}, 'timeouts': {"
+                  "'reply_ring_bytes': 8192, 'ring_bytes_max': 16384,"
+                  "'stranger_ring_bytes': 32768}, 'timeouts': {"
                   "'doorbell_ms': 3, 'idle_ms': 4, 'handler_ms': 5, 'drain_ms': 6}, 'dispatch': {"
                   "'messages_per_turn': 7, 'spin_us': 8}, 'log': {'level': 'warning'}}"),
         0);
@@ -238,6 +245,7 @@ TEST(values_reach_their_fields)
     ck_assert_uint_eq(config->slots.request_ring_bytes, 4096);
     ck_assert_uint_eq(config->slots.reply_ring_bytes, 8192);
     ck_assert_uint_eq(config->slots.ring_bytes_max, 16384);
+    ck_assert_uint_eq(config->slots.stranger_ring_bytes, 32768);
     ck_assert_uint_eq(config->timeouts.doorbell_ms, 3);
     ck_assert_uint_eq(config->timeouts.idle_ms, 4);
     ck_assert_uint_eq(config->timeouts.handler_ms, 5);

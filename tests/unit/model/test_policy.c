@@ -59,14 +59,13 @@ LOOP_TEST(trusted_clients_serve_names_that_are_not_the_brokers, COUNT_OF(names))
                      names[_i].may);
 }
 
-/* Rings by default: one page and two. */
 static const struct {
     uint32_t request_bytes, reply_bytes;
     bool may_trusted, may_stranger;
 } rings[] = {
     {PAGE, PAGE, true, true},
     {PAGE, 2 * PAGE, true, true},
-    {2 * PAGE, 2 * PAGE, true, true}, /* more than the default, and small */
+    {2 * PAGE, 2 * PAGE, true, true},
     {PAGE, 4 * PAGE, true, true},
     {HUGE_PAGE / 4, HUGE_PAGE / 4, true, true},
     {HUGE_PAGE / 2, HUGE_PAGE / 2, true, false}, /* and the control page */
@@ -80,9 +79,7 @@ static const struct {
 
 LOOP_TEST(rings_of_strangers_hold_no_huge_page, COUNT_OF(rings))
 {
-    const struct config config = {.slots = {.request_ring_bytes = PAGE,
-                                            .reply_ring_bytes = 2 * PAGE,
-                                            .ring_bytes_max = 2 * HUGE_PAGE}};
+    const struct config config = {.slots = {.ring_bytes_max = 2 * HUGE_PAGE}};
     const struct fipc_identity root = {.uid = 0}, own = {.uid = OWN_UID},
                                stranger = {.uid = STRANGER};
     uint32_t request_bytes = rings[_i].request_bytes, reply_bytes = rings[_i].reply_bytes;
@@ -95,14 +92,21 @@ LOOP_TEST(rings_of_strangers_hold_no_huge_page, COUNT_OF(rings))
                      rings[_i].may_stranger);
 }
 
-/* An administrator who gives all clients large rings means it. */
-TEST(default_of_the_config_is_for_strangers_too)
-{
-    const struct config config = {.slots = {.request_ring_bytes = 2 * HUGE_PAGE,
-                                            .reply_ring_bytes = 2 * HUGE_PAGE,
-                                            .ring_bytes_max = PAGE}};
-    const struct fipc_identity stranger = {.uid = STRANGER};
+static const struct {
+    uid_t uid;
+    uint32_t default_bytes, bytes;
+} unasked[] =
+    {
+        {0, 4 * PAGE, 4 * PAGE},        {OWN_UID, 4 * PAGE, 4 * PAGE},
+        {STRANGER, 4 * PAGE, 2 * PAGE}, {STRANGER, 2 * PAGE, 2 * PAGE},
+        {STRANGER, PAGE, PAGE}, /* never more than trusted clients get */
+};
 
-    ck_assert(policy_may_have_rings(OWN_UID, &stranger, &config, 2 * HUGE_PAGE, 2 * HUGE_PAGE));
-    ck_assert(!policy_may_have_rings(OWN_UID, &stranger, &config, 4 * HUGE_PAGE, 2 * HUGE_PAGE));
+LOOP_TEST(ring_that_a_stranger_does_not_ask_for_is_small, COUNT_OF(unasked))
+{
+    const struct config config = {.slots = {.stranger_ring_bytes = 2 * PAGE}};
+    const struct fipc_identity peer = {.uid = unasked[_i].uid};
+
+    ck_assert_uint_eq(policy_ring_bytes(OWN_UID, &peer, &config, unasked[_i].default_bytes),
+                      unasked[_i].bytes);
 }
