@@ -93,6 +93,7 @@ int broker_init(struct broker *broker, struct config *config)
                  .admission = &broker->admission,
                  .closer = &broker->closer,
                  .greeting = &broker->greeting,
+                 .spare = &broker->spare,
                  .status = &broker->status},
         .listener = {.socket = CONTROL_SOCKET_EMPTY},
         .greeting = {.pagemap_fd = -1},
@@ -104,6 +105,7 @@ int broker_init(struct broker *broker, struct config *config)
     if (r == 0) {
         greeting_init(&broker->greeting, &broker->core);
         status_init(&broker->status, &broker->core);
+        spare_init(&broker->spare, &broker->core, &broker->closer);
         r = listener_open(&broker->listener, &broker->core, &broker->admission, &broker->closer);
     }
     if (r < 0) {

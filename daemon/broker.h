@@ -8,6 +8,7 @@
 #include "daemon/life/closer.h"
 #include "daemon/life/greeting.h"
 #include "daemon/life/listener.h"
+#include "daemon/life/spare.h"
 #include "daemon/life/status.h"
 #include "daemon/model/core.h"
 #include "daemon/turn.h"
@@ -22,6 +23,7 @@ struct broker {
     struct greeting greeting;
     struct closer closer;
     struct status status;
+    struct spare spare;
     struct deadline drain;
 };
 

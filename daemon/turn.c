@@ -15,6 +15,7 @@
 #include "daemon/life/greeting.h"
 #include "daemon/life/held.h"
 #include "daemon/life/slot_close.h"
+#include "daemon/life/spare.h"
 #include "daemon/life/status.h"
 #include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
@@ -279,6 +280,7 @@ static bool before_wait(void *context)
     if (close_some(turn, core->now_ns + EVENTS_NS) && core->n_waiting > 0)
         more_to_seat = true;
     status_look(turn->status);
+    spare_look(turn->spare);
     if (core->stopping && core->handlers.n_live == 0)
         poller_stop(core->poller);
     set_catch_up(turn);

@@ -17,6 +17,7 @@ struct admission;
 struct closer;
 struct core;
 struct greeting;
+struct spare;
 struct status;
 
 struct turn {
@@ -24,6 +25,7 @@ struct turn {
     struct admission *admission;
     struct closer *closer;
     struct greeting *greeting;
+    struct spare *spare;
     struct status *status;
     struct fipc_spin spin;
     bool spinning;

@@ -81,6 +81,14 @@ void table_give_back(struct table *table, uint32_t place);
  * there is more to give */
 bool table_trim(struct table *table);
 
+/* How much memory table_trim() would give back. */
+static inline size_t table_spare_bytes(const struct table *table)
+{
+    size_t used_bytes = table->n_used * table->element_size;
+
+    return table->touched_bytes > used_bytes ? table->touched_bytes - used_bytes : 0;
+}
+
 /* @place: any number, from a peer too */
 static inline bool table_is_taken(const struct table *table, uint32_t place)
 {

@@ -6,11 +6,16 @@
 #include "daemon/base/offload.h"
 #include "daemon/model/account.h"
 
-/* A lane, or a region. */
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+/* A lane, a region, or memory that malloc(3) keeps. */
 struct closing {
     int lane_fd;   /* -1: it is a region */
     int region_fd; /* of a region that is not sealed; else -1 */
     struct fipc_region region;
+    bool trims;
     struct account *account; /* its n_closing counts this; NULL: no account does */
 };
 
@@ -19,6 +24,10 @@ static void close_now(void *job)
 {
     struct closing *closing = job;
 
+#ifdef __GLIBC__
+    if (closing->trims)
+        (void)malloc_trim(0);
+#endif
     closing->lane_fd = fd_close(closing->lane_fd);
     if (closing->region_fd >= 0)
         fipc_memory_seal(closing->region_fd);
@@ -69,6 +78,11 @@ void closer_unmap(struct closer *closer, struct fipc_region *region, int region_
 {
     give(closer, &(struct closing){.lane_fd = -1, .region_fd = region_fd, .region = *region});
     *region = FIPC_REGION_EMPTY;
+}
+
+void closer_trim(struct closer *closer)
+{
+    give(closer, &(struct closing){.lane_fd = -1, .region_fd = -1, .trims = true});
 }
 
 size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns)

@@ -52,6 +52,9 @@ void closer_close(struct closer *closer, int lane_fd, struct account *account);
 /* @region is consumed, and @region_fd: -1 if it is sealed. Never blocks. */
 void closer_unmap(struct closer *closer, struct fipc_region *region, int region_fd);
 
+/* Has the thread give memory that malloc(3) keeps back to the system. It can be slow. */
+void closer_trim(struct closer *closer);
+
 /* Forgets what is closed by now. Return: how many fds are not */
 size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns);
 
