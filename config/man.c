@@ -15,6 +15,20 @@ static void write_plain(const char *text, FILE *out)
     }
 }
 
+/* Of the objects of a list. */
+static void write_member(const struct config_key *member, FILE *out)
+{
+    char text[CONFIG_TEXT_BYTES];
+
+    (void)fputs("\n\t*", out);
+    write_plain(member->name, out);
+    (void)fputs("*: ", out);
+    write_plain(member->help, out);
+    (void)fputs(": ", out);
+    write_plain(config_key_allowed(member, text), out);
+    (void)fputs(".\n", out);
+}
+
 static void write_key(const struct config_key *key, FILE *out)
 {
     char text[CONFIG_TEXT_BYTES];
@@ -28,6 +42,8 @@ static void write_key(const struct config_key *key, FILE *out)
     (void)fputs(". Default: ", out);
     write_plain(config_key_default(key, text), out);
     (void)fputs(".\n", out);
+    for (size_t i = 0; i < key->n_members; i++)
+        write_member(&key->members[i], out);
 }
 
 int config_write_man(const struct config_table *table, FILE *out)

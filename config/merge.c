@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the keys in an object of a list: {"section": {"key": [{"member": ...}]}} */
+#define MEMBER_DEPTH 4
 #define LINE_BYTES (PATH_MAX + 4 * CONFIG_TEXT_BYTES)
 
 /* Where a key got its value. */
@@ -99,33 +101,14 @@ static void complain_unknown(struct loader *loader, const struct place *place, c
                  config_table_list(loader->table, section, text));
 }
 
-static int apply_key(struct loader *loader, struct place place, const char *section,
-                     const char *name, const json_t *value)
+/* @place: with the path of the key */
+static void complain_value(struct loader *loader, const struct place *place,
+                           const struct config_key *key, const json_t *value)
 {
-    const struct config_key *key = config_table_find(loader->table, section, name);
-    char shown[CONFIG_TEXT_BYTES], path[CONFIG_TEXT_BYTES], allowed[CONFIG_TEXT_BYTES];
-    struct origin *origin;
-    int r;
+    char shown[CONFIG_TEXT_BYTES], allowed[CONFIG_TEXT_BYTES];
 
-    if (key == NULL) {
-        (void)snprintf(path, sizeof(path), "%s.%s", section, show_name(name, shown));
-        place.path = path;
-        complain_unknown(loader, &place, section, name);
-        return 0;
-    }
-    origin = &loader->origins[key - loader->table->keys];
-    r = config_store(loader->values, key, value);
-    if (r == -EINVAL) {
-        place.path = key->path;
-        complain(loader, &place, "must be %s, not %s", config_key_allowed(key, allowed),
-                 config_describe(value, shown));
-        origin->is_wrong = true;
-        return 0;
-    }
-    origin->file = place.file;
-    origin->line = place.line;
-    loader->given |= config_table_bit(loader->table, key);
-    return r;
+    complain(loader, place, "must be %s, not %s", config_key_allowed(key, allowed),
+             config_describe(value, shown));
 }
 
 /* jansson's objects keep the order of the text, so that a walk over both at once finds the lines.
@@ -139,6 +122,127 @@ static unsigned next_line(struct config_cursor *cursor, unsigned depth)
     return cursor->line;
 }
 
+/* Gives one member of a list's object its value. @place: with the path of the object. Return: 0;
+ * -EINVAL with a complaint; -ENOMEM */
+static int apply_member(struct loader *loader, struct place place, const struct config_key *list,
+                        void *item, const char *name, const json_t *value)
+{
+    const struct config_key *member = config_member_find(list, name);
+    char shown[CONFIG_TEXT_BYTES], names[CONFIG_TEXT_BYTES], path[2 * CONFIG_TEXT_BYTES];
+    int r;
+
+    (void)snprintf(path, sizeof(path), "%s.%s", place.path, show_name(name, shown));
+    place.path = path;
+    if (member == NULL) {
+        complain(loader, &place, "unknown key; known here: %s", config_member_list(list, names));
+        return -EINVAL;
+    }
+    r = config_store(item, member, value);
+    if (r == -EINVAL)
+        complain_value(loader, &place, member, value);
+    return r;
+}
+
+/* Gives one object of a list to an item. Return: as apply_member() */
+static int apply_object(struct loader *loader, struct config_cursor *cursor, struct place place,
+                        const struct config_key *list, void *item, json_t *object)
+{
+    char names[CONFIG_TEXT_BYTES], shown[CONFIG_TEXT_BYTES];
+    const char *name;
+    json_t *value;
+    bool is_right = true;
+
+    if (!json_is_object(object)) {
+        complain(loader, &place, "must be an object with %s, not %s",
+                 config_member_list(list, names), config_describe(object, shown));
+        return -EINVAL;
+    }
+    json_object_foreach(object, name, value)
+    {
+        int r;
+
+        place.line = next_line(cursor, MEMBER_DEPTH);
+        r = apply_member(loader, place, list, item, name, value);
+        if (r == -ENOMEM)
+            return r;
+        is_right = is_right && r == 0;
+    }
+    if (!is_right)
+        return -EINVAL;
+    if (json_object_size(object) == list->n_members)
+        return 0;
+    complain(loader, &place, "must have each of %s", config_member_list(list, names));
+    return -EINVAL;
+}
+
+/* A list takes the place of the one of an earlier file. Return: as apply_member() */
+static int apply_list(struct loader *loader, struct config_cursor *cursor, struct place place,
+                      const struct config_key *key, json_t *value)
+{
+    struct config_list *field = config_field(loader->values, key);
+    struct config_list list = {.n_items = json_array_size(value)};
+    bool is_right = true;
+    int r = 0;
+
+    list.items = calloc(list.n_items + 1, key->item_bytes);
+    if (list.items == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < list.n_items && r != -ENOMEM; i++) {
+        char path[CONFIG_TEXT_BYTES];
+
+        (void)snprintf(path, sizeof(path), "%s[%zu]", key->path, i);
+        place.path = path;
+        r = apply_object(loader, cursor, place, key, config_item(key, &list, i),
+                         json_array_get(value, i));
+        is_right = is_right && r == 0;
+    }
+    config_list_deinit(key, is_right ? field : &list);
+    if (is_right)
+        *field = list;
+    return is_right ? 0 : r == -ENOMEM ? r : -EINVAL;
+}
+
+/* Return: 0; -EINVAL with complaints; -ENOMEM */
+static int apply_value(struct loader *loader, struct config_cursor *cursor, struct place place,
+                       const struct config_key *key, json_t *value)
+{
+    int r;
+
+    if (key->type == CONFIG_LIST && json_is_array(value))
+        return apply_list(loader, cursor, place, key, value);
+    r = config_store(loader->values, key, value);
+    place.path = key->path;
+    if (r == -EINVAL)
+        complain_value(loader, &place, key, value);
+    return r;
+}
+
+static int apply_key(struct loader *loader, struct config_cursor *cursor, struct place place,
+                     const char *section, const char *name, json_t *value)
+{
+    const struct config_key *key = config_table_find(loader->table, section, name);
+    char shown[CONFIG_TEXT_BYTES], path[CONFIG_TEXT_BYTES];
+    struct origin *origin;
+    int r;
+
+    if (key == NULL) {
+        (void)snprintf(path, sizeof(path), "%s.%s", section, show_name(name, shown));
+        place.path = path;
+        complain_unknown(loader, &place, section, name);
+        return 0;
+    }
+    origin = &loader->origins[key - loader->table->keys];
+    r = apply_value(loader, cursor, place, key, value);
+    if (r == -EINVAL) {
+        origin->is_wrong = true;
+        return 0;
+    }
+    origin->file = place.file;
+    origin->line = place.line;
+    loader->given |= config_table_bit(loader->table, key);
+    return r;
+}
+
 static int apply_section(struct loader *loader, struct config_cursor *cursor, struct place place,
                          const char *section, json_t *keys)
 {
@@ -150,7 +254,7 @@ static int apply_section(struct loader *loader, struct config_cursor *cursor, st
         int r;
 
         place.line = next_line(cursor, 2);
-        r = apply_key(loader, place, section, name, value);
+        r = apply_key(loader, cursor, place, section, name, value);
         if (r < 0)
             return r;
     }

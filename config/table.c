@@ -59,6 +59,12 @@ static void append_range(char buffer[CONFIG_TEXT_BYTES], const struct config_key
         append(buffer, ", at most %s", key->at_most);
 }
 
+static void append_members(char buffer[CONFIG_TEXT_BYTES], const struct config_key *list)
+{
+    for (size_t i = 0; i < list->n_members; i++)
+        append(buffer, "%s%s", i == 0 ? "" : ", ", list->members[i].name);
+}
+
 const char *config_key_allowed(const struct config_key *key, char buffer[CONFIG_TEXT_BYTES])
 {
     buffer[0] = '\0';
@@ -84,6 +90,13 @@ const char *config_key_allowed(const struct config_key *key, char buffer[CONFIG_
         for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++)
             append(buffer, "%s\"%s\"", choice == key->choices ? "one of " : ", ", choice->name);
         break;
+    case CONFIG_USER:
+        append(buffer, "a user's name of %u to %u bytes, or a uid", key->min, key->max);
+        break;
+    case CONFIG_LIST:
+        append(buffer, "a list of objects with ");
+        append_members(buffer, key);
+        break;
     }
     return buffer;
 }
@@ -101,6 +114,7 @@ const char *config_key_default(const struct config_key *key, char buffer[CONFIG_
         break;
     case CONFIG_PATH:
     case CONFIG_NAME:
+    case CONFIG_USER:
         if (key->value.text == NULL)
             append(buffer, "null");
         else
@@ -111,6 +125,9 @@ const char *config_key_default(const struct config_key *key, char buffer[CONFIG_
             if (choice->value == key->value.number)
                 append(buffer, "\"%s\"", choice->name);
         }
+        break;
+    case CONFIG_LIST:
+        append(buffer, "[]");
         break;
     }
     return buffer;
@@ -206,5 +223,21 @@ const char *config_table_list(const struct config_table *table, const char *sect
             append(buffer, "%s%s", previous == NULL ? "" : ", ", item);
         previous = item;
     }
+    return buffer;
+}
+
+const struct config_key *config_member_find(const struct config_key *list, const char *name)
+{
+    for (size_t i = 0; i < list->n_members; i++) {
+        if (strcmp(list->members[i].name, name) == 0)
+            return &list->members[i];
+    }
+    return NULL;
+}
+
+const char *config_member_list(const struct config_key *list, char buffer[CONFIG_TEXT_BYTES])
+{
+    buffer[0] = '\0';
+    append_members(buffer, list);
     return buffer;
 }

@@ -21,11 +21,19 @@ enum config_type {
     CONFIG_PATH,         /* string: char * */
     CONFIG_NAME,         /* string or null: char *, maybe NULL */
     CONFIG_CHOICE,       /* string, one of a list: int */
+    CONFIG_USER,         /* string or integer, a user's name or uid: char *, as text */
+    CONFIG_LIST,         /* list of objects: struct config_list */
 };
 
 struct config_choice {
     const char *name; /* NULL ends the list */
     int value;
+};
+
+/* A field whose items are structs of the program, @item_bytes each. */
+struct config_list {
+    void *items;
+    size_t n_items;
 };
 
 /* A row. Its texts hold nothing that would have to be escaped in JSON. */
@@ -40,6 +48,9 @@ struct config_key {
     const char *at_most; /* the path of another number that this one may not exceed */
     const char *unit;    /* ends the name too; NULL: things are counted */
     const struct config_choice *choices; /* CONFIG_CHOICE */
+    const struct config_key *members;    /* CONFIG_LIST: of each object, which must have them all */
+    size_t n_members;
+    size_t item_bytes;
     union {
         int64_t number;   /* all but strings */
         const char *text; /* CONFIG_PATH, CONFIG_NAME */
@@ -53,6 +64,11 @@ struct config_key {
     .path = #section_ "." #name_, .section = #section_, .name = #name_, .type = (type_),           \
     .offset =                                                                                      \
         (offsetof(struct_, section_.name_) * _Generic(((struct_ *)0)->section_.name_, field_ : 1))
+
+/* Likewise of a member of a list's objects. */
+#define CONFIG_MEMBER(struct_, name_, type_, field_)                                               \
+    .path = #name_, .section = "", .name = #name_, .type = (type_),                                \
+    .offset = (offsetof(struct_, name_) * _Generic(((struct_ *)0)->name_, field_ : 1))
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 #define CONFIG_KEYS_MAX 64
@@ -71,10 +87,16 @@ static inline void *config_field(void *values, const struct config_key *key)
     return (char *)values + key->offset;
 }
 
+static inline void *config_item(const struct config_key *key, const struct config_list *list,
+                                size_t index)
+{
+    return (char *)list->items + index * key->item_bytes;
+}
+
 /* Whether a field of this type holds a string of its own. */
 static inline bool config_type_is_text(enum config_type type)
 {
-    return type == CONFIG_PATH || type == CONFIG_NAME;
+    return type == CONFIG_PATH || type == CONFIG_NAME || type == CONFIG_USER;
 }
 
 /* @name: NULL: any key of the section. Return: NULL if there is none */
@@ -106,6 +128,12 @@ bool config_table_ends_section(const struct config_table *table, size_t row);
  */
 const char *config_table_nearest(const struct config_table *table, const char *section,
                                  const char *name, char buffer[CONFIG_TEXT_BYTES]);
+
+/* Return: the member of a list's objects with this name; NULL if there is none */
+const struct config_key *config_member_find(const struct config_key *list, const char *name);
+
+/* Lists the names of a list's members: "a, b, c". Return: @buffer */
+const char *config_member_list(const struct config_key *list, char buffer[CONFIG_TEXT_BYTES]);
 
 /* Lists the names in a section, or the sections if that is NULL: "a, b, c". Return: @buffer */
 const char *config_table_list(const struct config_table *table, const char *section,

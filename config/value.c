@@ -13,7 +13,9 @@ static int set_defaults(const struct config_table *table, void *values)
         const struct config_key *key = &table->keys[i];
         void *field = config_field(values, key);
 
-        if (key->type == CONFIG_CHOICE) {
+        if (key->type == CONFIG_LIST) {
+            *(struct config_list *)field = (struct config_list){.n_items = 0};
+        } else if (key->type == CONFIG_CHOICE) {
             *(int *)field = (int)key->value.number;
         } else if (!config_type_is_text(key->type)) {
             *(uint32_t *)field = (uint32_t)key->value.number;
@@ -35,6 +37,18 @@ void *config_values_new(const struct config_table *table)
     return values;
 }
 
+void config_list_deinit(const struct config_key *key, struct config_list *list)
+{
+    for (size_t i = 0; i < list->n_items; i++) {
+        for (size_t j = 0; j < key->n_members; j++) {
+            if (config_type_is_text(key->members[j].type))
+                free(*(char **)config_field(config_item(key, list, i), &key->members[j]));
+        }
+    }
+    free(list->items);
+    *list = (struct config_list){.n_items = 0};
+}
+
 void *config_values_free(const struct config_table *table, void *values)
 {
     if (values == NULL)
@@ -42,6 +56,8 @@ void *config_values_free(const struct config_table *table, void *values)
     for (size_t i = 0; i < table->n_keys; i++) {
         if (config_type_is_text(table->keys[i].type))
             free(*(char **)config_field(values, &table->keys[i]));
+        else if (table->keys[i].type == CONFIG_LIST)
+            config_list_deinit(&table->keys[i], config_field(values, &table->keys[i]));
     }
     free(values);
     return NULL;
@@ -100,6 +116,23 @@ static int store_text(char **field, const struct config_key *key, const json_t *
     return 0;
 }
 
+/* A uid becomes text, as a name is. -1 is no uid. */
+static int store_user(char **field, const struct config_key *key, const json_t *value)
+{
+    json_int_t uid = json_integer_value(value);
+    char *text;
+
+    if (!json_is_integer(value))
+        return json_is_string(value) ? store_text(field, key, value) : -EINVAL;
+    if (uid < 0 || uid >= UINT32_MAX)
+        return -EINVAL;
+    if (asprintf(&text, "%lld", (long long)uid) < 0)
+        return -ENOMEM;
+    free(*field);
+    *field = text;
+    return 0;
+}
+
 static int store_choice(int *field, const struct config_key *key, const json_t *value)
 {
     const char *text = json_string_value(value);
@@ -128,6 +161,10 @@ int config_store(void *values, const struct config_key *key, const json_t *value
         return store_text(field, key, value);
     case CONFIG_CHOICE:
         return store_choice(field, key, value);
+    case CONFIG_USER:
+        return store_user(field, key, value);
+    case CONFIG_LIST:
+        break;
     }
     return -EINVAL;
 }

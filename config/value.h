@@ -13,8 +13,13 @@ void *config_values_new(const struct config_table *table);
 /* Takes NULL too. Return: NULL */
 void *config_values_free(const struct config_table *table, void *values);
 
+/* Of a list that is given up: frees what its items own. The empty list stays. */
+void config_list_deinit(const struct config_key *key, struct config_list *list);
+
 /**
  * config_store() - check a value and give it to a key
+ *
+ * Not for a CONFIG_LIST: config_merge() gives each member of each object a value.
  *
  * Return: 0; -EINVAL if the key cannot have this value, nothing changed; -ENOMEM
  */

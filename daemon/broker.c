@@ -9,6 +9,7 @@
 #include "daemon/base/process.h"
 #include "daemon/base/wake_test.h"
 #include "daemon/config/load.h"
+#include "daemon/config/owners_load.h"
 #include "daemon/life/held.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/relay.h"
@@ -44,6 +45,18 @@ static int make_tables(struct core *core)
     return r;
 }
 
+/* Reads anew to whom uids belong. Return: 0; -ENOMEM, nothing changed */
+static int set_owners(struct core *core)
+{
+    struct owners owners = {.n_ranges = 0};
+    int r = owners_load(&owners, core->config, SUBUID_PATH);
+
+    if (r == 0)
+        account_table_set_owners(&core->accounts, &owners);
+    owners_deinit(&owners);
+    return r;
+}
+
 static void set_quota(struct broker *broker)
 {
     struct core *core = &broker->core;
@@ -66,6 +79,8 @@ static int broker_make_parts(struct broker *broker)
     int r;
 
     r = make_tables(core);
+    if (r == 0)
+        r = set_owners(core);
     if (r == 0)
         r = turn_init(&broker->turn);
     if (r == 0)
@@ -178,6 +193,9 @@ void broker_reconfigure(struct broker *broker, struct config *config)
     core->config = config;
     core->slots.limit = config->slots.count;
     set_quota(broker);
+    if (set_owners(core) < 0)
+        log_event(LOG_ERR, LOG_EVENT_CONFIG, NULL,
+                  "out of memory: uids belong to whom they did before");
     turn_reconfigure(&broker->turn);
     log_set_level(config->log.level);
     log_event(LOG_INFO, LOG_EVENT_RELOADED, NULL, "config reloaded, %u slots", config->slots.count);

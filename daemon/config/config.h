@@ -3,11 +3,20 @@
 #define FIPC_DAEMON_CONFIG_CONFIG_H
 
 /* The broker's configuration: a field for each key of the table in daemon/config/keys.c. */
+#include "config/table.h"
+
 #include <stdint.h>
 
 #ifndef CONFIG_DEFAULT_PATH /* a build with another PREFIX defines it */
 #define CONFIG_DEFAULT_PATH "/etc/fipc/fipcd.json"
 #endif
+
+/* Uids that belong to a user. */
+struct config_owner {
+    uint32_t first;
+    uint32_t count;
+    char *owner; /* a name, or a uid as digits */
+};
 
 struct config {
     uint64_t given; /* by a file or an option: bits of config_key_bit() */
@@ -35,6 +44,9 @@ struct config {
         uint32_t messages_per_turn;
         uint32_t spin_us;
     } dispatch;
+    struct {
+        struct config_list owners; /* of struct config_owner */
+    } limits;
     struct {
         int level; /* of syslog(3) */
     } log;

@@ -27,6 +27,17 @@ static const struct config_choice levels[] = {
     {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {0},
 };
 
+#define OWNER_MEMBER(name_, type_, field_) CONFIG_MEMBER(struct config_owner, name_, type_, field_)
+
+static const struct config_key owner_members[] = {
+    {OWNER_MEMBER(first, CONFIG_NUMBER, uint32_t), .min = 1, .max = UINT32_MAX - 1,
+     .help = "The first of the uids"},
+    {OWNER_MEMBER(count, CONFIG_NUMBER, uint32_t), .min = 1, .max = UINT32_MAX,
+     .help = "How many they are"},
+    {OWNER_MEMBER(owner, CONFIG_USER, char *), .min = 1, .max = GROUP_NAME_BYTES_MAX,
+     .help = "The user that they belong to"},
+};
+
 /* clang-format off: one key, one row */
 static const struct config_key keys[] = {
     {PATH(control, socket), .min = 1, .max = SOCKET_PATH_BYTES_MAX,
@@ -40,7 +51,8 @@ static const struct config_key keys[] = {
     {NUMBER(slots, count), .min = 1, .max = 65536, .value.number = 4096,
      .help = "Clients that can be connected at the same time"},
     {NUMBER(slots, per_uid), .min = 0, .max = 65536, .value.number = 0,
-     .help = "Slots that one user can have, at most slots.count; 0: a quarter of slots.count"},
+     .help =
+         "Slots that one user can have, as far as others leave them; 0: a quarter of slots.count"},
     {POWER_OF_TWO(slots, request_ring_bytes), .min = FIPC_RING_BYTES_MIN,
      .max = FIPC_RING_BYTES_MAX, .at_most = "slots.ring_bytes_max", .unit = "bytes",
      .value.number = 65536,
@@ -71,6 +83,12 @@ static const struct config_key keys[] = {
      .help = "Messages taken from one client before the next client has its turn"},
     {NUMBER(dispatch, spin_us), .min = 0, .max = 10000, .unit = "us", .value.number = 50,
      .help = "How long the broker looks for new messages before it sleeps; 0: it sleeps at once"},
+    {KEY(limits, owners, CONFIG_LIST, struct config_list), .members = owner_members,
+     .n_members = sizeof(owner_members) / sizeof(owner_members[0]),
+     .item_bytes = sizeof(struct config_owner),
+     .help = "Uids that belong to a user, beside those of /etc/subuid: all uids of an owner have "
+             "together what one user may have. The first entry that names a uid counts, and counts "
+             "before /etc/subuid"},
     {CHOICE(log, level), .choices = levels, .value.number = LOG_INFO,
      .help = "The least important events that are logged"},
 };

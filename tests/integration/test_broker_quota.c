@@ -285,6 +285,95 @@ TEST(user_has_a_share_of_the_waiting_room_too)
     ck_assert(!has_answer(&clients[CLIENTS_MAX - 2]));
 }
 
+/* ---- one person with many uids ---- */
+
+GROUP(owners, .timeout = 30, .fixtures = {{setup, teardown}});
+
+#define OWNER_OF_TEN                                                                               \
+    "\"limits\": {\"owners\": [{\"first\": 60010, \"count\": 10, \"owner\": 60000}]}"
+
+static int try_session_as(struct raw_client *client, uid_t uid)
+{
+    raw_connect_uid = uid;
+    return raw_open_session(client, broker.socket, 0, 0);
+}
+
+TEST(uids_of_one_owner_have_what_one_user_may_have)
+{
+    /* a single place in the waiting room, which is taken */
+    if (!start_for_strangers("{\"slots\": {\"count\": 40, \"per_uid\": 4}, " OWNER_OF_TEN
+                             ", \"control\": {\"backlog\": 4}}"))
+        return;
+    for (uid_t i = 0; i < 4; i++)
+        ck_assert_int_eq(try_session_as(&clients[i], 60010 + i), 0);
+    raw_connect_uid = 60014;
+    knock(&clients[4], 60000);
+    TEST_WAIT_FOR(n_waiting() == 1);
+    ck_assert_int_eq(try_session_as(&clients[5], 60019), -ECONNREFUSED);
+    ck_assert_uint_eq(clients[5].packet.refused.reason, FIPC_REASON_QUOTA);
+    raw_connect_uid = 60000; /* the owner itself */
+    ck_assert_int_eq(raw_connect(&clients[6], broker.socket), 0);
+    ck_assert_refused(&clients[6], FIPC_REASON_QUOTA);
+
+    for (uid_t i = 0; i < 4; i++) /* uids beside them */
+        ck_assert_int_eq(try_session_as(&clients[7 + i], 60020 + i), 0);
+    raw_close(&clients[0]);
+    ck_assert_int_eq(raw_receive_welcome(&clients[4]), 0);
+}
+
+TEST(new_owners_are_for_those_that_connect_later)
+{
+    if (!start_for_strangers("{\"slots\": {\"count\": 40, \"per_uid\": 2}}"))
+        return;
+    for (uid_t i = 0; i < 4; i++)
+        ck_assert_int_eq(try_session_as(&clients[i], 60010 + i), 0);
+    reload("{\"slots\": {\"count\": 40, \"per_uid\": 2}, " OWNER_OF_TEN
+           ", \"timeouts\": {\"doorbell_ms\": 300}}",
+           "config reloaded");
+    for (uid_t i = 0; i < 2; i++) /* those before count to themselves */
+        ck_assert_int_eq(try_session_as(&clients[4 + i], 60010 + i), 0);
+    raw_connect_uid = 60012;
+    ck_assert_int_eq(raw_connect(&clients[6], broker.socket), 0);
+    ck_assert_refused(&clients[6], FIPC_REASON_QUOTA);
+
+    for (int i = 0; i < 4; i++)
+        raw_close(&clients[i]);
+    raw_connect_uid = 60013;
+    ck_assert_int_eq(raw_connect(&clients[7], broker.socket), 0);
+    ck_assert_refused(&clients[7], FIPC_REASON_QUOTA);
+    raw_close(&clients[4]);
+    ck_assert_int_eq(try_session_as(&clients[8], 60013), 0);
+}
+
+/* Four uids of one owner take what they can; another user and root still get in. */
+TEST(owner_leaves_slots_to_others_and_the_last_to_root)
+{
+    int n_others = 0;
+
+    if (!start_for_strangers("{\"slots\": {\"count\": 16, \"per_uid\": 16}, " OWNER_OF_TEN
+                             ", \"timeouts\": {\"doorbell_ms\": 200}}"))
+        return;
+    for (uid_t i = 0; i < 5; i++)
+        ck_assert_int_eq(try_session_as(&clients[i], 60010 + i), 0);
+    for (uid_t i = 0; i < 7; i++) /* the reserve is 4 of 16: all but these are taken */
+        ck_assert_int_eq(try_session_as(&clients[5 + i], 60020 + i), 0);
+    raw_connect_uid = 60027;
+    ck_assert_int_eq(raw_connect(&clients[12], broker.socket), 0);
+    ck_assert_refused(&clients[12], FIPC_REASON_NO_SLOT);
+    raw_connect_uid = 60010;
+    ck_assert_int_eq(raw_connect(&clients[13], broker.socket), 0);
+    ck_assert_refused(&clients[13], FIPC_REASON_NO_SLOT);
+    for (int i = 12; i < 16; i++) {
+        raw_close(&clients[i]);
+        n_others += try_session_as(&clients[i], 0) == 0;
+    }
+    ck_assert_int_eq(n_others, 4);
+}
+
+/* ---- memory ---- */
+
+GROUP(memory, .timeout = 30, .fixtures = {{setup, teardown}});
+
 TEST(rings_are_counted_against_the_user)
 {
     start_with("{\"slots\": {\"count\": 8, \"per_uid\": 8, \"ring_bytes_max\": 262144}}");

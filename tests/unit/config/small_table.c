@@ -5,6 +5,13 @@
 
 static const struct config_choice choices[] = {{"low", 3}, {"high", -7}, {0}};
 
+static const struct config_key members[] = {
+    {CONFIG_MEMBER(struct small_item, number, CONFIG_NUMBER, uint32_t), .min = 1, .max = 9,
+     .help = "A number"},
+    {CONFIG_MEMBER(struct small_item, user, CONFIG_USER, char *), .min = 1, .max = 4,
+     .help = "A user"},
+};
+
 static const struct config_key keys[] = {
     {KEY(one, number, CONFIG_NUMBER, uint32_t), .min = 1, .max = 9, .value.number = 5,
      .help = "A number"},
@@ -20,6 +27,8 @@ static const struct config_key keys[] = {
      .help = "A name"},
     {KEY(other, choice, CONFIG_CHOICE, int), .choices = choices, .value.number = -7,
      .help = "A choice"},
+    {KEY(other, list, CONFIG_LIST, struct config_list), .members = members, .n_members = 2,
+     .item_bytes = sizeof(struct small_item), .help = "A list"},
 };
 
 const struct config_table small_table = {

@@ -7,6 +7,11 @@
 
 #include <stdint.h>
 
+struct small_item {
+    uint32_t number;
+    char *user;
+};
+
 struct small {
     struct {
         uint32_t number;
@@ -18,6 +23,7 @@ struct small {
         char *path;
         char *name;
         int choice;
+        struct config_list list; /* of struct small_item */
     } other;
 };
 

@@ -37,6 +37,7 @@ TEST(defaults_are_those_of_the_manual)
     ck_assert_uint_eq(config->timeouts.drain_ms, 5000);
     ck_assert_uint_eq(config->dispatch.messages_per_turn, 64);
     ck_assert_uint_eq(config->dispatch.spin_us, 50);
+    ck_assert_uint_eq(config->limits.owners.n_items, 0);
     ck_assert_int_eq(config->log.level, LOG_INFO);
 }
 
@@ -130,6 +131,11 @@ static const struct {
     {"dispatch.spin_us", "10000", true, NULL},
     {"dispatch.spin_us", "-1", false, NULL},
     {"dispatch.spin_us", "10001", false, NULL},
+    {"limits.owners", "[]", true, NULL},
+    {"limits.owners", "[{'first': 1, 'count': 1, 'owner': 0}]", true, NULL},
+    {"limits.owners", "[{'first': 4294967294, 'count': 4294967295, 'owner': 'a'}]", true, NULL},
+    {"limits.owners", "0", false, NULL},
+    {"limits.owners", "{}", false, NULL},
     {"log.level", "'error'", true, NULL},
     {"log.level", "'warning'", true, NULL},
     {"log.level", "'info'", true, NULL},
@@ -191,6 +197,8 @@ LOOP_TEST(value_of_a_wrong_type_is_refused, config_table.n_keys)
     const struct config_key *key = &config_table.keys[_i];
 
     for (size_t i = 0; i < N_OF(values); i++) {
+        if (key->type == CONFIG_LIST && values[i][0] == '[')
+            continue; /* see wrong_owners */
         ck_assert_int_eq(load_value(key, values[i], NULL), -EINVAL);
         assert_refused(key);
     }
@@ -203,6 +211,34 @@ LOOP_TEST(value_of_a_wrong_type_is_refused, config_table.n_keys)
         ck_assert_int_eq(load_value(key, "4", NULL), -EINVAL);
         assert_refused(key);
     }
+}
+
+static const struct {
+    const char *entry, *why;
+} wrong_owners[] = {
+    {"{'first': 0, 'count': 1, 'owner': 'a'}",
+     "first: must be a whole number from 1 to 4294967294"},
+    {"{'first': 4294967295, 'count': 1, 'owner': 'a'}", "first: must be "},
+    {"{'first': 1, 'count': 0, 'owner': 'a'}",
+     "count: must be a whole number from 1 to 4294967295"},
+    {"{'first': 1, 'count': 4294967296, 'owner': 'a'}", "count: must be "},
+    {"{'first': 1, 'count': 1, 'owner': ''}", "owner: must be a user's name of 1 to 255 bytes"},
+    {"{'first': 1, 'count': 1, 'owner': -1}", "owner: must be "},
+    {"{'first': 1, 'count': 1, 'owner': 4294967295}", "owner: must be "},
+    {"{'first': 1, 'count': 1, 'owner': null}", "owner: must be "},
+    {"{'first': 1, 'count': 1}", "must have each of first, count, owner"},
+};
+
+LOOP_TEST(owners_are_uids_and_a_user, N_OF(wrong_owners))
+{
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "[%s]", wrong_owners[_i].entry);
+    ck_assert_int_eq(load_value(config_table_at(&config_table, "limits.owners"), text, NULL),
+                     -EINVAL);
+    ck_assert_uint_eq(n_errors, 1);
+    ck_assert_msg(strstr(errors, "limits.owners[0]") != NULL, "%s", errors);
+    ck_assert_msg(strstr(errors, wrong_owners[_i].why) != NULL, "%s", errors);
 }
 
 TEST(table_is_sound)

@@ -19,7 +19,7 @@
     "1234567890123456789012345678901234567890123456789012345"
 /* ---- texts and their error lines ---- */
 
-#define SECTIONS "control, slots, timeouts, dispatch, log"
+#define SECTIONS "control, slots, timeouts, dispatch, limits, log"
 
 static const struct {
     const char *text;

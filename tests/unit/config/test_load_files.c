@@ -230,7 +230,7 @@ TEST(parser_runs_out_of_memory_anywhere)
     ck_assert(!has_failed);
     ck_assert_int_eq(r, -EINVAL);
     ck_assert_str_eq(errors, "F:1: a: unknown key; known here: control, slots, timeouts, "
-                             "dispatch, log\n");
+                             "dispatch, limits, log\n");
     ck_assert_int_gt(tried, 20);
 }
 

@@ -40,7 +40,10 @@ TEST(each_key_has_a_paragraph_below_its_section)
         "*other.path*\n\tA path.\n\n\tAllowed: an absolute path of at most 6 bytes. Default: "
         "\"/x\".\n\n"
         "*other.name*\n\tA name.\n\n\tAllowed: a name of 2 to 4 bytes, or null. Default: null.\n\n"
-        "*other.choice*\n\tA choice.\n\n\tAllowed: one of \"low\", \"high\". Default: \"high\".\n");
+        "*other.choice*\n\tA choice.\n\n\tAllowed: one of \"low\", \"high\". Default: \"high\".\n\n"
+        "*other.list*\n\tA list.\n\n\tAllowed: a list of objects with number, user. Default: [].\n"
+        "\n\t*number*: A number: a whole number from 1 to 9.\n"
+        "\n\t*user*: A user: a user's name of 1 to 4 bytes, or a uid.\n");
 }
 
 TEST(full_disk_is_an_error)

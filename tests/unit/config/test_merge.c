@@ -109,6 +109,99 @@ LOOP_TEST(all_errors_of_all_files_are_reported, COUNT_OF(refusals))
     ck_assert_uint_eq(given, 7);
 }
 
+/* ---- lists ---- */
+
+static const struct {
+    const char *texts[3];
+    size_t n_items;
+    uint32_t last_number;
+    const char *last_user;
+} lists[] = {
+    {{"{}", NULL, NULL}, 0, 0, NULL},
+    {{"{'other': {'list': []}}", NULL, NULL}, 0, 0, NULL},
+    {{"{'other': {'list': [{'number': 1, 'user': 'a'}]}}", NULL, NULL}, 1, 1, "a"},
+    {{"{'other': {'list': [{'user': 4294967294, 'number': 9}]}}", NULL, NULL}, 1, 9, "4294967294"},
+    {{"{'other': {'list': [{'number': 1, 'user': 'a'}, {'number': 2, 'user': 0}]}}", NULL, NULL},
+     2,
+     2,
+     "0"},
+    /* that of a later file takes its place */
+    {{"{'other': {'list': [{'number': 1, 'user': 'a'}, {'number': 2, 'user': 'b'}]}}",
+      "{'other': {'list': [{'number': 3, 'user': 'c'}]}}", NULL},
+     1,
+     3,
+     "c"},
+    {{"{'other': {'list': [{'number': 1, 'user': 'a'}]}}", NULL, "{'other': {'list': []}}"},
+     0,
+     0,
+     NULL},
+};
+
+LOOP_TEST(list_has_the_objects_of_the_last_file, COUNT_OF(lists))
+{
+    char lines[1024] = "";
+    void *merged = NULL;
+    const struct config_list *list;
+    uint64_t given;
+
+    write_files(lists[_i].texts);
+    ck_assert_int_eq(
+        config_merge(&small_table, main_path, false, &merged, &given, collect_line, lines), 0);
+    list = &((struct small *)merged)->other.list;
+    ck_assert_uint_eq(list->n_items, lists[_i].n_items);
+    if (list->n_items > 0) {
+        const struct small_item *items = list->items;
+
+        ck_assert_uint_eq(items[list->n_items - 1].number, lists[_i].last_number);
+        ck_assert_str_eq(items[list->n_items - 1].user, lists[_i].last_user);
+    }
+    config_values_free(&small_table, merged);
+}
+
+static const struct {
+    const char *text, *lines;
+} wrong_lists[] = {
+    {"{'other': {'list': {}}}",
+     "a.json:1: other.list: must be a list of objects with number, user, "
+     "not an object\n"},
+    {"{'other': {'list': null}}", "a.json:1: other.list: must be a list of objects with number, "
+                                  "user, not null\n"},
+    {"{'other': {'list': [7]}}",
+     "a.json:1: other.list[0]: must be an object with number, user, not 7\n"},
+    {"{'other': {'list': [[{'number': 1}], {'number':\n1}]}}",
+     "a.json:1: other.list[0]: must be an object with number, user, not a list\n"
+     "a.json:1: other.list[1]: must have each of number, user\n"},
+    {"{'other': {'list': [\n{'number': 0, \n'user': '12345'},\n{'nu': 1,\n'user': -1}],"
+     " 'mode': 1}}",
+     "a.json:2: other.list[0].number: must be a whole number from 1 to 9, not 0\n"
+     "a.json:3: other.list[0].user: must be a user's name of 1 to 4 bytes, or a uid, not "
+     "'12345'\n"
+     "a.json:4: other.list[1].nu: unknown key; known here: number, user\n"
+     "a.json:5: other.list[1].user: must be a user's name of 1 to 4 bytes, or a uid, not -1\n"
+     "a.json:5: other.mode: must be an octal mode from '0000' to '0770', not 1\n"},
+    {"{'other': {'list': [{'number': 1, 'user': 4294967295}]}}",
+     "a.json:1: other.list[0].user: must be a user's name of 1 to 4 bytes, or a uid, not "
+     "4294967295\n"},
+    {"{'other': {'list': [{'number': {'number': {'number': 1}}, 'user': []}]}}",
+     "a.json:1: other.list[0].number: must be a whole number from 1 to 9, not an object\n"
+     "a.json:1: other.list[0].user: must be a user's name of 1 to 4 bytes, or a uid, not a list\n"},
+};
+
+LOOP_TEST(each_error_in_a_list_is_reported_with_its_place, COUNT_OF(wrong_lists))
+{
+    char lines[1024] = "";
+    void *merged = NULL;
+    uint64_t given;
+
+    write_json("a.json", wrong_lists[_i].text);
+    ck_assert_int_eq(
+        config_merge(&small_table, main_path, false, &merged, &given, collect_line, lines),
+        -EINVAL);
+    for (char *at = lines; (at = strchr(at, '"')) != NULL;)
+        *at = '\'';
+    ck_assert_str_eq(lines, wrong_lists[_i].lines);
+}
+
 TEST(file_may_have_to_exist)
 {
     char lines[1024] = "";

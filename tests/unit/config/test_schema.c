@@ -48,6 +48,12 @@ static const struct {
      "'default': null}"},
     {"other", "choice",
      "{'description': 'A choice', 'type': 'string', 'enum': ['low', 'high'], 'default': 'high'}"},
+    {"other", "list",
+     "{'description': 'A list', 'type': 'array', 'items': {'type': 'object', 'properties': {"
+     "'number': {'description': 'A number', 'type': 'integer', 'minimum': 1, 'maximum': 9},"
+     "'user': {'description': 'A user', 'type': ['string', 'integer'], 'minLength': 1,"
+     "'maxLength': 4, 'minimum': 0, 'maximum': 4294967294}}, 'required': ['number', 'user'],"
+     "'additionalProperties': false}, 'default': []}"},
 };
 
 static json_t *parse(const char *json)
@@ -61,7 +67,7 @@ static json_t *parse(const char *json)
 
 LOOP_TEST(key_has_this_rule, COUNT_OF(rules))
 {
-    char json[256];
+    char json[1024];
     json_t *schema = parse(text), *wanted, *rule;
 
     (void)snprintf(json, sizeof(json), "%s", rules[_i].rule);

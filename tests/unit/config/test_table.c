@@ -50,7 +50,7 @@ ABORT_TEST(path_that_the_program_names_must_be_there, 1)
 
 TEST(sections_begin_and_end)
 {
-    static const char begins[] = "1001000", ends[] = "0010001";
+    static const char begins[] = "10010000", ends[] = "00100001";
 
     for (size_t i = 0; i < small_table.n_keys; i++) {
         ck_assert_int_eq(config_table_begins_section(&small_table, i), begins[i] == '1');
@@ -97,7 +97,7 @@ static const struct {
 } lists[] = {
     {NULL, "one, other"},
     {"one", "number, power_bytes, power_max"},
-    {"other", "mode, path, name, choice"},
+    {"other", "mode, path, name, choice, list"},
     {"nothing", ""},
 };
 
@@ -116,6 +116,16 @@ TEST(list_that_is_too_long_is_cut)
     ck_assert_uint_eq(strlen(config_table_list(&table, "s", buffer)), CONFIG_TEXT_BYTES - 1);
 }
 
+TEST(member_of_a_list_is_found_by_its_name)
+{
+    const struct config_key *list = config_table_at(&small_table, "other.list");
+
+    ck_assert_ptr_eq(config_member_find(list, "user"), &list->members[1]);
+    ck_assert_ptr_null(config_member_find(list, "use"));
+    ck_assert_ptr_null(config_member_find(list, ""));
+    ck_assert_str_eq(config_member_list(list, buffer), "number, user");
+}
+
 static const struct {
     const char *path, *allowed, *by_default;
 } texts[] = {
@@ -126,6 +136,7 @@ static const struct {
     {"other.path", "an absolute path of at most 6 bytes", "\"/x\""},
     {"other.name", "a name of 2 to 4 bytes, or null", "null"},
     {"other.choice", "one of \"low\", \"high\"", "\"high\""},
+    {"other.list", "a list of objects with number, user", "[]"},
 };
 
 LOOP_TEST(key_is_described, COUNT_OF(texts))
