@@ -8,6 +8,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* To look at a member that has no work takes less than a look at the clock. */
+#define IDLE_PER_CLOCK_LOOK 16
+/* Members that one call looks at. */
+#define COOLED_MAX 256
+
 void fipc_hot_group_init(struct fipc_hot_group *group)
 {
     TAILQ_INIT(&group->members);
@@ -107,10 +112,10 @@ static unsigned serve_next(struct fipc_hot_set *set, struct fipc_hot_group *grou
     TAILQ_REMOVE(&group->members, hot, in_group);
     TAILQ_INSERT_TAIL(&group->members, hot, in_group);
     done = set->ops->serve(set->owner, (uint32_t)(hot - set->members), end_ns);
-    if (done > 0) {
+    if (done > 0 || ++set->n_idle % IDLE_PER_CLOCK_LOOK == 0)
         *now_ns = fipc_now_ns();
+    if (done > 0)
         hot->served_ns = *now_ns;
-    }
     return done;
 }
 
@@ -127,7 +132,8 @@ static unsigned serve_group(struct fipc_hot_set *set, struct fipc_hot_group *gro
     return work;
 }
 
-unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t *now_ns)
+unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t end_ns,
+                            uint64_t *now_ns)
 {
     unsigned work = 0;
 
@@ -137,6 +143,8 @@ unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_
         TAILQ_REMOVE(&set->groups, group, in_set);
         TAILQ_INSERT_TAIL(&set->groups, group, in_set);
         work += serve_group(set, group, slice_ns, now_ns);
+        if (*now_ns >= end_ns)
+            break;
     }
     return work;
 }
@@ -145,9 +153,12 @@ unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_
 
 void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns)
 {
+    size_t begin = set->cooled < set->count ? set->cooled : 0;
+    size_t end_place = set->count - begin < COOLED_MAX ? set->count : begin + COOLED_MAX;
     bool any = false;
 
-    for (size_t i = 0; i < set->count; i++) {
+    set->cooled = end_place;
+    for (size_t i = begin; i < end_place; i++) {
         uint32_t asleep;
         struct fipc_end *end;
 
@@ -161,8 +172,9 @@ void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns)
         return;
 
     fipc_end_fence();
-    /* backwards, since removing moves the last member, which was looked at already, into the gap */
-    for (size_t i = set->count; i-- > 0;) {
+    /* backwards, since removing moves the last member, which was looked at already or is not armed,
+     * into the gap */
+    for (size_t i = end_place; i-- > begin;) {
         uint32_t asleep, member = set->hot[i];
 
         if (set->members[member].served_ns >= before_ns)

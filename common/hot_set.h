@@ -51,6 +51,8 @@ struct fipc_hot_set {
     TAILQ_HEAD(fipc_hot_groups, fipc_hot_group) groups; /* likewise */
     size_t n_groups;
     const struct fipc_hot_group *serving; /* NULL: none, or it has no hot member any more */
+    size_t n_idle;                        /* members in a row that had no work */
+    size_t cooled;                        /* the place in hot to cool from the next time */
 };
 
 void fipc_hot_group_init(struct fipc_hot_group *group);
@@ -75,17 +77,20 @@ void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member);
 /**
  * fipc_hot_set_serve() - have a round
  * @slice_ns:  the time of one group; its members that had no turn come first in the next round
- * @now_ns:    when the round begins; after the call, when the last work was done
+ * @end_ns:    no further group is begun after that; those that had no turn come first likewise
+ * @now_ns:    when the round begins; after the call, when the clock was looked at last
  *
  * Serves each member once, while its group has time. Return: the sum of the members' work
  */
-unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t *now_ns);
+unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_t end_ns,
+                            uint64_t *now_ns);
 
 /**
  * fipc_hot_set_cool() - put to sleep the members that had no work since @before_ns
  *
- * One fence for all, then a last look at each: a member that has work after all stays hot. The
- * owner may block only when the set is empty afterwards.
+ * One fence for all, then a last look at each: a member that has work after all stays hot. Looks at
+ * a few hundred members, at others the next time. The owner may block only when the set is empty
+ * afterwards.
  */
 void fipc_hot_set_cool(struct fipc_hot_set *set, uint64_t before_ns);
 

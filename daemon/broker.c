@@ -103,7 +103,8 @@ int broker_init(struct broker *broker, struct config *config)
         .core = {.config = config,
                  .uid = geteuid(),
                  .clock = fipc_now_ns,
-                 .cpu_clock = process_cpu_ns},
+                 .cpu_clock = process_cpu_ns,
+                 .meter = {.cpu_clock = process_cpu_ns}},
         .turn = {.core = &broker->core,
                  .admission = &broker->admission,
                  .closer = &broker->closer,
@@ -135,17 +136,6 @@ int broker_init(struct broker *broker, struct config *config)
     return 0;
 }
 
-static void end_all_slots(struct broker *broker)
-{
-    struct slot_table *slots = &broker->core.slots;
-
-    for (uint32_t i = 0; i < slots->places.n_used; i++) {
-        if (slots->slots[i].state != SLOT_FREE)
-            slot_end(slots, &slots->slots[i], FIPC_REASON_STOPPING);
-    }
-    turn_close_ending(&broker->turn);
-}
-
 void broker_deinit(struct broker *broker)
 {
     struct core *core = &broker->core;
@@ -154,7 +144,7 @@ void broker_deinit(struct broker *broker)
         status_deinit(&broker->status);
         listener_close(&broker->listener);
         admission_deinit(&broker->admission);
-        end_all_slots(broker);
+        turn_close_all(&broker->turn);
     }
     closer_deinit(&broker->closer, &core->accounts);
     account_table_deinit(&core->accounts);
@@ -222,7 +212,7 @@ void broker_stop(struct broker *broker)
     log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
               core->handlers.n_live);
     relay_stop(core);
-    deadline_set(core->deadlines, &broker->drain,
-                 core_look_at_clock(core) + core->config->timeouts.drain_ms * FIPC_NS_PER_MS,
-                 drain_over);
+    core_set_own_deadline(
+        core, &broker->drain,
+        core_look_at_clock(core) + core->config->timeouts.drain_ms * FIPC_NS_PER_MS, drain_over);
 }

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A turn: call what is due; serve the hot slots; when they fall silent spin a little, since waking
- * up costs a hundred messages; then arm them, look once more, and let the poller wait. Every phase
- * is bounded, so that deadlines, new connections and rings of cold slots are served in between.
+ * A turn does these things, in this order. Each has a share of the turn's time, and does one thing
+ * before it asks for the time; what it has no time for it does in the next turn.
+ *
+ *      call_what_is_due     deadlines, slots that ended, drains: accounts take turns
+ *      look_at_client_fds   bells, lanes; then what is due: a slot that ended now is free for
+ *      listener_ready       new connections
+ *      serve_hot            records. When they fall silent it spins a little, since waking up costs
+ *                           a hundred messages; it looks at the fds meanwhile
+ *      call_what_is_due     again
+ *      seat                 the waiting room
+ *
+ * Then the hot slots that are silent are armed, and the poller waits if all are.
  */
 #include "daemon/turn.h"
 
@@ -20,23 +29,24 @@
 #include "daemon/model/core.h"
 #include "daemon/traffic/intake.h"
 
-/* How long hot slots may keep the loop from deadlines and new connections. */
-#define TURN_NS (100 * FIPC_NS_PER_US)
-/* How long lanes, deadlines and new connections may keep it from hot slots and bells. */
-#define EVENTS_NS (50 * FIPC_NS_PER_US)
-/* How long they may keep it from the bells of cold slots: a client that calls seldom waits for
- * that. */
-#define LOOK_NS (20 * FIPC_NS_PER_US)
-/* One uid's part of a round, in which all others wait for theirs. */
+/* Of all: a turn begins nothing new after. The shares are less together. */
+#define TURN_NS (500 * FIPC_NS_PER_US)
+/* Of records, while others have something to do. */
+#define HOT_NS (100 * FIPC_NS_PER_US)
+/* One account's part of a round, in which all others wait for theirs. */
 #define SLICE_NS (50 * FIPC_NS_PER_US)
+/* How long records may keep the turn from the bells of cold slots: a client that calls seldom waits
+ * for that. */
+#define LOOK_NS (20 * FIPC_NS_PER_US)
+/* Of lanes and first bells. */
+#define EVENTS_NS (50 * FIPC_NS_PER_US)
+#define DUE_NS (50 * FIPC_NS_PER_US)
+#define SEATS_NS (50 * FIPC_NS_PER_US)
 /* A slot without work for that long is armed even while others keep the loop busy. */
 #define COOL_NS FIPC_NS_PER_MS
 /* A client on the same CPU may work for a while before it calls again. */
 #define PATIENCE_NS (500 * FIPC_NS_PER_US)
 #define ROUNDS_PER_CLOCK_LOOK 8
-/* At least as many as there are besides those of slots and handlers. */
-#define BROKER_DEADLINES 16
-
 /* ---- the hot set ---- */
 
 static struct slot *hot_slot(void *owner, uint32_t member)
@@ -71,26 +81,7 @@ static const struct fipc_hot_set_ops hot_ops = {
     .end = hot_end,
 };
 
-/* ---- ends ---- */
-
-/* Closes slots that ended, one at least, no further one after @end_ns. Return: whether it closed
- * any
- */
-static bool close_some(struct turn *turn, uint64_t end_ns)
-{
-    struct slot_table *slots = &turn->core->slots;
-    bool any = false;
-
-    while (!STAILQ_EMPTY(&slots->ending)) {
-        slot_close(turn->core, turn->greeting, turn->closer, slot_take_ending(slots));
-        any = true;
-        if (core_look_at_clock(turn->core) >= end_ns)
-            break;
-    }
-    return any;
-}
-
-void turn_close_ending(struct turn *turn) { (void)close_some(turn, FIPC_NEVER); }
+/* ---- what is due ---- */
 
 static void slot_over(void *context, struct deadline *deadline)
 {
@@ -103,33 +94,80 @@ static void slot_over(void *context, struct deadline *deadline)
     /* a record that came just now is news, not idleness: the slot is served first */
     if (slot->state == SLOT_OPEN && intake_has_work(core, slot))
         core_heat(core, slot);
-    else if (core->now_ns >= slot_deadline_ns(core->config, slot, &reason) && !core_is_late(core))
+    else if (core->now_ns >= slot_deadline_ns(core->config, slot, &reason))
         slot_end(&core->slots, slot, reason);
     core_set_slot_deadline(core, slot);
 }
 
-static void call_what_is_due(struct turn *turn)
+/* A part of the end of a slot; the next one comes when its account has its next turn. */
+static void slot_leaves(void *context, struct deadline *deadline)
 {
-    struct core *core = turn->core;
-    uint64_t until_ns = core->now_ns; /* a deadline that is set meanwhile has its own turn */
+    struct core *core = context;
+    const struct turn *turn = core->turn;
+    struct slot *slot = DEADLINE_OWNER(deadline, struct slot, deadline);
+    struct deadline_group *group = &slot->account->deadlines;
+
+    if (!slot_close(core, turn->greeting, turn->closer, slot))
+        deadline_set(core->deadlines, group, deadline, core->now_ns, slot_leaves);
+}
+
+/* Slots that were marked end as soon as their accounts have a turn. */
+static void let_marked_leave(struct core *core)
+{
+    struct slot *slot;
+
+    while ((slot = slot_take_ending(&core->slots)) != NULL)
+        deadline_set(core->deadlines, &slot->account->deadlines, &slot->deadline, core->now_ns,
+                     slot_leaves);
+}
+
+static void call_what_is_due(struct core *core)
+{
     struct deadline *deadline;
 
-    while ((deadline = deadline_take(core->deadlines, until_ns)) != NULL) {
+    core_begin_share(core, DUE_NS);
+    let_marked_leave(core);
+    while ((deadline = deadline_take(core->deadlines, core->now_ns)) != NULL) {
+        enum act act = deadline->over == slot_leaves ? ACT_CLOSE : ACT_DEADLINE;
+        uint64_t began_ns = core_begin_act(core);
+
         deadline->over(core, deadline);
-        (void)core_look_at_clock(core);
-        (void)close_some(turn, core->events_end_ns);
+        core_end_act(core, act, began_ns);
+        let_marked_leave(core);
+        if (!core_has_time(core))
+            break;
+    }
+}
+
+void turn_close_all(struct turn *turn)
+{
+    struct core *core = turn->core;
+    struct slot_table *slots = &core->slots;
+
+    for (uint32_t i = 0; i < slots->places.n_used; i++) {
+        if (slots->slots[i].state != SLOT_FREE)
+            slot_end(slots, &slots->slots[i], FIPC_REASON_STOPPING);
+    }
+    let_marked_leave(core);
+    for (uint32_t i = 0; i < slots->places.n_used; i++) {
+        while (slots->slots[i].state != SLOT_FREE &&
+               !slot_close(core, turn->greeting, turn->closer, &slots->slots[i]))
+            ;
     }
 }
 
 /* ---- fds ---- */
 
-static void lane_event(struct turn *turn, struct slot *slot, const struct poller_event *event)
+static void lane_event(struct core *core, struct slot *slot, const struct poller_event *event)
 {
-    if (slot->state == SLOT_GREETING)
-        greeting_receive(turn->greeting, slot);
-    else
-        slot_end(&turn->core->slots, slot,
+    if (slot->is_ending)
+        poller_unwatch(core->poller,
+                       slot->lane_fd); /* else it comes again until the slot is free */
+    else if (slot->state != SLOT_GREETING)
+        slot_end(&core->slots, slot,
                  event->has_hung_up ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
+    else
+        greeting_receive(core->turn->greeting, slot);
 }
 
 static void client_event(struct turn *turn, const struct poller_event *event)
@@ -146,10 +184,12 @@ static void client_event(struct turn *turn, const struct poller_event *event)
         return;
     }
     slot = slot_find(&core->slots, event->index, event->generation);
-    if (slot == NULL || slot->is_ending)
+    if (slot == NULL)
         return;
     if (event->kind == POLLER_LANE)
-        lane_event(turn, slot, event);
+        lane_event(core, slot, event);
+    else if (slot->is_ending)
+        return;
     else if (event->kind == POLLER_FIRST_BELL)
         greeting_take_bell(turn->greeting, slot);
     else
@@ -157,26 +197,27 @@ static void client_event(struct turn *turn, const struct poller_event *event)
 }
 
 /* Bells first: they cost little, and come once. A lane or a first bell may cost what a hundred
- * calls do, to greet or to close; those that have no turn now come again. */
+ * calls do, to greet or to close; those that have no time now come again. */
 static void look_at_client_fds(void *context)
 {
     struct turn *turn = context;
     struct core *core = turn->core;
     struct poller_event events[POLLER_EVENTS_MAX];
     int count = poller_look(core->poller, events);
-    uint64_t end_ns = core_look_at_clock(core) + EVENTS_NS;
 
+    core_begin_share(core, EVENTS_NS);
     for (int i = 0; i < count; i++) {
         if (events[i].kind == POLLER_BELL)
             client_event(turn, &events[i]);
     }
-    for (int i = 0; i < count && core->now_ns < end_ns; i++) {
+    for (int i = 0; i < count; i++) {
         if (events[i].kind == POLLER_BELL)
             continue;
         client_event(turn, &events[i]);
-        (void)core_look_at_clock(core);
-        (void)close_some(turn, end_ns);
+        if (!core_has_time(core))
+            break;
     }
+    call_what_is_due(core);
 }
 
 /* ---- one turn ---- */
@@ -199,25 +240,26 @@ static void spin_paid_off(struct turn *turn)
     turn->spinning = false;
 }
 
-/* Serves hot slots until they fall silent. Return: whether they did; false: the turn is over first.
+/* Serves hot slots until they fall silent. Return: whether they did; false: the time is over first.
  */
 static bool serve_hot(struct turn *turn)
 {
     struct core *core = turn->core;
     uint64_t look_ns = core->now_ns + LOOK_NS;
-    uint64_t turn_end_ns = core->now_ns + TURN_NS;
+    uint64_t end_ns;
 
+    core_begin_share(core, HOT_NS);
+    end_ns = core->share_end_ns;
     for (unsigned round = 1;; round++) {
-        unsigned work = fipc_hot_set_serve(&core->hot, SLICE_NS, &core->now_ns);
+        unsigned work = fipc_hot_set_serve(&core->hot, SLICE_NS, end_ns, &core->now_ns);
 
-        (void)close_some(turn, core->now_ns + EVENTS_NS);
         if (work > 0)
             spin_paid_off(turn);
         else if (round % ROUNDS_PER_CLOCK_LOOK == 0)
             (void)core_look_at_clock(core);
         if (work == 0 && !spin(turn))
             return true;
-        if (core->now_ns >= turn_end_ns)
+        if (core->now_ns >= end_ns)
             return false;
         if (core->now_ns >= look_ns) {
             look_at_client_fds(turn);
@@ -229,10 +271,9 @@ static bool serve_hot(struct turn *turn)
 static void after_wait(void *context)
 {
     struct turn *turn = context;
-    struct core *core = turn->core;
 
-    core->events_end_ns = core_look_at_clock(core) + EVENTS_NS;
-    call_what_is_due(turn);
+    core_begin_turn(turn->core, TURN_NS);
+    call_what_is_due(turn->core);
 }
 
 static void woken(void *context)
@@ -258,33 +299,42 @@ static void set_catch_up(struct turn *turn)
     uint64_t due_ns = log_ns < sender_ns ? log_ns : sender_ns;
 
     if (due_ns != FIPC_NEVER)
-        deadline_set(turn->core->deadlines, &turn->catch_up, due_ns, catch_up);
+        core_set_own_deadline(turn->core, &turn->catch_up, due_ns, catch_up);
+}
+
+/* Gives free slots to waiting connections. Return: whether there is more to do */
+static bool seat(struct turn *turn)
+{
+    core_begin_share(turn->core, SEATS_NS);
+    return admission_seat_waiting(turn->admission);
+}
+
+static bool may_block(const struct core *core)
+{
+    return core->hot.count == 0 && STAILQ_EMPTY(&core->slots.ending) &&
+           deadline_next_ns(core->deadlines) > core->now_ns;
 }
 
 static bool before_wait(void *context)
 {
     struct turn *turn = context;
     struct core *core = turn->core;
-    bool more_to_seat;
+    bool more_to_seat, silent;
 
-    core->n_turns++;
-    (void)close_some(turn, core_look_at_clock(core) + EVENTS_NS);
-    if (core->hot.count > 0) {
-        bool silent = serve_hot(turn);
-
+    (void)core_look_at_clock(core);
+    silent = core->hot.count == 0 || serve_hot(turn);
+    call_what_is_due(core);
+    more_to_seat = seat(turn);
+    /* the last: a slot that was heated meanwhile is served in the next turn */
+    if (core->hot.count > 0)
         fipc_hot_set_cool(&core->hot, silent ? FIPC_NEVER : core->now_ns - COOL_NS);
-    }
-    /* after the hot slots, some of which may have ended; a client that gets one of them is hot */
-    more_to_seat = admission_seat_waiting(turn->admission);
-    /* a one-shot is answered while it is seated: its slot is free again for the next one */
-    if (close_some(turn, core->now_ns + EVENTS_NS) && core->n_waiting > 0)
-        more_to_seat = true;
     status_look(turn->status);
     spare_look(turn->spare);
     if (core->stopping && core->handlers.n_live == 0)
         poller_stop(core->poller);
     set_catch_up(turn);
-    if (core->hot.count > 0 || more_to_seat || !STAILQ_EMPTY(&core->slots.ending))
+    meter_end_turn(&core->meter, core_look_at_clock(core));
+    if (more_to_seat || !may_block(core))
         return false;
     core->n_blocked++;
     return true;
@@ -297,7 +347,11 @@ static const struct poller_ops poller_ops = {
     .before_wait = before_wait,
 };
 
-void turn_run(struct turn *turn) { poller_run(turn->core->poller); }
+void turn_run(struct turn *turn)
+{
+    core_begin_turn(turn->core, TURN_NS); /* the first one comes before the first wait */
+    poller_run(turn->core->poller);
+}
 
 /* ---- life ---- */
 
@@ -319,13 +373,12 @@ int turn_init(struct turn *turn)
     struct core *core = turn->core;
     int r;
 
-    r = poller_new(&core->poller,
-                   BROKER_DEADLINES + core->slots.places.capacity + core->handlers.places.capacity,
-                   &poller_ops, turn);
+    r = poller_new(&core->poller, &poller_ops, turn);
     if (r < 0)
         return r;
     core->deadlines = poller_deadlines(core->poller);
     core->slot_over = slot_over;
+    core->turn = turn;
     r = fipc_hot_set_init(&core->hot, core->slots.places.capacity, &hot_ops, core);
     if (r == 0)
         turn_reconfigure(turn);

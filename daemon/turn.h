@@ -47,7 +47,7 @@ void turn_reconfigure(struct turn *turn);
 /* Turns until poller_stop(), or until a broker that stops has no handler left. */
 void turn_run(struct turn *turn);
 
-/* Closes all slots that ended, however long it takes. */
-void turn_close_ending(struct turn *turn);
+/* Ends and closes all slots, however long it takes. */
+void turn_close_all(struct turn *turn);
 
 #endif

@@ -2,105 +2,126 @@
 #include "daemon/base/deadline.h"
 
 #include "common/clock.h"
-#include "daemon/base/table.h"
 
-#include <assert.h>
+#define NODE_OWNER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-int deadline_heap_init(struct deadline_heap *heap, uint32_t capacity)
+void deadline_heap_init(struct deadline_heap *heap)
 {
-    void *nodes;
-    int r;
-
-    r = flat_array_map((size_t)capacity + 1, sizeof(*heap->nodes), &nodes);
-    if (r < 0)
-        return r;
-    *heap = (struct deadline_heap){.nodes = nodes, .capacity = capacity};
-    return 0;
+    *heap = (struct deadline_heap){.later = {NULL}};
+    TAILQ_INIT(&heap->due);
 }
 
-void deadline_heap_deinit(struct deadline_heap *heap)
+static uint64_t first_ns(const struct deadline_group *group)
 {
-    flat_array_unmap(heap->nodes, (size_t)heap->capacity + 1, sizeof(*heap->nodes));
-    *heap = (struct deadline_heap){.nodes = NULL};
+    return group->deadlines.first == NULL ? FIPC_NEVER : group->deadlines.first->key;
 }
 
-static void put(struct deadline_heap *heap, uint32_t place, struct deadline_node node)
+/* ---- where a group is ---- */
+
+static void group_leave(struct deadline_heap *heap, struct deadline_group *group)
 {
-    heap->nodes[place] = node;
-    node.deadline->place = place;
+    if (group->is_due)
+        TAILQ_REMOVE(&heap->due, group, in_due);
+    else if (heap_node_is_in(&group->node))
+        heap_remove(&heap->later, &group->node);
+    group->is_due = false;
 }
 
-/* Puts a node where a hole is, or above it. */
-static void sift_up(struct deadline_heap *heap, uint32_t place, struct deadline_node node)
+static void group_queue(struct deadline_heap *heap, struct deadline_group *group)
 {
-    for (; place > 1 && heap->nodes[place / 2].due_ns > node.due_ns; place /= 2)
-        put(heap, place, heap->nodes[place / 2]);
-    put(heap, place, node);
+    group->is_due = true;
+    TAILQ_INSERT_TAIL(&heap->due, group, in_due);
 }
 
-/* Puts a node where a hole is, or below it. */
-static void sift_down(struct deadline_heap *heap, uint32_t place, struct deadline_node node)
+static void group_wait(struct deadline_heap *heap, struct deadline_group *group)
 {
-    for (;;) {
-        uint32_t child = 2 * place;
-
-        if (child < heap->count && heap->nodes[child + 1].due_ns < heap->nodes[child].due_ns)
-            child++;
-        if (child > heap->count || heap->nodes[child].due_ns >= node.due_ns)
-            break;
-        put(heap, place, heap->nodes[child]);
-        place = child;
-    }
-    put(heap, place, node);
+    if (group->deadlines.first != NULL)
+        heap_insert(&heap->later, &group->node, first_ns(group));
 }
 
-static void replace(struct deadline_heap *heap, uint32_t place, struct deadline_node node)
+/* To be called after a change, with the time of the earliest one before. */
+static void group_changed(struct deadline_heap *heap, struct deadline_group *group,
+                          uint64_t before_ns)
 {
-    if (place > 1 && heap->nodes[place / 2].due_ns > node.due_ns)
-        sift_up(heap, place, node);
-    else
-        sift_down(heap, place, node);
-}
-
-void deadline_set(struct deadline_heap *heap, struct deadline *deadline, uint64_t due_ns,
-                  deadline_fn *over)
-{
-    const struct deadline_node node = {.due_ns = due_ns, .deadline = deadline};
-
-    deadline->over = over;
-    if (deadline_is_set(deadline)) {
-        replace(heap, deadline->place, node);
+    if (first_ns(group) == before_ns || (group->is_due && first_ns(group) < before_ns))
         return;
-    }
-    assert(heap->count < heap->capacity);
-    sift_up(heap, ++heap->count, node);
+    group_leave(heap, group);
+    group_wait(heap, group);
+}
+
+/* ---- set and clear ---- */
+
+void deadline_set(struct deadline_heap *heap, struct deadline_group *group,
+                  struct deadline *deadline, uint64_t due_ns, deadline_fn *over)
+{
+    uint64_t before_ns;
+
+    if (deadline_is_set(deadline) && deadline->group != group)
+        deadline_clear(heap, deadline);
+    before_ns = first_ns(group);
+    if (deadline_is_set(deadline))
+        heap_remove(&group->deadlines, &deadline->node);
+    deadline->group = group;
+    deadline->over = over;
+    heap_insert(&group->deadlines, &deadline->node, due_ns);
+    group_changed(heap, group, before_ns);
 }
 
 void deadline_clear(struct deadline_heap *heap, struct deadline *deadline)
 {
-    uint32_t place = deadline->place;
-    struct deadline_node last;
+    struct deadline_group *group = deadline->group;
+    uint64_t before_ns;
 
-    if (place == 0)
+    if (!deadline_is_set(deadline))
         return;
-    deadline->place = 0;
-    last = heap->nodes[heap->count--];
-    if (last.deadline != deadline)
-        replace(heap, place, last);
+    before_ns = first_ns(group);
+    heap_remove(&group->deadlines, &deadline->node);
+    group_changed(heap, group, before_ns);
 }
+
+/* ---- what is due ---- */
 
 uint64_t deadline_next_ns(const struct deadline_heap *heap)
 {
-    return heap->count > 0 ? heap->nodes[1].due_ns : FIPC_NEVER;
+    if (!TAILQ_EMPTY(&heap->due))
+        return first_ns(TAILQ_FIRST(&heap->due));
+    return heap->later.first == NULL ? FIPC_NEVER : heap->later.first->key;
+}
+
+/* One group at most, so that it never takes long: each that is due comes in before those that are
+ * in already have had two turns. */
+static void let_one_in(struct deadline_heap *heap, uint64_t now_ns)
+{
+    struct heap_node *first = heap->later.first;
+    struct deadline_group *group;
+
+    if (first == NULL || first->key > now_ns)
+        return;
+    group = NODE_OWNER(first, struct deadline_group, node);
+    group_leave(heap, group);
+    group_queue(heap, group);
+}
+
+struct deadline *deadline_take_of(struct deadline_heap *heap, struct deadline_group *group,
+                                  uint64_t now_ns)
+{
+    struct heap_node *first = group->deadlines.first;
+
+    if (first == NULL || first->key > now_ns)
+        return NULL;
+    heap_remove(&group->deadlines, first);
+    group_leave(heap, group);
+    if (first_ns(group) <= now_ns && first_ns(group) != FIPC_NEVER)
+        group_queue(heap, group);
+    else
+        group_wait(heap, group);
+    return NODE_OWNER(first, struct deadline, node);
 }
 
 struct deadline *deadline_take(struct deadline_heap *heap, uint64_t now_ns)
 {
-    struct deadline *deadline;
-
-    if (deadline_next_ns(heap) > now_ns || heap->count == 0)
+    let_one_in(heap, now_ns);
+    if (TAILQ_EMPTY(&heap->due))
         return NULL;
-    deadline = heap->nodes[1].deadline;
-    deadline_clear(heap, deadline);
-    return deadline;
+    return deadline_take_of(heap, TAILQ_FIRST(&heap->due), now_ns);
 }

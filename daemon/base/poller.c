@@ -305,8 +305,7 @@ static void start_watchers(struct poller *poller)
     ev_check_start(poller->ev, &poller->after_wait);
 }
 
-int poller_new(struct poller **ret_poller, uint32_t n_deadlines, const struct poller_ops *ops,
-               void *context)
+int poller_new(struct poller **ret_poller, const struct poller_ops *ops, void *context)
 {
     struct poller *poller = calloc(1, sizeof(*poller));
     int r;
@@ -314,11 +313,9 @@ int poller_new(struct poller **ret_poller, uint32_t n_deadlines, const struct po
     if (poller == NULL)
         return -ENOMEM;
     *poller = (struct poller){.ops = ops, .context = context, .set_fd = -1, .alarm_ns = FIPC_NEVER};
-    r = deadline_heap_init(&poller->deadlines, n_deadlines);
-    if (r == 0) {
-        poller->set_fd = epoll_create1(EPOLL_CLOEXEC);
-        r = poller->set_fd < 0 ? -errno : 0;
-    }
+    deadline_heap_init(&poller->deadlines);
+    poller->set_fd = epoll_create1(EPOLL_CLOEXEC);
+    r = poller->set_fd < 0 ? -errno : 0;
     if (r == 0) {
         arena.used = 0;
         ev_set_allocator(arena_realloc);
@@ -342,7 +339,6 @@ struct poller *poller_free(struct poller *poller)
     if (poller->ev != NULL)
         ev_loop_destroy(poller->ev);
     (void)fd_close(poller->set_fd);
-    deadline_heap_deinit(&poller->deadlines);
     free(poller);
     return NULL;
 }

@@ -45,14 +45,12 @@ struct poller_ops {
 
 /**
  * poller_new() - make a poller
- * @n_deadlines:  as many as can be set at once
- * @context:      for @ops, and for the functions of deadlines
+ * @context:  for @ops, and for the functions of deadlines
  *
  * One at a time in a process: libev allocates from memory that was set aside for it. Return: 0;
  * -ENOMEM; the errno of epoll_create1(2)
  */
-int poller_new(struct poller **ret_poller, uint32_t n_deadlines, const struct poller_ops *ops,
-               void *context);
+int poller_new(struct poller **ret_poller, const struct poller_ops *ops, void *context);
 
 /* Takes NULL. Return: NULL */
 struct poller *poller_free(struct poller *poller);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/base/process.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

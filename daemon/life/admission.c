@@ -16,11 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* How often the deadlines of waiting connections are looked at. */
+/* How often to look whether a waiting connection has said HELLO. */
 #define LOOK_NS (100 * FIPC_NS_PER_MS)
-/* A one-shot leaves its slot at once: without a limit the whole room could be served in one turn.
- */
-#define SEATS_PER_TURN 32
 
 /* ---- refusing and seating ---- */
 
@@ -55,19 +52,23 @@ static enum fipc_reason why_no_slot(const struct admission *admission)
 static bool seat(struct admission *admission, int lane_fd, const struct fipc_identity *peer,
                  struct account *account)
 {
+    struct core *core = admission->core;
+    uint64_t began_ns = core_begin_act(core);
     struct slot *slot;
+    int r;
 
     if (!may_have_slot(admission, account))
         return false;
-    slot = slot_take(&admission->core->slots, lane_fd, peer, admission->core->now_ns);
+    slot = slot_take(&core->slots, lane_fd, peer, core->now_ns);
     if (slot == NULL)
         return false;
     slot->account = account;
     account->n_slots++;
-    core_set_slot_deadline(admission->core, slot);
-    if (poller_watch(admission->core->poller, POLLER_LANE, lane_fd, slot->index, slot->generation) <
-        0)
-        slot_end(&admission->core->slots, slot, FIPC_REASON_SHORT);
+    core_set_slot_deadline(core, slot);
+    r = poller_watch(core->poller, POLLER_LANE, lane_fd, slot->index, slot->generation);
+    core_end_act(core, ACT_SEATING, began_ns);
+    if (r < 0)
+        slot_end(&core->slots, slot, FIPC_REASON_SHORT);
     else
         greeting_receive(admission->greeting, slot); /* HELLO is often there before accept(2) */
     return true;
@@ -75,7 +76,7 @@ static bool seat(struct admission *admission, int lane_fd, const struct fipc_ide
 
 /* ---- the waiting room ---- */
 
-static void look_later(struct admission *admission);
+static void look_later(struct core *core, struct waiting *waiting);
 
 /* Looks at HELLO without taking it. Until it has come, a connection may wait as long as one that is
  * greeting. */
@@ -125,8 +126,7 @@ static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
     waiting->account = account;
     waiting->since_ns = admission->core->now_ns;
     waiting_look(admission, waiting);
-    if (!deadline_is_set(&admission->look))
-        look_later(admission);
+    look_later(admission->core, waiting);
     return FIPC_REASON_NONE;
 }
 
@@ -139,8 +139,7 @@ static int waiting_leave(struct admission *admission, struct waiting *waiting)
     TAILQ_INSERT_HEAD(&admission->unused, waiting, link);
     admission->core->n_waiting--;
     waiting->account->n_waiting--;
-    if (admission->core->n_waiting == 0)
-        deadline_clear(admission->core->deadlines, &admission->look);
+    deadline_clear(admission->core->deadlines, &waiting->look);
     return fd_steal(&waiting->lane_fd);
 }
 
@@ -165,7 +164,7 @@ bool admission_seat_waiting(struct admission *admission)
     while ((waiting = next_to_seat(admission)) != NULL) {
         struct account *account = waiting->account;
 
-        if (n_seated++ == SEATS_PER_TURN)
+        if (n_seated++ > 0 && !core_has_time(admission->core))
             return true;
         lines_end_turn(&admission->lines, account);
         (void)seat(admission, waiting_leave(admission, waiting), &waiting->peer, account);
@@ -182,28 +181,30 @@ static void waiting_refuse(struct admission *admission, struct waiting *waiting,
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
-static void look_at_deadlines(void *context, struct deadline *deadline)
+static void look_at_deadline(void *context, struct deadline *deadline)
 {
-    struct admission *admission = DEADLINE_OWNER(deadline, struct admission, look);
     struct core *core = context;
-    struct waiting *waiting, *next;
+    struct waiting *waiting = DEADLINE_OWNER(deadline, struct waiting, look);
+    struct admission *admission = waiting->admission;
 
-    for (waiting = TAILQ_FIRST(&admission->waiting); waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (!waiting->has_said_hello)
-            waiting_look(admission, waiting); /* it may have by now */
-        if (core->now_ns >= waiting->deadline_ns)
-            waiting_refuse(admission, waiting, why_no_slot(admission));
-    }
-    if (!TAILQ_EMPTY(&admission->waiting))
-        look_later(admission);
+    if (!waiting->has_said_hello)
+        waiting_look(admission, waiting); /* it may have by now */
+    if (core->now_ns >= waiting->deadline_ns)
+        waiting_refuse(admission, waiting, why_no_slot(admission));
+    else
+        look_later(core, waiting);
 }
 
-static void look_later(struct admission *admission)
+/* Until HELLO has come, often: its deadline may be an earlier one. */
+static void look_later(struct core *core, struct waiting *waiting)
 {
-    struct core *core = admission->core;
+    uint64_t often_ns = core->now_ns + LOOK_NS, due_ns = waiting->deadline_ns;
 
-    deadline_set(core->deadlines, &admission->look, core->now_ns + LOOK_NS, look_at_deadlines);
+    if (!waiting->has_said_hello && due_ns > often_ns)
+        due_ns = often_ns;
+    if (due_ns != FIPC_NEVER)
+        deadline_set(core->deadlines, &waiting->account->deadlines, &waiting->look, due_ns,
+                     look_at_deadline);
 }
 
 void admission_hung_up(struct admission *admission, uint32_t place, uint32_t generation)
@@ -217,6 +218,17 @@ void admission_hung_up(struct admission *admission, uint32_t place, uint32_t gen
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 
+/* A new connection may come for a former session of its account, whose end has not had its turn:
+ * then that is first. Return: as account_open() */
+static struct account *account_of_new(struct core *core, uid_t uid)
+{
+    struct account *account = account_open(&core->accounts, uid);
+
+    if (account != NULL)
+        core_do_first(core, account);
+    return account_open(&core->accounts, uid);
+}
+
 void admission_admit(struct admission *admission, int lane_fd)
 {
     struct account *account;
@@ -227,7 +239,7 @@ void admission_admit(struct admission *admission, int lane_fd)
         closer_close(admission->closer, lane_fd, NULL);
         return;
     }
-    account = account_open(&admission->core->accounts, peer.uid);
+    account = account_of_new(admission->core, peer.uid);
     if (account == NULL) {
         refuse(admission, lane_fd, &peer, NULL, FIPC_REASON_SHORT);
         return;
@@ -256,6 +268,7 @@ int admission_init(struct admission *admission, struct core *core, struct greeti
         return -ENOMEM;
     admission->capacity = capacity;
     for (uint32_t i = 0; i < capacity; i++) {
+        admission->places[i].admission = admission;
         admission->places[i].lane_fd = -1;
         TAILQ_INSERT_TAIL(&admission->unused, &admission->places[i], link);
     }

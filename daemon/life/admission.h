@@ -31,7 +31,9 @@ struct waiting {
     struct account *account;
     uint64_t since_ns;
     uint64_t deadline_ns;
-    bool has_said_hello; /* the deadline is its own */
+    bool has_said_hello;  /* the deadline is its own */
+    struct deadline look; /* when to look at it again */
+    struct admission *admission;
 };
 
 TAILQ_HEAD(waiting_list, waiting);
@@ -45,7 +47,6 @@ struct admission {
     struct waiting_list waiting; /* the waiting room: those that came first come first */
     struct lines lines;          /* the same, by accounts, which take turns */
     struct waiting_list unused;
-    struct deadline look; /* set while somebody waits: to look at their deadlines */
 };
 
 /* Return: 0; -ENOMEM */

@@ -143,7 +143,7 @@ static bool region_is_safe(const struct greeting *greeting, const struct slot *s
                                      greeting->pagemap_fd));
 }
 
-void greeting_take_bell(struct greeting *greeting, struct slot *slot)
+static void open_session(struct greeting *greeting, struct slot *slot)
 {
     struct core *core = greeting->core;
 
@@ -157,14 +157,22 @@ void greeting_take_bell(struct greeting *greeting, struct slot *slot)
     core_heat(core, slot);
 }
 
-static void set_retry(struct greeting *greeting);
+void greeting_take_bell(struct greeting *greeting, struct slot *slot)
+{
+    uint64_t began_ns = core_begin_act(greeting->core);
+
+    open_session(greeting, slot);
+    core_end_act(greeting->core, ACT_GREETING, began_ns);
+}
+
+static void set_retry(struct greeting *greeting, uint64_t due_ns);
 
 static void welcome_put_off(struct greeting *greeting, struct slot *slot)
 {
     if (TAILQ_EMPTY(&greeting->due)) {
         log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL,
                   "too many fds are in flight to clients that don't read; new sessions wait");
-        set_retry(greeting);
+        set_retry(greeting, greeting->core->now_ns + WELCOME_RETRY_NS);
     }
     TAILQ_INSERT_TAIL(&greeting->due, slot, welcome_due);
     slot->is_welcome_due = true;
@@ -192,21 +200,23 @@ static void welcome_retry(void *context, struct deadline *deadline)
         int r = slot->is_ending ? 0 : session_welcome(core, slot);
 
         if (r == -ETOOMANYREFS) {
-            set_retry(greeting);
+            set_retry(greeting, core->now_ns + WELCOME_RETRY_NS);
             return;
         }
         greeting_forget(greeting, slot);
         slot->taken_ns = core_look_at_clock(core); /* its time for a first request begins now */
         if (r < 0)
             slot_end(&core->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+        if (!TAILQ_EMPTY(&greeting->due) && !core_has_time(core)) {
+            set_retry(greeting, core->now_ns);
+            return;
+        }
     }
 }
 
-static void set_retry(struct greeting *greeting)
+static void set_retry(struct greeting *greeting, uint64_t due_ns)
 {
-    struct core *core = greeting->core;
-
-    deadline_set(core->deadlines, &greeting->retry, core->now_ns + WELCOME_RETRY_NS, welcome_retry);
+    core_set_own_deadline(greeting->core, &greeting->retry, due_ns, welcome_retry);
 }
 
 void greeting_init(struct greeting *greeting, struct core *core)
@@ -307,7 +317,7 @@ static int hello_receive(const struct slot *slot, void *packet, size_t packet_si
     return 0;
 }
 
-void greeting_receive(struct greeting *greeting, struct slot *slot)
+static void receive(struct greeting *greeting, struct slot *slot)
 {
     struct core *core = greeting->core;
     unsigned char packet[HELLO_BYTES_MAX];
@@ -340,4 +350,12 @@ void greeting_receive(struct greeting *greeting, struct slot *slot)
         oneshot_begin(core, slot, &hello);
     else
         session_hello(greeting, slot, &hello.hello);
+}
+
+void greeting_receive(struct greeting *greeting, struct slot *slot)
+{
+    uint64_t began_ns = core_begin_act(greeting->core);
+
+    receive(greeting, slot);
+    core_end_act(greeting->core, ACT_GREETING, began_ns);
 }

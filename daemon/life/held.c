@@ -23,7 +23,7 @@ static void set_due(struct core *core)
     uint64_t due_ns = holding_due_ns(&core->holdings);
 
     if (due_ns != FIPC_NEVER && !deadline_is_set(&core->holding_due))
-        deadline_set(core->deadlines, &core->holding_due, due_ns, end_due);
+        core_set_own_deadline(core, &core->holding_due, due_ns, end_due);
 }
 
 int held_init(struct core *core)

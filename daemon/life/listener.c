@@ -19,6 +19,8 @@
 #define SO_PASSRIGHTS 83 /* asm-generic/socket.h of Linux 6.16 */
 #endif
 
+/* Of a turn. */
+#define ACCEPT_NS (50 * FIPC_NS_PER_US)
 #define PAUSE_NS_MIN (50 * FIPC_NS_PER_MS)
 #define PAUSE_NS_MAX FIPC_NS_PER_S
 
@@ -35,6 +37,7 @@
 /* ---- accepting ---- */
 
 static void listen_again(struct listener *listener);
+static void listener_goes_on(void *context, struct deadline *deadline);
 
 static void listener_retry(void *context, struct deadline *deadline)
 {
@@ -58,8 +61,8 @@ static void listener_pause(struct listener *listener, const char *why)
     if (listener->pause_ns > PAUSE_NS_MAX)
         listener->pause_ns = PAUSE_NS_MAX;
     poller_pause_listening(core->poller);
-    deadline_set(core->deadlines, &listener->retry, core->now_ns + listener->pause_ns,
-                 listener_retry);
+    core_set_own_deadline(core, &listener->retry, core->now_ns + listener->pause_ns,
+                          listener_retry);
 }
 
 /* How many fds are free, and will be when all clients have what they may have. */
@@ -79,9 +82,10 @@ static void listener_ready(void *userdata)
 {
     struct listener *listener = userdata;
 
-    (void)core_look_at_clock(listener->core);
-    /* once it was short, until nobody waits */
-    for (int i = 0; i == 0 || listener->is_short || !core_is_late(listener->core); i++) {
+    struct core *core = listener->core;
+
+    core_begin_share(core, ACCEPT_NS);
+    for (int i = 0; i == 0 || core_has_time(core); i++) {
         int fd;
 
         if (fds_left(listener) < FDS_RESERVED + FDS_PER_CLIENT + FDS_PER_WELCOME) {
@@ -93,8 +97,8 @@ static void listener_ready(void *userdata)
         if (fd >= 0) {
             listener->pause_ns = 0;
             admission_admit(listener->admission, fd);
-            if (!STAILQ_EMPTY(&listener->core->slots.ending))
-                return; /* of a one-shot that is answered: the next one may have its slot */
+            if (!STAILQ_EMPTY(&core->slots.ending))
+                break; /* of a one-shot that is answered: the next one may have its slot */
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             listener_pause(listener, strerror(errno));
             return;
@@ -103,6 +107,14 @@ static void listener_ready(void *userdata)
             return; /* EAGAIN: all are accepted */
         }
     }
+    if (listener->is_short) /* until nobody waits: to know it */
+        core_set_own_deadline(core, &listener->retry, core->now_ns, listener_goes_on);
+}
+
+static void listener_goes_on(void *context, struct deadline *deadline)
+{
+    (void)context;
+    listener_ready(DEADLINE_OWNER(deadline, struct listener, retry));
 }
 
 static void listen_again(struct listener *listener)

@@ -91,24 +91,41 @@ static void count(struct slot_table *slots, const struct slot *slot, enum fipc_r
         slots->n_closed[reason]++;
 }
 
-void slot_close(struct core *core, struct greeting *greeting, struct closer *closer,
-                struct slot *slot)
+/* The last word. Return: true */
+static bool say_why(struct core *core, struct slot *slot)
 {
     enum fipc_reason reason = slot->end_reason;
 
     count(&core->slots, slot, reason);
     log_close(slot, reason);
-    if (slot->state == SLOT_OPEN && reason == FIPC_REASON_GONE)
-        relay_take_last_replies(core, slot);
-    if (reason != FIPC_REASON_GONE && is_before_open(slot))
+    if (reason == FIPC_REASON_GONE)
+        return true;
+    if (is_before_open(slot))
         outbound_refused(slot->lane_fd, reason, helps_to_retry(reason));
-    else if (reason != FIPC_REASON_GONE && slot->state == SLOT_OPEN)
+    else if (slot->state == SLOT_OPEN)
         outbound_goodbye(slot, reason, helps_to_retry(reason));
+    return true;
+}
 
+static bool take_last_replies(struct core *core, struct slot *slot)
+{
+    return slot->state != SLOT_OPEN || slot->end_reason != FIPC_REASON_GONE ||
+           relay_take_last_replies(core, slot);
+}
+
+/* The steps before the fds are closed. Each call does a part of one, which does not take long.
+ * Return: whether the step is done */
+static bool (*const steps[])(struct core *core, struct slot *slot) = {
+    [SLOT_LAST_REPLIES] = take_last_replies,
+    [SLOT_LAST_CALLS] = reply_drop_some,
+    [SLOT_LAST_NAMES] = relay_leave,
+    [SLOT_LAST_WORD] = say_why,
+};
+
+static void give_all_back(struct core *core, struct greeting *greeting, struct closer *closer,
+                          struct slot *slot)
+{
     slot_set_state(&core->slots, slot, SLOT_CLOSING);
-    room_wish_forget_all(slot);
-    reply_drop_all(core, slot);
-    relay_leave(core, slot);
     deadline_clear(core->deadlines, &slot->deadline);
     greeting_forget(greeting, slot);
     poller_unwatch(core->poller, slot->lane_fd);
@@ -119,4 +136,16 @@ void slot_close(struct core *core, struct greeting *greeting, struct closer *clo
     closer_close(closer, fd_steal(&slot->lane_fd), slot->account);
     release_account(core, slot);
     slot_free(&core->slots, slot);
+}
+
+bool slot_close(struct core *core, struct greeting *greeting, struct closer *closer,
+                struct slot *slot)
+{
+    room_wish_forget_all(slot);
+    for (; slot->last < SLOT_LAST_FDS; slot->last++) {
+        if (!steps[slot->last](core, slot))
+            return false;
+    }
+    give_all_back(core, greeting, closer, slot);
+    return true;
 }

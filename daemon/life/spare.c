@@ -50,7 +50,7 @@ static void set_step(struct spare *spare, uint64_t pause_ns)
 {
     struct core *core = spare->core;
 
-    deadline_set(core->deadlines, &spare->step, core->now_ns + pause_ns, give_back_step);
+    core_set_own_deadline(core, &spare->step, core->now_ns + pause_ns, give_back_step);
 }
 
 void spare_init(struct spare *spare, struct core *core, struct closer *closer)

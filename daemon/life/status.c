@@ -51,7 +51,7 @@ static void feed_watchdog(void *context, struct deadline *deadline)
     struct core *core = context;
 
     (void)tell(AS_STATUS, "WATCHDOG=1");
-    deadline_set(core->deadlines, deadline, core->now_ns + status->watchdog_ns, feed_watchdog);
+    core_set_own_deadline(core, deadline, core->now_ns + status->watchdog_ns, feed_watchdog);
 }
 
 static void tell_change(void *context, struct deadline *deadline)
@@ -70,7 +70,7 @@ void status_init(struct status *status, struct core *core)
     if (sd_watchdog_enabled(false, &watchdog_us) <= 0)
         return;
     status->watchdog_ns = watchdog_us / 2 * FIPC_NS_PER_US;
-    deadline_set(core->deadlines, &status->watchdog, core->now_ns, feed_watchdog);
+    core_set_own_deadline(core, &status->watchdog, core->now_ns, feed_watchdog);
 }
 
 void status_deinit(struct status *status)
@@ -104,5 +104,5 @@ void status_look(struct status *status)
 
     if (systemd_sender_has_manager() && status->reported_n_taken != slot_n_taken(&core->slots) &&
         !deadline_is_set(&status->change))
-        deadline_set(core->deadlines, &status->change, core->now_ns + STATUS_DELAY_NS, tell_change);
+        core_set_own_deadline(core, &status->change, core->now_ns + STATUS_DELAY_NS, tell_change);
 }

@@ -13,6 +13,7 @@
 #include "daemon/model/account.h"
 #include "daemon/model/handler.h"
 #include "daemon/model/holding.h"
+#include "daemon/model/meter.h"
 #include "daemon/model/quota.h"
 #include "daemon/model/service.h"
 #include "daemon/model/slot.h"
@@ -25,14 +26,17 @@
 #include <sys/types.h>
 
 struct poller;
+struct turn;
 
 struct core {
     struct config *config;
     uid_t uid; /* that the broker runs as */
     struct quota quota;
     struct poller *poller;
-    struct deadline_heap *deadlines; /* the poller's */
-    deadline_fn *slot_over;          /* of the slots' deadlines */
+    struct deadline_heap *deadlines;     /* the poller's */
+    struct deadline_group own_deadlines; /* of no account */
+    deadline_fn *slot_over;              /* of the slots' deadlines */
+    struct turn *turn;                   /* for deadlines that it sets itself */
     struct account_table accounts;
     struct toll toll;
     struct slot_table slots;
@@ -48,10 +52,11 @@ struct core {
     uint64_t (*clock)(void);     /* fipc_now_ns(), or a test's */
     uint64_t (*cpu_clock)(void); /* process_cpu_ns(), or a test's */
     uint64_t now_ns;             /* when the clock was looked at last: several times in each turn */
-    bool is_slice_over;     /* the slot that is served took so long that others have their turn */
-    uint64_t events_end_ns; /* see core_is_late() */
-    bool stopping;          /* takes no more connections and requests */
-    uint64_t n_turns;
+    bool is_slice_over;    /* the slot that is served took so long that others have their turn */
+    uint64_t turn_end_ns;  /* the turn begins nothing new after */
+    uint64_t share_end_ns; /* see core_begin_share() */
+    bool stopping;         /* takes no more connections and requests */
+    struct meter meter;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };
 
@@ -62,19 +67,73 @@ static inline uint64_t core_look_at_clock(struct core *core)
     return core->now_ns;
 }
 
-/* Has the turn look, in time, whether a slot has lived long enough. */
-static inline void core_set_slot_deadline(struct core *core, struct slot *slot)
+/* ---- the time of a turn ---- */
+
+/* A turn begins: @span_ns from now on it begins nothing new. */
+static inline void core_begin_turn(struct core *core, uint64_t span_ns)
 {
-    deadline_set(core->deadlines, &slot->deadline,
-                 slot_next_look_ns(core->config, slot, core->now_ns), core->slot_over);
+    meter_begin_turn(&core->meter, core_look_at_clock(core));
+    core->turn_end_ns = core->now_ns + span_ns;
 }
 
-/* Whether deadlines and new connections had their share of this turn, and what they still have to
- * do is left to the next one: hot slots wait meanwhile. Each does one thing before it asks. */
-static inline bool core_is_late(struct core *core)
+/* From here on the turn does things of one kind, for @span_ns at most: each such loop does one
+ * thing, so that none starves, and asks core_has_time() before the next one. The next turn
+ * goes on with the rest. */
+static inline void core_begin_share(struct core *core, uint64_t span_ns)
 {
-    return core_look_at_clock(core) >= core->events_end_ns;
+    uint64_t end_ns = core_look_at_clock(core) + span_ns;
+
+    core->share_end_ns = end_ns < core->turn_end_ns ? end_ns : core->turn_end_ns;
 }
+
+static inline bool core_has_time(struct core *core)
+{
+    return core_look_at_clock(core) < core->share_end_ns;
+}
+
+/* An act begins, and ends. Return: when it began, for core_end_act() */
+static inline uint64_t core_begin_act(struct core *core) { return core_look_at_clock(core); }
+
+static inline void core_end_act(struct core *core, enum act act, uint64_t began_ns)
+{
+    meter_count(&core->meter, act, began_ns, core_look_at_clock(core));
+}
+
+/* ---- deadlines ---- */
+
+static inline void core_set_own_deadline(struct core *core, struct deadline *deadline,
+                                         uint64_t due_ns, deadline_fn *over)
+{
+    deadline_set(core->deadlines, &core->own_deadlines, deadline, due_ns, over);
+}
+
+static inline void core_set_handler_deadline(struct core *core, struct handler *handler,
+                                             uint64_t due_ns, deadline_fn *over)
+{
+    deadline_set(core->deadlines, &slot_of_caller(&core->slots, handler)->account->deadlines,
+                 &handler->deadline, due_ns, over);
+}
+
+/* Has the turn look, in time, whether a slot has lived long enough. One that is ending has. */
+static inline void core_set_slot_deadline(struct core *core, struct slot *slot)
+{
+    if (!slot->is_ending)
+        deadline_set(core->deadlines, &slot->account->deadlines, &slot->deadline,
+                     slot_next_look_ns(core->config, slot, core->now_ns), core->slot_over);
+}
+
+/* One thing that is due of an account, out of its turn: for what must not come before that. May
+ * release the account. */
+static inline void core_do_first(struct core *core, struct account *account)
+{
+    struct deadline *deadline =
+        deadline_take_of(core->deadlines, &account->deadlines, core->now_ns);
+
+    if (deadline != NULL)
+        deadline->over(core, deadline);
+}
+
+/* ---- hot slots ---- */
 
 /* Polls this slot from now on, awake: there is something to take, to send, or to ring for. */
 static inline void core_heat(struct core *core, const struct slot *slot)

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#define ENDED_AT_ONCE 64
+
 int holding_table_init(struct holding_table *table, uint32_t capacity)
 {
     int r;
@@ -80,6 +82,10 @@ void holding_end_due(struct holding_table *table, struct account_table *accounts
 {
     const struct holding *first;
 
-    while ((first = TAILQ_FIRST(&table->timed)) != NULL && first->until_ns <= now_ns)
+    for (int n = 0; n < ENDED_AT_ONCE; n++) {
+        first = TAILQ_FIRST(&table->timed);
+        if (first == NULL || first->until_ns > now_ns)
+            return;
         holding_end(table, accounts, (uint32_t)(first - table->holdings), now_ns);
+    }
 }

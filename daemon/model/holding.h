@@ -56,7 +56,7 @@ void holding_end(struct holding_table *table, struct account_table *accounts, ui
 /* When the next one counts as gone that is timed and has left; FIPC_NEVER: there is none */
 uint64_t holding_due_ns(const struct holding_table *table);
 
-/* Ends those that are due. */
+/* Ends some that are due. */
 void holding_end_due(struct holding_table *table, struct account_table *accounts, uint64_t now_ns);
 
 #endif

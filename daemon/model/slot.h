@@ -38,14 +38,25 @@ enum slot_state {
     SLOT_STATE_COUNT,
 };
 
+/* The steps of the end of a slot: daemon/life/slot_close.h. */
+enum slot_last {
+    SLOT_LAST_REPLIES, /* a worker's that are in its ring */
+    SLOT_LAST_CALLS,   /* its handlers end */
+    SLOT_LAST_NAMES,   /* it serves them no more */
+    SLOT_LAST_WORD,
+    SLOT_LAST_FDS, /* and all that is not a list of many things */
+};
+
 struct slot {
     uint32_t index;
     uint32_t generation; /* counts the takers of all slots: no other one has the same */
     enum slot_state state;
     struct fipc_identity peer;
-    struct account *account;      /* of the peer's uid; this slot is counted there */
-    bool is_ending;               /* the turn closes it soon; nothing more is taken from it */
-    enum fipc_reason end_reason;  /* valid while it is ending */
+    struct account *account;     /* of the peer's uid; this slot is counted there */
+    bool is_ending;              /* the turn closes it soon; nothing more is taken from it */
+    enum fipc_reason end_reason; /* valid while it is ending; likewise the next two */
+    enum slot_last last;
+    uint32_t n_last_records;      /* that were taken as last replies */
     STAILQ_ENTRY(slot) in_ending; /* slot_table.ending */
     struct deadline deadline;     /* when to look whether it has lived long enough */
     uint64_t taken_ns;

@@ -71,13 +71,15 @@ static void serve_delay(struct core *core, struct handler *handler, const void *
     }
     /* the round may have begun long before the request came: never too early */
     due_ns = fipc_deadline_after(core_look_at_clock(core), ms * FIPC_NS_PER_MS);
-    deadline_set(core->deadlines, &handler->deadline,
-                 due_ns < handler->deadline_ns ? due_ns : handler->deadline_ns, delay_over);
+    core_set_handler_deadline(
+        core, handler, due_ns < handler->deadline_ns ? due_ns : handler->deadline_ns, delay_over);
 }
 
-/* To make one takes long, and is the last thing in its slot's turn. */
-static void reply_with_report(struct core *core, struct handler *handler, char *report)
+/* To make one takes long, and is the last thing in its slot's turn. It began at @began_ns. */
+static void reply_with_report(struct core *core, struct handler *handler, uint64_t began_ns,
+                              char *report)
 {
+    core_end_act(core, ACT_REPORT, began_ns);
     core->is_slice_over = true;
     if (report == NULL)
         reply_error(core, handler, -ENOMEM);
@@ -89,12 +91,13 @@ static void reply_with_report(struct core *core, struct handler *handler, char *
 /* A page of the services: of the first ones, or from number N on. */
 static void serve_list(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
+    uint64_t began_ns = core_begin_act(core);
     uint32_t first = 0;
 
     if (size > 0 && parse_number(payload, size, &first) < 0)
         reply_error(core, handler, -EINVAL);
     else
-        reply_with_report(core, handler,
+        reply_with_report(core, handler, began_ns,
                           report_services(core, first, reply_bytes_max(core, handler)));
 }
 
@@ -105,11 +108,12 @@ static void serve_stats(struct core *core, struct handler *handler, const void *
 {
     static const char slots_from[] = "slots ";
     const size_t prefix = sizeof(slots_from) - 1;
+    uint64_t began_ns = core_begin_act(core);
     char question[STATS_PAYLOAD_MAX];
     uint32_t first;
 
     if (size == 0) {
-        reply_with_report(core, handler, report_stats(core));
+        reply_with_report(core, handler, began_ns, report_stats(core));
         return;
     }
     if (size > sizeof(question)) {
@@ -121,7 +125,8 @@ static void serve_stats(struct core *core, struct handler *handler, const void *
         parse_number(question + prefix, size - prefix, &first) < 0)
         reply_error(core, handler, -EINVAL);
     else
-        reply_with_report(core, handler, report_slots(core, first, reply_bytes_max(core, handler)));
+        reply_with_report(core, handler, began_ns,
+                          report_slots(core, first, reply_bytes_max(core, handler)));
 }
 
 const struct builtin builtins[] = {

@@ -17,6 +17,8 @@
 
 /* Of one request: it may be what kills them. */
 #define WORKER_DEATHS_MAX 3
+/* Requests or replies that one step takes on. */
+#define LAST_AT_ONCE 32
 
 /* ---- into a worker's hands ---- */
 
@@ -383,23 +385,27 @@ void relay_has_room(struct core *core, struct slot *slot)
 
 /* ---- a worker leaves ---- */
 
-void relay_take_last_replies(struct core *core, struct slot *slot)
+bool relay_take_last_replies(struct core *core, struct slot *slot)
 {
     struct fipc_consumer *ring = &slot->channel.in;
-    /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels */
-    uint32_t n_records = n_deliveries(slot) + 2 * SLOT_CALLS_MAX;
     struct fipc_header header;
     const void *payload;
     struct worker *worker;
 
     TAILQ_FOREACH(worker, &slot->workers, of_slot)
         worker->concurrency = 0; /* it is given nothing more */
-    while (relay_is_busy(slot) && n_records-- > 0 &&
-           fipc_consumer_take(ring, &header, &payload) == 0) {
+    for (int n = 0; n < LAST_AT_ONCE; n++) {
+        /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels
+         */
+        if (!relay_is_busy(slot) ||
+            slot->n_last_records++ >= n_deliveries(slot) + 2 * SLOT_CALLS_MAX ||
+            fipc_consumer_take(ring, &header, &payload) < 0)
+            return true;
         if (header.kind == FIPC_KIND_REPLY)
             relay_reply(core, slot, &header, payload, fipc_payload_size(&header));
         fipc_consumer_release(ring);
     }
+    return false;
 }
 
 /* A request in the hands of a lost worker: if it had not taken it, or the request may be repeated,
@@ -446,17 +452,11 @@ static void end_queue(struct core *core, struct service *service)
     }
 }
 
+/* The worker has no deliveries any more. */
 static void worker_leave(struct core *core, struct worker *worker)
 {
     struct service *service = worker->service;
-    struct delivery *delivery;
 
-    while ((delivery = TAILQ_LAST(&worker->deliveries, delivery_list)) != NULL) {
-        if (delivery->handler != NULL)
-            take_back(core, delivery);
-        else
-            delivery_end(&core->deliveries, delivery);
-    }
     worker_remove(worker);
     if (service->n_workers == 0)
         end_queue(core, service);
@@ -464,14 +464,35 @@ static void worker_leave(struct core *core, struct worker *worker)
     queueing_release_if_unused(core, service);
 }
 
-void relay_leave(struct core *core, struct slot *slot)
+/* Return: whether the slot has a worker no more */
+static bool leave_one(struct core *core, struct slot *slot)
 {
-    struct worker *worker;
+    struct worker *worker = TAILQ_FIRST(&slot->workers);
+    struct delivery *delivery;
 
-    while ((worker = TAILQ_FIRST(&slot->workers)) != NULL)
+    if (worker == NULL)
+        return true;
+    worker->concurrency = 0; /* it is given nothing more */
+    delivery = TAILQ_LAST(&worker->deliveries, delivery_list);
+    if (delivery == NULL)
         worker_leave(core, worker);
-    free(slot->groups);
-    slot->groups = NULL;
+    else if (delivery->handler != NULL)
+        take_back(core, delivery);
+    else
+        delivery_end(&core->deliveries, delivery);
+    return false;
+}
+
+bool relay_leave(struct core *core, struct slot *slot)
+{
+    for (int n = 0; n < LAST_AT_ONCE; n++) {
+        if (!leave_one(core, slot))
+            continue;
+        free(slot->groups);
+        slot->groups = NULL;
+        return true;
+    }
+    return false;
 }
 
 /* ---- the end ---- */

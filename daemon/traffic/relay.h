@@ -59,12 +59,13 @@ bool relay_is_busy(const struct slot *slot);
 /* A slot that serves names made room in its ring: gives it what waits for that. */
 void relay_has_room(struct core *core, struct slot *slot);
 
-/* A worker hung up: what it answered before that still counts. */
-void relay_take_last_replies(struct core *core, struct slot *slot);
+/* A worker hung up: what it answered before that still counts. Takes some of it. Return: whether
+ * that was all */
+bool relay_take_last_replies(struct core *core, struct slot *slot);
 
 /* A slot ends: its names lose this worker, and what it had in its hands is given to others, or
- * answered. */
-void relay_leave(struct core *core, struct slot *slot);
+ * answered. Does some of this. Return: whether that was all */
+bool relay_leave(struct core *core, struct slot *slot);
 
 /* The broker stops: nobody begins to serve a name any more. A client that waits for it goes on with
  * the next broker. */

@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#define DROPPED_AT_ONCE 64
+
 struct handler *reply_begin(struct core *core, struct slot *slot, uint64_t id,
                             uint64_t remaining_ns)
 {
@@ -52,7 +54,7 @@ static void deadline_over(void *context, struct deadline *deadline)
 
 void reply_set_deadline(struct core *core, struct handler *handler)
 {
-    deadline_set(core->deadlines, &handler->deadline, handler->deadline_ns, deadline_over);
+    core_set_handler_deadline(core, handler, handler->deadline_ns, deadline_over);
 }
 
 /* The last step of every handler. */
@@ -175,12 +177,17 @@ void reply_drop(struct core *core, struct handler *handler)
     reply_end(core, slot_of_caller(&core->slots, handler), handler, HANDLER_DROPPED);
 }
 
-void reply_drop_all(struct core *core, struct slot *slot)
+bool reply_drop_some(struct core *core, struct slot *slot)
 {
-    struct handler *handler;
+    for (int n = 0; n < DROPPED_AT_ONCE; n++) {
+        struct handler *handler;
 
-    while (slot->live.first != HANDLER_NONE)
-        reply_drop(core, &core->handlers.handlers[slot->live.first]);
-    while ((handler = outbound_drop_next(slot)) != NULL)
-        reply_end(core, slot, handler, HANDLER_DROPPED);
+        if (slot->live.first != HANDLER_NONE)
+            reply_drop(core, &core->handlers.handlers[slot->live.first]);
+        else if ((handler = outbound_drop_next(slot)) != NULL)
+            reply_end(core, slot, handler, HANDLER_DROPPED);
+        else
+            return true;
+    }
+    return false;
 }

@@ -9,6 +9,7 @@
  */
 #include "daemon/model/handler.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,7 +52,8 @@ int reply_send_waiting(struct core *core, struct slot *slot);
 /* Ends a handler as dropped, without a word to its caller. */
 void reply_drop(struct core *core, struct handler *handler);
 
-/* Ends all handlers of a slot as dropped, and forgets what waits for room. */
-void reply_drop_all(struct core *core, struct slot *slot);
+/* Ends some handlers of a slot as dropped, and forgets what waits for room. Return: whether none is
+ * left */
+bool reply_drop_some(struct core *core, struct slot *slot);
 
 #endif

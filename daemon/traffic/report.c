@@ -189,13 +189,33 @@ static json_t *report_deliveries(const struct delivery_table *deliveries)
     return report;
 }
 
-static json_t *report_loop(const struct core *core)
+static json_t *report_acts(const struct meter *meter)
 {
     json_t *report = json_object();
 
-    set_number(report, "turns", core->n_turns);
+    for (enum act act = 0; act < ACT_COUNT; act++) {
+        const struct meter_count *count = &meter->acts[act];
+        json_t *of_kind = json_object();
+
+        set_number(of_kind, "count", count->n);
+        set_number(of_kind, "long", count->n_long);
+        set_number(of_kind, "max_us", count->max_ns / FIPC_NS_PER_US);
+        set(report, act_name(act), of_kind);
+    }
+    return report;
+}
+
+static json_t *report_loop(const struct core *core)
+{
+    const struct meter_count *turns = &core->meter.turns;
+    json_t *report = json_object();
+
+    set_number(report, "turns", turns->n);
     set_number(report, "blocked", core->n_blocked);
     set_number(report, "hot", core->hot.count);
+    set_number(report, "long_turns", turns->n_long);
+    set_number(report, "turn_max_us", turns->max_ns / FIPC_NS_PER_US);
+    set(report, "acts", report_acts(&core->meter));
     return report;
 }
 

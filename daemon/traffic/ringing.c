@@ -9,13 +9,15 @@
 static void wake(struct core *core, struct slot *slot)
 {
     struct toll_due *due = &slot->account->toll;
-    uint64_t began_ns;
+    uint64_t began_ns, began_cpu_ns;
 
     if (!toll_allows_futex(&core->toll, due, core->now_ns))
         return;
-    began_ns = core->cpu_clock();
+    began_ns = core_begin_act(core);
+    began_cpu_ns = core->cpu_clock();
     fipc_end_wake(slot->channel.peer);
-    toll_charge_futex(&core->toll, due, core->cpu_clock() - began_ns, core->now_ns);
+    toll_charge_futex(&core->toll, due, core->cpu_clock() - began_cpu_ns, core->now_ns);
+    core_end_act(core, ACT_WAKE, began_ns);
 }
 
 /* A bell that could not be rung stays due: the sleep of the client was claimed, so that nobody else
@@ -23,7 +25,7 @@ static void wake(struct core *core, struct slot *slot)
 static void ring_lane(struct core *core, struct slot *slot)
 {
     struct toll_due *due = &slot->account->toll;
-    uint64_t began_ns;
+    uint64_t began_ns, began_cpu_ns;
     int r;
 
     slot->bell_after_ns = toll_until_ns(&core->toll, due, core->now_ns);
@@ -31,9 +33,11 @@ static void ring_lane(struct core *core, struct slot *slot)
         core_set_slot_deadline(core, slot);
         return;
     }
-    began_ns = core->cpu_clock();
+    began_ns = core_begin_act(core);
+    began_cpu_ns = core->cpu_clock();
     r = fipc_bell_ring(&slot->channel.bell);
-    toll_charge(&core->toll, due, core->cpu_clock() - began_ns, core->now_ns);
+    toll_charge(&core->toll, due, core->cpu_clock() - began_cpu_ns, core->now_ns);
+    core_end_act(core, ACT_WAKE, began_ns);
     slot->is_bell_due = r < 0;
     if (r == -EPIPE)
         slot_end(&core->slots, slot, FIPC_REASON_GONE);

@@ -32,7 +32,7 @@ static const struct poller_ops ops = {nothing, nothing, nothing, before_wait};
 
 static void set_up(void)
 {
-    ck_assert_int_eq(poller_new(&poller, 8, &ops, NULL), 0);
+    ck_assert_int_eq(poller_new(&poller, &ops, NULL), 0);
     ck_assert_int_eq(gone_init(&gone, poller, CAPACITY), 0);
 }
 

@@ -49,7 +49,7 @@ static void square(void *userdata)
 
 static void set_up(void)
 {
-    ck_assert_int_eq(poller_new(&poller, 1, &ops, NULL), 0);
+    ck_assert_int_eq(poller_new(&poller, &ops, NULL), 0);
     ck_assert_int_eq(offload_new(&offload, poller, CAPACITY, sizeof(struct job), square), 0);
 }
 

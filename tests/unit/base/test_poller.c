@@ -44,7 +44,7 @@ static void set_up(void)
 {
     n_turns = n_woken = n_listened = n_events = 0;
     may_block = true;
-    ck_assert_int_eq(poller_new(&poller, 8, &ops, &poller), 0);
+    ck_assert_int_eq(poller_new(&poller, &ops, &poller), 0);
 }
 
 static void tear_down(void)
@@ -127,15 +127,16 @@ TEST(poller_wakes_up_for_the_earliest_deadline_and_not_before)
 {
     static const struct poller_ops timed = {after_wait, client_fds, woken, take_what_is_due};
     struct deadline first = {0}, second = {0};
+    struct deadline_group group = {.is_due = false};
     uint64_t began_ns, due_ns;
 
     tear_down();
-    ck_assert_int_eq(poller_new(&poller, 8, &timed, &poller), 0);
+    ck_assert_int_eq(poller_new(&poller, &timed, &poller), 0);
     began_ns = fipc_now_ns();
     due_ns = began_ns + 30000000;
-    deadline_set(poller_deadlines(poller), &second, began_ns + 3600 * UINT64_C(1000000000),
+    deadline_set(poller_deadlines(poller), &group, &second, began_ns + 3600 * UINT64_C(1000000000),
                  stop_at_deadline);
-    deadline_set(poller_deadlines(poller), &first, due_ns, stop_at_deadline);
+    deadline_set(poller_deadlines(poller), &group, &first, due_ns, stop_at_deadline);
     poller_run(poller);
     ck_assert_uint_ge(fipc_now_ns(), due_ns);
     ck_assert(!deadline_is_set(&first));

@@ -31,7 +31,7 @@ static unsigned serve_round(void)
 {
     uint64_t now_ns = fipc_now_ns();
 
-    return fipc_hot_set_serve(&set, FIPC_NEVER, &now_ns);
+    return fipc_hot_set_serve(&set, FIPC_NEVER, FIPC_NEVER, &now_ns);
 }
 
 static unsigned serve(void *owner, uint32_t member, uint64_t end_ns)
@@ -159,7 +159,7 @@ TEST(group_of_many_has_no_more_of_a_round_than_a_group_of_one)
     for (unsigned round = 1; round < MEMBERS; round++) {
         uint64_t now_ns = fipc_now_ns();
 
-        ck_assert_uint_eq(fipc_hot_set_serve(&set, 1, &now_ns), 2);
+        ck_assert_uint_eq(fipc_hot_set_serve(&set, 1, FIPC_NEVER, &now_ns), 2);
         ck_assert_uint_eq(members[3].served, round);
     }
     for (uint32_t i = 0; i < MEMBERS; i++) /* in turn */
@@ -191,4 +191,93 @@ TEST(member_found_with_work_at_the_last_look_stays_hot_and_awake)
     fipc_hot_set_cool(&set, UINT64_MAX);
     ck_assert_uint_eq(set.count, 0);
     ck_assert_uint_eq(word_of(4), FIPC_END_ASLEEP_FD);
+}
+
+TEST(round_that_is_over_goes_on_with_the_group_after_the_last)
+{
+    struct fipc_hot_group groups[3];
+
+    for (uint32_t i = 0; i < 3; i++) {
+        fipc_hot_group_init(&groups[i]);
+        members[i].work = 10;
+        fipc_hot_set_add(&set, &groups[i], i, 1);
+    }
+    for (unsigned round = 0; round < 6; round++) {
+        uint64_t now_ns = fipc_now_ns();
+
+        ck_assert_uint_eq(fipc_hot_set_serve(&set, FIPC_NEVER, now_ns, &now_ns), 1);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        ck_assert_uint_eq(members[i].served, 2);
+        fipc_hot_set_remove(&set, i);
+    }
+}
+
+/* ---- many ---- */
+
+#define MANY 1000
+
+static struct fipc_end ends[MANY];
+static unsigned n_looks;
+
+static unsigned serve_none(void *owner, uint32_t member, uint64_t end_ns)
+{
+    (void)owner;
+    (void)member;
+    (void)end_ns;
+    return 0;
+}
+
+/* Each tenth has. */
+static bool look_at_one(void *owner, uint32_t member)
+{
+    (void)owner;
+    n_looks++;
+    return member % 10 == 0;
+}
+
+static struct fipc_end *end_of_many(void *owner, uint32_t member, uint32_t *ret_asleep)
+{
+    (void)owner;
+    *ret_asleep = FIPC_END_ASLEEP_FD;
+    return &ends[member];
+}
+
+TEST(many_members_are_cooled_some_at_a_time_and_each_in_the_end)
+{
+    static const struct fipc_hot_set_ops many_ops = {serve_none, look_at_one, end_of_many};
+    struct fipc_hot_set many;
+    struct fipc_hot_group all;
+
+    fipc_hot_group_init(&all);
+    ck_assert_int_eq(fipc_hot_set_init(&many, MANY, &many_ops, NULL), 0);
+    for (uint32_t i = 0; i < MANY; i++)
+        fipc_hot_set_add(&many, &all, i, 1);
+    for (int call = 0; call < 12; call++) {
+        n_looks = 0;
+        fipc_hot_set_cool(&many, UINT64_MAX);
+        ck_assert_uint_le(n_looks, 256);
+    }
+    ck_assert_uint_eq(many.count, MANY / 10);
+    for (uint32_t i = 0; i < MANY; i++)
+        ck_assert_uint_eq(atomic_load(&ends[i].word),
+                          i % 10 == 0 ? FIPC_END_AWAKE : FIPC_END_ASLEEP_FD);
+    fipc_hot_set_deinit(&many);
+}
+
+/* A round over many that have nothing to do takes time too. */
+TEST(round_over_idle_members_looks_at_the_clock)
+{
+    static const struct fipc_hot_set_ops many_ops = {serve_none, look_at_one, end_of_many};
+    struct fipc_hot_set many;
+    struct fipc_hot_group all;
+    uint64_t now_ns = 1;
+
+    fipc_hot_group_init(&all);
+    ck_assert_int_eq(fipc_hot_set_init(&many, MANY, &many_ops, NULL), 0);
+    for (uint32_t i = 0; i < MANY; i++)
+        fipc_hot_set_add(&many, &all, i, 1);
+    ck_assert_uint_eq(fipc_hot_set_serve(&many, 1, FIPC_NEVER, &now_ns), 0);
+    ck_assert_uint_gt(now_ns, 1);
+    fipc_hot_set_deinit(&many);
 }

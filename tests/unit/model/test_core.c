@@ -36,20 +36,19 @@ static const struct fipc_hot_set_ops hot_ops = {.end = end_of};
 static void set_up(void)
 {
     config = (struct config){.timeouts = {.doorbell_ms = 5000, .handler_ms = 20000}};
-    ck_assert_int_eq(deadline_heap_init(&heap, 4), 0);
-    core =
-        (struct core){.config = &config, .deadlines = &heap, .slot_over = slot_over, .clock = look};
+    deadline_heap_init(&heap);
+    core = (struct core){.config = &config,
+                         .deadlines = &heap,
+                         .slot_over = slot_over,
+                         .clock = look,
+                         .meter = {.cpu_clock = look}};
     ck_assert_int_eq(fipc_hot_set_init(&core.hot, 4, &hot_ops, NULL), 0);
     account = (struct account){.uid = 1000};
     fipc_hot_group_init(&account.hot);
     clock_ns = 1000 * MS;
 }
 
-static void tear_down(void)
-{
-    fipc_hot_set_deinit(&core.hot);
-    deadline_heap_deinit(&heap);
-}
+static void tear_down(void) { fipc_hot_set_deinit(&core.hot); }
 
 GROUP(core, .fixtures = {{set_up, tear_down}});
 
@@ -64,19 +63,52 @@ TEST(clock_stands_still_until_it_is_looked_at)
 
 static const struct {
     uint64_t end_ms;
-    bool late;
-} ends[] = {{0, true}, {999, true}, {1000, true}, {1001, false}};
+    bool has_time;
+} ends[] = {{0, false}, {999, false}, {1000, false}, {1001, true}};
 
-LOOP_TEST(turn_is_late_from_its_end_on, COUNT_OF(ends))
+LOOP_TEST(share_is_over_from_its_end_on, COUNT_OF(ends))
 {
-    core.events_end_ns = ends[_i].end_ms * MS;
-    ck_assert_int_eq(core_is_late(&core), ends[_i].late);
+    core.share_end_ns = ends[_i].end_ms * MS;
+    ck_assert_int_eq(core_has_time(&core), ends[_i].has_time);
     ck_assert_uint_eq(core.now_ns, 1000 * MS);
+}
+
+static const struct {
+    uint64_t turn_ms, share_ms, end_ms;
+} shares[] = {{5, 2, 1002}, {5, 5, 1005}, {5, 9, 1005}, {0, 2, 1000}};
+
+LOOP_TEST(share_ends_with_the_turn_at_the_latest, COUNT_OF(shares))
+{
+    core_begin_turn(&core, shares[_i].turn_ms * MS);
+    core_begin_share(&core, shares[_i].share_ms * MS);
+    ck_assert_uint_eq(core.share_end_ns, shares[_i].end_ms * MS);
+}
+
+TEST(share_begins_when_it_begins_and_the_turn_still_ends)
+{
+    core_begin_turn(&core, 5 * MS);
+    clock_ns += 4 * MS;
+    core_begin_share(&core, 2 * MS);
+    ck_assert(core_has_time(&core));
+    clock_ns += MS;
+    ck_assert(!core_has_time(&core));
+}
+
+TEST(act_is_counted_with_the_time_between)
+{
+    uint64_t began_ns;
+
+    core_begin_turn(&core, 5 * MS);
+    began_ns = core_begin_act(&core);
+    clock_ns += 3;
+    core_end_act(&core, ACT_SEATING, began_ns);
+    ck_assert_uint_eq(core.meter.acts[ACT_SEATING].n, 1);
+    ck_assert_uint_eq(core.meter.acts[ACT_SEATING].max_ns, 3);
 }
 
 TEST(slot_is_looked_at_when_its_state_is_over)
 {
-    struct slot slot = {.state = SLOT_GREETING, .taken_ns = 1000 * MS};
+    struct slot slot = {.state = SLOT_GREETING, .taken_ns = 1000 * MS, .account = &account};
 
     (void)core_look_at_clock(&core);
     core_set_slot_deadline(&core, &slot);

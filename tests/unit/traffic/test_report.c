@@ -99,10 +99,25 @@ static void have_traffic(void)
     (void)client_call(&client, service_find(&core.services, "fipc.ping", 9), 0, "");
 }
 
+/* Sets the counts of each kind of act to other numbers. Return: what the report says of them */
+static json_t *have_acts(void)
+{
+    json_t *acts = json_object();
+
+    for (enum act act = 0; act < ACT_COUNT; act++) {
+        core.meter.acts[act] = (struct meter_count){
+            .n = 100 + act, .n_long = act, .max_ns = (20 + act) * FIPC_NS_PER_US + 999};
+        json_object_set_new(
+            acts, act_name(act),
+            json_pack("{s:i, s:i, s:i}", "count", 100 + act, "long", act, "max_us", 20 + act));
+    }
+    return acts;
+}
+
 TEST(stats_tell_every_total)
 {
     struct test_client oneshot;
-    json_t *report;
+    json_t *acts, *report;
     char *text;
 
     client_open_oneshot(&oneshot, TEST_STRANGER);
@@ -115,27 +130,30 @@ TEST(stats_tell_every_total)
     core.slots.n_closed[FIPC_REASON_IDLE] = 8;
     core.deliveries.n_late = 9;
     core.deliveries.n_unknown = 10;
-    core.n_turns = UINT32_MAX;
+    core.meter.turns =
+        (struct meter_count){.n = UINT32_MAX, .n_long = 14, .max_ns = 450 * FIPC_NS_PER_US};
     core.n_blocked = 12;
     core.started_ns = core.now_ns;
     test_advance(1234 * FIPC_NS_PER_MS + FIPC_NS_PER_MS - 1);
+    acts = have_acts();
 
     text = report_stats(&core);
     report = parsed(text);
     (void)json_object_del(report, "toll"); /* below */
     expect_equal(
         report,
-        json_pack("{s:s, s:i, s:i,"
-                  " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
-                  " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:{s:I, s:i, s:i}}",
-                  "version", FIPC_VERSION, "pid", (int)getpid(), "uptime_ms", 1234, "slots",
-                  "count", 16, "taken", 3, "greeting", 0, "welcomed", 0, "open", 2, "oneshot", 1,
-                  "closing", 0, "held", 5, "waiting", 4, "taken_ever", 50, "refused",
-                  fipc_reason_name(FIPC_REASON_QUOTA), 6, fipc_reason_name(FIPC_REASON_VERSION), 7,
-                  "closed", fipc_reason_name(FIPC_REASON_IDLE), 8, "handlers", "started", 7, "live",
-                  1, "replied", 1, "failed", 2, "dropped", 3, "deliveries", "made", 2,
-                  "late_replies", 9, "unknown_replies", 10, "loop", "turns", (json_int_t)UINT32_MAX,
-                  "blocked", 12, "hot", 2));
+        json_pack(
+            "{s:s, s:i, s:i,"
+            " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
+            " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:{s:I, s:i, s:i, s:i, s:i, s:o}}",
+            "version", FIPC_VERSION, "pid", (int)getpid(), "uptime_ms", 1234, "slots", "count", 16,
+            "taken", 3, "greeting", 0, "welcomed", 0, "open", 2, "oneshot", 1, "closing", 0, "held",
+            5, "waiting", 4, "taken_ever", 50, "refused", fipc_reason_name(FIPC_REASON_QUOTA), 6,
+            fipc_reason_name(FIPC_REASON_VERSION), 7, "closed", fipc_reason_name(FIPC_REASON_IDLE),
+            8, "handlers", "started", 7, "live", 1, "replied", 1, "failed", 2, "dropped", 3,
+            "deliveries", "made", 2, "late_replies", 9, "unknown_replies", 10, "loop", "turns",
+            (json_int_t)UINT32_MAX, "blocked", 12, "hot", 2, "long_turns", 14, "turn_max_us", 450,
+            "acts", acts));
     client_close(&oneshot);
 }
 

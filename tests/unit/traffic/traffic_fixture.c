@@ -76,8 +76,11 @@ void core_set_up(void)
         .clock = test_clock,
         .cpu_clock = test_cpu_clock,
         .now_ns = test_now_ns,
+        .turn_end_ns = FIPC_NEVER,
+        .share_end_ns = FIPC_NEVER,
+        .meter = {.cpu_clock = test_clock},
     };
-    ck_assert_int_eq(deadline_heap_init(&deadlines, SLOTS + HANDLERS), 0);
+    deadline_heap_init(&deadlines);
     ck_assert_int_eq(slot_table_init(&core.slots, SLOTS, SLOTS), 0);
     ck_assert_int_eq(handler_table_init(&core.handlers, HANDLERS), 0);
     ck_assert_int_eq(service_table_init(&core.services, builtins, builtin_count), 0);
@@ -100,7 +103,6 @@ void core_tear_down(void)
     service_table_deinit(&core.services);
     handler_table_deinit(&core.handlers);
     slot_table_deinit(&core.slots);
-    deadline_heap_deinit(&deadlines);
 }
 
 void test_advance(uint64_t ns)
@@ -164,8 +166,10 @@ void client_close(struct test_client *client)
         STAILQ_REMOVE(&core.slots.ending, slot, slot, in_ending);
     slot_set_state(&core.slots, slot, SLOT_CLOSING);
     room_wish_forget_all(slot);
-    reply_drop_all(&core, slot);
-    relay_leave(&core, slot);
+    while (!reply_drop_some(&core, slot))
+        ;
+    while (!relay_leave(&core, slot))
+        ;
     deadline_clear(core.deadlines, &slot->deadline);
     fipc_hot_set_remove(&core.hot, slot->index);
     fipc_channel_deinit(&slot->channel);
