@@ -12,6 +12,7 @@
 #include "daemon/config/owners_load.h"
 #include "daemon/life/held.h"
 #include "daemon/traffic/builtin.h"
+#include "daemon/traffic/leaving.h"
 #include "daemon/traffic/relay.h"
 
 #include <string.h>
@@ -211,7 +212,7 @@ void broker_stop(struct broker *broker)
     listener_close(&broker->listener);
     log_event(LOG_INFO, LOG_EVENT_STOPPING, NULL, "stopping: %u calls are open",
               core->handlers.n_live);
-    relay_stop(core);
+    leaving_stop(core);
     core_set_own_deadline(
         core, &broker->drain,
         core_look_at_clock(core) + core->config->timeouts.drain_ms * FIPC_NS_PER_MS, drain_over);

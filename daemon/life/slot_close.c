@@ -11,6 +11,7 @@
 #include "daemon/life/held.h"
 #include "daemon/model/core.h"
 #include "daemon/model/room_wish.h"
+#include "daemon/traffic/leaving.h"
 #include "daemon/traffic/outbound.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
@@ -110,7 +111,7 @@ static bool say_why(struct core *core, struct slot *slot)
 static bool take_last_replies(struct core *core, struct slot *slot)
 {
     return slot->state != SLOT_OPEN || slot->end_reason != FIPC_REASON_GONE ||
-           relay_take_last_replies(core, slot);
+           leaving_take_last_replies(core, slot);
 }
 
 /* The steps before the fds are closed. Each call does a part of one, which does not take long.
@@ -118,7 +119,7 @@ static bool take_last_replies(struct core *core, struct slot *slot)
 static bool (*const steps[])(struct core *core, struct slot *slot) = {
     [SLOT_LAST_REPLIES] = take_last_replies,
     [SLOT_LAST_CALLS] = reply_drop_some,
-    [SLOT_LAST_NAMES] = relay_leave,
+    [SLOT_LAST_NAMES] = leaving_go_on,
     [SLOT_LAST_WORD] = say_why,
 };
 

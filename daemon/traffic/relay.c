@@ -15,11 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one request: it may be what kills them. */
-#define WORKER_DEATHS_MAX 3
-/* Requests or replies that one step takes on. */
-#define LAST_AT_ONCE 32
-
 /* ---- into a worker's hands ---- */
 
 /* Return: as fipc_peer_groups() */
@@ -126,9 +121,7 @@ static int deliver_to_any(struct core *core, struct service *service, struct han
     return r;
 }
 
-/* Whether a copy of the request stays while a worker has it: one that may be delivered twice, or
- * whose caller cannot send it again. */
-static bool keeps_request(struct core *core, const struct handler *handler)
+bool relay_keeps_request(struct core *core, const struct handler *handler)
 {
     return (handler->flags & FIPC_REQUEST_IDEMPOTENT) != 0 ||
            slot_of_caller(&core->slots, handler)->state == SLOT_ONESHOT;
@@ -157,7 +150,7 @@ static enum feeding feed_line(struct core *core, struct service *service, struct
         queueing_leave(core, handler);
         if (r < 0)
             reply_not_delivered(core, handler, r);
-        else if (!keeps_request(core, handler))
+        else if (!relay_keeps_request(core, handler))
             handler_drop_request(handler);
         return FED;
     }
@@ -187,8 +180,7 @@ static void feed_queue(struct core *core, struct service *service)
     }
 }
 
-/* A worker can be given something: to be called after each change that may have made one free. */
-static void feed(struct core *core, struct service *service)
+void relay_feed(struct core *core, struct service *service)
 {
     struct worker *worker;
 
@@ -208,7 +200,7 @@ static int deliver_or_queue(struct core *core, struct handler *handler, struct s
     enum worker_choice choice;
     int r = find_groups(caller);
 
-    if (r == 0 && keeps_request(core, handler))
+    if (r == 0 && relay_keeps_request(core, handler))
         r = handler_keep_request(handler, payload, size);
     if (r < 0)
         return r;
@@ -285,7 +277,7 @@ void relay_reply(struct core *core, struct slot *slot, const struct fipc_header 
         reply_error(core, handler, status);
     else
         reply_data(core, handler, payload, size);
-    feed(core, service);
+    relay_feed(core, service);
 }
 
 /* Ends all who waited for this name. */
@@ -358,11 +350,10 @@ void relay_served(struct core *core, struct service *service)
 {
     service->was_served = true;
     end_waits(core, service);
-    feed(core, service);
+    relay_feed(core, service);
 }
 
-/* How many requests a slot has in its hands. */
-static uint32_t n_deliveries(const struct slot *slot)
+uint32_t relay_n_deliveries(const struct slot *slot)
 {
     const struct worker *worker;
     uint32_t count = 0;
@@ -372,7 +363,7 @@ static uint32_t n_deliveries(const struct slot *slot)
     return count;
 }
 
-bool relay_is_busy(const struct slot *slot) { return n_deliveries(slot) > 0; }
+bool relay_is_busy(const struct slot *slot) { return relay_n_deliveries(slot) > 0; }
 
 void relay_has_room(struct core *core, struct slot *slot)
 {
@@ -380,61 +371,10 @@ void relay_has_room(struct core *core, struct slot *slot)
 
     slot->wanted_bytes = 0;
     TAILQ_FOREACH(worker, &slot->workers, of_slot)
-        feed(core, worker->service);
+        relay_feed(core, worker->service);
 }
 
-/* ---- a worker leaves ---- */
-
-bool relay_take_last_replies(struct core *core, struct slot *slot)
-{
-    struct fipc_consumer *ring = &slot->channel.in;
-    struct fipc_header header;
-    const void *payload;
-    struct worker *worker;
-
-    TAILQ_FOREACH(worker, &slot->workers, of_slot)
-        worker->concurrency = 0; /* it is given nothing more */
-    for (int n = 0; n < LAST_AT_ONCE; n++) {
-        /* an honest one has no more in its ring: what it was asked for, what it asks, and cancels
-         */
-        if (!relay_is_busy(slot) ||
-            slot->n_last_records++ >= n_deliveries(slot) + 2 * SLOT_CALLS_MAX ||
-            fipc_consumer_take(ring, &header, &payload) < 0)
-            return true;
-        if (header.kind == FIPC_KIND_REPLY)
-            relay_reply(core, slot, &header, payload, fipc_payload_size(&header));
-        fipc_consumer_release(ring);
-    }
-    return false;
-}
-
-/* A request in the hands of a lost worker: if it had not taken it, or the request may be repeated,
- * another worker gets it. The handler's copy is used, or the caller's bytes: the worker could
- * change those in its ring.
- */
-static void take_back(struct core *core, struct delivery *delivery)
-{
-    struct handler *handler = delivery->handler;
-    struct service *service = delivery->worker->service;
-    bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
-
-    delivery_end(&core->deliveries, delivery);
-    handler->n_worker_deaths += was_taken;
-    if (was_taken && ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 ||
-                      handler->n_worker_deaths == WORKER_DEATHS_MAX)) {
-        reply_error(core, handler, -ECONNRESET);
-    } else if (!keeps_request(core, handler)) {
-        reply_not_delivered(core, handler, -ESTALE);
-    } else if (queue_put_first(service, slot_of_caller(&core->slots, handler), handler) < 0) {
-        reply_error(core, handler, was_taken ? -ECONNRESET : -ENOMEM);
-    } else {
-        reply_set_state(core, handler, HANDLER_ROUTED);
-    }
-}
-
-/* The name has no worker any more: only requests stay that wait for one. While the broker stops
- * their clients wait at the next one. */
-static void end_queue(struct core *core, struct service *service)
+void relay_end_queue(struct core *core, struct service *service)
 {
     struct handler *handler, *next;
 
@@ -449,68 +389,5 @@ static void end_queue(struct core *core, struct service *service)
             reply_error(core, handler, -ECONNRESET);
         else
             reply_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
-    }
-}
-
-/* The worker has no deliveries any more. */
-static void worker_leave(struct core *core, struct worker *worker)
-{
-    struct service *service = worker->service;
-
-    worker_remove(worker);
-    if (service->n_workers == 0)
-        end_queue(core, service);
-    feed(core, service);
-    queueing_release_if_unused(core, service);
-}
-
-/* Return: whether the slot has a worker no more */
-static bool leave_one(struct core *core, struct slot *slot)
-{
-    struct worker *worker = TAILQ_FIRST(&slot->workers);
-    struct delivery *delivery;
-
-    if (worker == NULL)
-        return true;
-    worker->concurrency = 0; /* it is given nothing more */
-    delivery = TAILQ_LAST(&worker->deliveries, delivery_list);
-    if (delivery == NULL)
-        worker_leave(core, worker);
-    else if (delivery->handler != NULL)
-        take_back(core, delivery);
-    else
-        delivery_end(&core->deliveries, delivery);
-    return false;
-}
-
-bool relay_leave(struct core *core, struct slot *slot)
-{
-    for (int n = 0; n < LAST_AT_ONCE; n++) {
-        if (!leave_one(core, slot))
-            continue;
-        free(slot->groups);
-        slot->groups = NULL;
-        return true;
-    }
-    return false;
-}
-
-/* ---- the end ---- */
-
-static void stop_service(struct core *core, struct service *service)
-{
-    struct handler *handler;
-
-    if (service->n_workers == 0)
-        end_queue(core, service);
-    while (service->name != NULL && (handler = TAILQ_FIRST(&service->waits)) != NULL)
-        reply_drop(core, handler);
-}
-
-void relay_stop(struct core *core)
-{
-    for (uint32_t i = 0; i < core->services.places.n_used; i++) {
-        if (core->services.services[i].name != NULL)
-            stop_service(core, &core->services.services[i]);
     }
 }

@@ -59,16 +59,18 @@ bool relay_is_busy(const struct slot *slot);
 /* A slot that serves names made room in its ring: gives it what waits for that. */
 void relay_has_room(struct core *core, struct slot *slot);
 
-/* A worker hung up: what it answered before that still counts. Takes some of it. Return: whether
- * that was all */
-bool relay_take_last_replies(struct core *core, struct slot *slot);
+/* How many requests a slot has in its hands. */
+uint32_t relay_n_deliveries(const struct slot *slot);
 
-/* A slot ends: its names lose this worker, and what it had in its hands is given to others, or
- * answered. Does some of this. Return: whether that was all */
-bool relay_leave(struct core *core, struct slot *slot);
+/* Whether a copy of the request stays while a worker has it: one that may be delivered twice, or
+ * whose caller cannot send it again. */
+bool relay_keeps_request(struct core *core, const struct handler *handler);
 
-/* The broker stops: nobody begins to serve a name any more. A client that waits for it goes on with
- * the next broker. */
-void relay_stop(struct core *core);
+/* A worker can be given something: to be called after each change that may have made one free. */
+void relay_feed(struct core *core, struct service *service);
+
+/* The name has no worker any more: only requests stay that wait for one. While the broker stops
+ * their clients wait at the next one. */
+void relay_end_queue(struct core *core, struct service *service);
 
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/model/room_wish.h"
 #include "daemon/traffic/builtin.h"
 #include "daemon/traffic/intake.h"
+#include "daemon/traffic/leaving.h"
 #include "daemon/traffic/relay.h"
 #include "daemon/traffic/reply.h"
 
@@ -168,7 +169,7 @@ void client_close(struct test_client *client)
     room_wish_forget_all(slot);
     while (!reply_drop_some(&core, slot))
         ;
-    while (!relay_leave(&core, slot))
+    while (!leaving_go_on(&core, slot))
         ;
     deadline_clear(core.deadlines, &slot->deadline);
     fipc_hot_set_remove(&core.hot, slot->index);

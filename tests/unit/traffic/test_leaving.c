@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes of requests when a worker leaves, and when the broker stops. */
+#include "daemon/traffic/leaving.h"
 #include "daemon/traffic/relay.h"
 
 #include "common/clock.h"
@@ -254,7 +255,7 @@ TEST(replies_before_the_hang_up_count)
         (void)client_request(&worker, 0, 0, "not taken", 9);
         put_reply("reply");
     }
-    while (!relay_take_last_replies(&core, worker.slot))
+    while (!leaving_take_last_replies(&core, worker.slot))
         ;
     ck_assert_uint_eq(service->queue.n_items, 1); /* it is given nothing more */
     for (uint64_t id = 1; id <= 2; id++) {
@@ -272,7 +273,7 @@ TEST(corrupt_ring_has_no_more_replies)
     (void)client_call(&client, service, 0, "work");
     (void)client_expect_request(&worker, "work");
     atomic_store(&worker.slot->channel.in.shared->tail, 7);
-    while (!relay_take_last_replies(&core, worker.slot))
+    while (!leaving_take_last_replies(&core, worker.slot))
         ;
     ck_assert(!client_take(&client));
     ck_assert(relay_is_busy(worker.slot));
@@ -281,7 +282,7 @@ TEST(corrupt_ring_has_no_more_replies)
 TEST(nothing_is_taken_from_a_slot_with_nothing_in_its_hands)
 {
     put_reply("reply");
-    while (!relay_take_last_replies(&core, worker.slot))
+    while (!leaving_take_last_replies(&core, worker.slot))
         ;
     ck_assert_uint_eq(core.deliveries.n_unknown, 0);
 }
@@ -309,7 +310,7 @@ TEST(those_that_wait_for_a_worker_go_on_with_the_next_broker)
     wait_for(queued, 103);
     (void)client_call(&client, queued, WAITS, "1");
     core.stopping = true;
-    relay_stop(&core);
+    leaving_stop(&core);
     client_expect_reply(&client, 1, -ESTALE);
     ck_assert_uint_eq(client.header.flags, FIPC_REPLY_NOT_DELIVERED);
     ck_assert(!client_take(&client)); /* a wait ends without a word: the library asks again */
@@ -323,7 +324,7 @@ TEST(what_workers_have_or_will_have_goes_on)
     for (int i = 0; i < 4; i++)
         (void)client_call(&client, service, 0, "work");
     core.stopping = true;
-    relay_stop(&core);
+    leaving_stop(&core);
     ck_assert_uint_eq(core.handlers.n_live, 4);
     for (uint64_t id = 1; id <= 4; id++) {
         client_answer(&worker, client_expect_request(&worker, "work"), id, 0, "");
