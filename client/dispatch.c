@@ -76,6 +76,8 @@ static int wait_for_work(struct fipc_client *client, uint64_t deadline_ns)
             pause_until(client, earlier(client->pollable.reconnect_ns, dispatcher.until_ns));
         else
             r = fipc_baton_wait(&client->baton, &waiter, dispatcher.until_ns);
+        if (r == -EAGAIN) /* a full broker is as good as none: a later try may find a slot */
+            r = -ECONNREFUSED;
         fipc_session_expire(client, fipc_now_ns());
         if (fipc_now_ns() >= deadline_ns)
             return r == -ECONNREFUSED && !fipc_session_needs_connection(client) ? r : 0;

@@ -46,11 +46,10 @@ int broker_remaining_ms(const struct invocation *invocation)
                : 1;
 }
 
-/* Whether there is no broker to connect to. A call without a broker ends with an error that
- * services return too, so this tries to connect: as long as --timeout lasts, and long enough for a
- * busy broker.
- */
-static bool is_broker_gone(const struct invocation *invocation)
+/* Whether it is connecting that fails. A call without a connection ends with an error that services
+ * return too, so this tries to connect: as long as --timeout lasts, and long enough for a busy
+ * broker. */
+static bool cannot_connect(const struct invocation *invocation)
 {
     const int remaining_ms = broker_remaining_ms(invocation);
     fipc_client *client = NULL;
@@ -58,12 +57,14 @@ static bool is_broker_gone(const struct invocation *invocation)
                                remaining_ms > PROBE_MS_MIN ? remaining_ms : PROBE_MS_MIN, &client);
 
     fipc_unref(client);
-    return r == -ECONNREFUSED;
+    return r < 0;
 }
 
 static bool is_of_connect(const struct invocation *invocation, int error)
 {
-    return (error == -ECONNREFUSED && is_broker_gone(invocation)) ||
+    bool is_ambiguous = error == -ECONNREFUSED || error == -EAGAIN || error == -EDQUOT;
+
+    return (is_ambiguous && cannot_connect(invocation)) ||
            (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);
 }
 

@@ -147,8 +147,8 @@ int failure_of_connect(const struct invocation *invocation, int error)
 
     switch (error) {
     case -ECONNREFUSED:
-        failure_print("cannot reach the broker at %s: no answer within %llu ms; is fipcd running, "
-                      "with slots free? (%s)",
+        failure_print("cannot reach the broker at %s: no answer within %llu ms; is fipcd running? "
+                      "(%s)",
                       path, (unsigned long long)invocation->settings.timeout_ms,
                       status_command(invocation));
         return EXIT_NO_BROKER;
@@ -156,12 +156,17 @@ int failure_of_connect(const struct invocation *invocation, int error)
         failure_print("cannot reach the broker at %s: permission denied; are you in the group of "
                       "the socket? (ls -l %s)",
                       path, path);
-        return EXIT_CALL_FAILED;
+        return EXIT_DENIED;
+    case -EAGAIN:
+        failure_print("the broker at %s is alive but full: no slot got free within %llu ms; try "
+                      "again later, or have slots.count or its LimitNOFILE= raised",
+                      path, (unsigned long long)invocation->settings.timeout_ms);
+        return EXIT_BROKER_FULL;
     case -EDQUOT:
         failure_print("cannot get a session from the broker at %s: you have all that one user may "
                       "have at once; end some of your other clients, or have slots.per_uid raised",
                       path);
-        return EXIT_CALL_FAILED;
+        return EXIT_BROKER_FULL;
     case -EPROTO:
         failure_print("cannot understand the broker at %s: it broke the protocol; is it fipcd, and "
                       "as new as fipctl?",

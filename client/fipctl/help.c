@@ -40,9 +40,9 @@ static void print_overview(const struct program *program)
         output_print("  %-*s%s\n", LEFT_WIDTH, command->name, command->help);
     output_print("\nOptions, before or after the command:\n");
     print_options(program->options, NULL);
-    output_print(
-        "\n'fipctl COMMAND --help' tells more of a command.\n"
-        "Exit status: 0 success, 1 the call failed, 2 wrong usage, 3 no broker answers.\n");
+    output_print("\n'fipctl COMMAND --help' tells more of a command.\n"
+                 "Exit status: 0 success, 1 the call failed, 2 wrong usage, 3 no broker answers,\n"
+                 "4 it is alive but full, 5 you may not connect.\n");
 }
 
 static void print_command(const struct program *program, const struct command *command)

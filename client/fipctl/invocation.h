@@ -13,6 +13,8 @@ enum {
     EXIT_CALL_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_NO_BROKER = 3,
+    EXIT_BROKER_FULL = 4, /* alive, but without a slot for this user */
+    EXIT_DENIED = 5,      /* this user may not connect */
 };
 
 /* More than any broker takes; keeps a slip from filling the memory. */

@@ -256,7 +256,7 @@ static int tell(const struct invocation *invocation, const char *name, int r)
     case -EACCES:
         tell_denied(name);
         return EXIT_CALL_FAILED;
-    case -EDQUOT:
+    case -EDQUOT: /* a session is there */
         failure_print("serve: %s: you serve as many names as one user may; end some of them", name);
         return EXIT_CALL_FAILED;
     case -ECONNREFUSED: /* it cannot come from a service here */

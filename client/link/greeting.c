@@ -160,6 +160,7 @@ static int error_of_reason(uint32_t reason)
         return -EINVAL;
     case FIPC_REASON_NO_SLOT:
     case FIPC_REASON_SHORT:
+        return -EAGAIN;
     case FIPC_REASON_STOPPING:
     case FIPC_REASON_RESTARTING:
     case FIPC_REASON_NO_REQUEST: /* the welcome was not taken in time */

@@ -10,6 +10,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +170,7 @@ LOOP_TEST(a_lost_broker_is_no_broker, COUNT_OF(lost))
                    lost[_i]);
     (void)snprintf(expected, sizeof(expected),
                    "fipctl: cannot reach the broker at %s: no answer within 200 ms; is fipcd "
-                   "running, with slots free? (systemctl status fipcd)\n",
+                   "running? (systemctl status fipcd)\n",
                    fake.address.sun_path);
     ck_assert_int_eq(pthread_create(&thread, NULL, leave_when_asked, &fake), 0);
     ck_assert_int_eq(run_fipctl(line, said, sizeof(said)), EXIT_NO_BROKER);
@@ -186,6 +187,7 @@ static const struct {
     {EACCES, ": the service does not allow it to you; "},
     {ECONNREFUSED, ": the service cannot connect to what it needs, or the broker was away "},
     {ECONNRESET, ": the service or the broker was lost, it is not known whether "},
+    {EAGAIN, ": there is no room for the request now, or the service has no time; "},
     {EDQUOT, ", of the broker or of the service; "},
     {EPROTO, ": the broker, or the service, broke a protocol; "},
     {ETIMEDOUT,
@@ -199,6 +201,12 @@ struct answering {
     int error;
 };
 
+/* fipctl connects once more to find out what it means. */
+static bool is_error_of_connect(int error)
+{
+    return error == ECONNREFUSED || error == EAGAIN || error == EDQUOT;
+}
+
 /* Answers with the error, and takes the next client. */
 static void *answer_and_welcome(void *argument)
 {
@@ -210,7 +218,7 @@ static void *answer_and_welcome(void *argument)
     reply.oneshot_reply.id = fake->hello.id;
     reply.oneshot_reply.status = -answering->error;
     fake_send_packet(fake, &reply, NULL, 0);
-    if (answering->error != ECONNREFUSED)
+    if (!is_error_of_connect(answering->error))
         return NULL;
     fake_drop(fake);
     fake_accept(fake);

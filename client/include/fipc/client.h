@@ -71,9 +71,9 @@ typedef struct fipc_options {
  * other clients to welcome first. Threads: any.
  *
  * Return: 0; -ECONNREFUSED if no broker answers in time; -EACCES if this user may not use the
- * socket; -EDQUOT if this user is over the broker's quota; -EINVAL also if a ring size is not
- * allowed; -ENAMETOOLONG if the socket's path is too long; -EPROTO if the peer is not a broker that
- * this library understands
+ * socket; -EAGAIN if the broker is alive, but no slot got free in time; -EDQUOT if this user is
+ * over the broker's quota; -EINVAL also if a ring size is not allowed; -ENAMETOOLONG if the
+ * socket's path is too long; -EPROTO if the peer is not a broker that this library understands
  */
 FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 

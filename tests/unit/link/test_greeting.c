@@ -156,12 +156,13 @@ static const struct {
     {{.type = FIPC_CONTROL_GOODBYE}, -EPROTO, -EPROTO},
     {REFUSED(FIPC_REASON_QUOTA), -EDQUOT, -EDQUOT},
     {REFUSED(FIPC_REASON_RING_BYTES), -EINVAL, -EINVAL},
-    {REFUSED(FIPC_REASON_NO_SLOT), -ECONNREFUSED, -ECONNREFUSED},
+    {REFUSED(FIPC_REASON_NO_SLOT), -EAGAIN, -EAGAIN},
+    {REFUSED(FIPC_REASON_SHORT), -EAGAIN, -EAGAIN},
     {REFUSED(FIPC_REASON_STOPPING), -ECONNREFUSED, -ECONNREFUSED},
     {REFUSED(FIPC_REASON_COUNT), -EPROTO, -EPROTO},
-    {FOR_NOW(FIPC_REASON_NO_SLOT), -ECONNREFUSED, -ECONNREFUSED}, /* until the deadline */
-    {FOR_NOW(FIPC_REASON_QUOTA), -EDQUOT, -EDQUOT},               /* the broker's last word */
-    {{.type = 0, .hears = true}, -ECONNREFUSED, -ECONNRESET},     /* a one-shot is not said twice */
+    {FOR_NOW(FIPC_REASON_NO_SLOT), -EAGAIN, -EAGAIN},         /* until the deadline */
+    {FOR_NOW(FIPC_REASON_QUOTA), -EDQUOT, -EDQUOT},           /* the broker's last word */
+    {{.type = 0, .hears = true}, -ECONNREFUSED, -ECONNRESET}, /* a one-shot is not said twice */
     {{.type = 0, .hears = false}, -ECONNREFUSED, -ECONNREFUSED},
 };
 
