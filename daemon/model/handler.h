@@ -67,18 +67,15 @@ struct handler {
     uint16_t flags;           /* of the request: enum fipc_request_flag */
     bool is_wait;             /* the message is WAIT: answered by WAITED */
     /* of a request to a service that workers serve: daemon/traffic/relay.h */
-    struct service *queued;        /* the service in whose queue it is; NULL: it is not queued */
-    struct line_item in_line;      /* of its account, in that queue */
-    TAILQ_ENTRY(handler) in_waits; /* service.waits: of a wait */
-    struct delivery *delivery;     /* with a worker; NULL: no worker has it */
-    uint8_t n_worker_deaths; /* how many workers took it and are gone: they may have done it */
-    void *request;           /* owned: its payload, while that may have to be delivered again */
+    struct service *queued;    /* the service in whose queue it is; NULL: it is not queued */
+    struct line_item in_line;  /* of its account, in that queue */
+    struct delivery *delivery; /* with a worker; NULL: no worker has it */
+    uint8_t n_worker_deaths;   /* how many workers took it and are gone: they may have done it */
+    void *request;             /* owned: its payload, while that may have to be delivered again */
     uint32_t request_bytes;
     struct outbound_item answer; /* flags and target are set before it is sent */
     bool is_unsent;              /* the answer waits for room */
 };
-
-TAILQ_HEAD(handler_queue, handler);
 
 struct handler_table {
     struct table places;

@@ -127,10 +127,13 @@ int queue_put_first(struct service *service, struct slot *caller, struct handler
     return r;
 }
 
-void queue_wait(struct service *service, struct handler *handler)
+int queue_wait(struct service *service, const struct slot *caller, struct handler *handler)
 {
-    TAILQ_INSERT_TAIL(&service->waits, handler, in_waits);
-    handler->queued = service;
+    int r = lines_put(&service->waits, caller->account, &handler->in_line);
+
+    if (r == 0)
+        handler->queued = service;
+    return r;
 }
 
 void queue_remove(const struct quota *quota, struct slot *caller, struct handler *handler,
@@ -140,7 +143,7 @@ void queue_remove(const struct quota *quota, struct slot *caller, struct handler
 
     handler->queued = NULL;
     if (handler->is_wait)
-        TAILQ_REMOVE(&service->waits, handler, in_waits);
+        lines_remove(&service->waits, &handler->in_line);
     else
         take_out(quota, service, caller, handler, granted);
 }

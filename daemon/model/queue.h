@@ -28,8 +28,8 @@ int queue_put(const struct quota *quota, struct service *service, struct slot *c
 /* Puts a request back before all others, whose payload the handler keeps. Return: 0; -ENOMEM */
 int queue_put_first(struct service *service, struct slot *caller, struct handler *handler);
 
-/* Has a handler wait for a worker to serve the name. */
-void queue_wait(struct service *service, struct handler *handler);
+/* Has a handler wait for a worker to serve the name. Return: 0; -ENOMEM */
+int queue_wait(struct service *service, const struct slot *caller, struct handler *handler);
 
 /* Takes a handler out of the queue that it is in. @granted: gets the room wishes that this
  * fulfils, in the order in which their slots are to be notified */

@@ -55,7 +55,7 @@ static struct service *service_add(struct service_table *table, const char *name
     };
     TAILQ_INIT(&service->workers);
     lines_init(&service->queue);
-    TAILQ_INIT(&service->waits);
+    lines_init(&service->waits);
     TAILQ_INIT(&service->room_wishes);
     if (tsearch(service, &table->by_name, compare_names) == NULL) {
         place_give_back(table, service);
@@ -160,9 +160,9 @@ void service_release_if_unused(struct service_table *table, struct account_table
     struct account *account = service->account;
 
     if (service->serve != NULL || service->n_workers > 0 || service->queue.n_items > 0 ||
-        !TAILQ_EMPTY(&service->waits))
+        service->waits.n_items > 0)
         return;
-    assert(TAILQ_EMPTY(&service->room_wishes));
+    assert(TAILQ_EMPTY(&service->room_wishes) && !deadline_is_set(&service->drain));
     service_remove(table, service);
     account->n_names--;
     account_release_if_unused(accounts, account, now_ns);

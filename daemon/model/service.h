@@ -49,7 +49,8 @@ struct service {
     TAILQ_HEAD(, worker) workers;
     uint32_t n_workers;
     struct lines queue;                  /* requests that no worker could be given yet */
-    struct handler_queue waits;          /* for a worker to serve this name */
+    struct lines waits;                  /* handlers: for a worker to serve this name */
+    struct deadline drain;               /* set: some of what waits can go on */
     TAILQ_HEAD(, room_wish) room_wishes; /* of slots that found no room in the queue */
 };
 

@@ -69,9 +69,7 @@ static void worker_leave(struct core *core, struct worker *worker)
     struct service *service = worker->service;
 
     worker_remove(worker);
-    if (service->n_workers == 0)
-        relay_end_queue(core, service);
-    relay_feed(core, service);
+    relay_drain(core, service);
     queueing_release_if_unused(core, service);
 }
 
@@ -110,12 +108,12 @@ bool leaving_go_on(struct core *core, struct slot *slot)
 
 static void stop_service(struct core *core, struct service *service)
 {
-    struct handler *handler;
+    struct line_item *item;
 
     if (service->n_workers == 0)
-        relay_end_queue(core, service);
-    while (service->name != NULL && (handler = TAILQ_FIRST(&service->waits)) != NULL)
-        reply_drop(core, handler);
+        relay_drain(core, service);
+    while (service->name != NULL && (item = lines_first(&service->waits)) != NULL)
+        reply_drop(core, LINE_ITEM_OWNER(item, struct handler, in_line));
 }
 
 void leaving_stop(struct core *core)

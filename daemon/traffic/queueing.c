@@ -7,6 +7,8 @@
 #include "daemon/model/worker.h"
 #include "daemon/traffic/outbound.h"
 
+#define GRANTED_AT_ONCE 64
+
 static void notify_granted(struct core *core, struct room_wish_list *granted)
 {
     struct service *service;
@@ -14,6 +16,20 @@ static void notify_granted(struct core *core, struct room_wish_list *granted)
 
     while ((slot = room_wish_take_granted(granted, &service)) != NULL)
         outbound_room(core, slot, service_target(service));
+}
+
+bool queueing_grant_some(struct core *core, struct service *service)
+{
+    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
+    struct room_wish *wish;
+
+    for (int n = 0; n < GRANTED_AT_ONCE; n++) {
+        wish = TAILQ_FIRST(&service->room_wishes);
+        if (wish != NULL)
+            room_wish_grant(wish, &granted);
+    }
+    notify_granted(core, &granted);
+    return !TAILQ_EMPTY(&service->room_wishes);
 }
 
 void queueing_grant_all(struct core *core, struct service *service)
@@ -34,8 +50,10 @@ void queueing_leave(struct core *core, struct handler *handler)
 
 void queueing_release_if_unused(struct core *core, struct service *service)
 {
-    if (service->n_workers == 0 && service->queue.n_items == 0)
+    if (service->n_workers == 0 && service->queue.n_items == 0) {
         queueing_grant_all(core, service); /* it is opened anew, or there is none */
+        deadline_clear(core->deadlines, &service->drain);
+    }
     service_release_if_unused(&core->services, &core->accounts, service, core->now_ns);
 }
 

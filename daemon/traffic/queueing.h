@@ -5,6 +5,8 @@
 /* A handler leaves the queue of a service, or the hands of a worker: this tells the clients that it
  * concerns. The queue itself is daemon/model/queue.h. */
 
+#include <stdbool.h>
+
 struct core;
 struct handler;
 struct service;
@@ -16,7 +18,10 @@ void queueing_leave(struct core *core, struct handler *handler);
  */
 void queueing_forget(struct core *core, struct handler *handler);
 
-/* Notifies all clients that wait for room in this queue. */
+/* Notifies some clients that wait for room in this queue. Return: whether there are more */
+bool queueing_grant_some(struct core *core, struct service *service);
+
+/* Notifies all of them. */
 void queueing_grant_all(struct core *core, struct service *service);
 
 /* Forgets a service that nobody serves and nobody waits for: call after a worker, a request or a

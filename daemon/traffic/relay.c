@@ -127,13 +127,26 @@ bool relay_keeps_request(struct core *core, const struct handler *handler)
            slot_of_caller(&core->slots, handler)->state == SLOT_ONESHOT;
 }
 
-/* ---- from the queue ---- */
+/* ---- what waits goes on ---- */
+
+/* One step takes on requests of this size together; then others have their turns. A request counts
+ * as DRAINED_EACH at least. */
+#define DRAINED_BYTES (256 * 1024)
+#define DRAINED_EACH (8 * 1024)
+
+static void spend(size_t *left, size_t bytes)
+{
+    if (bytes < DRAINED_EACH)
+        bytes = DRAINED_EACH;
+    *left -= bytes < *left ? bytes : *left;
+}
 
 enum feeding { FED, NOT_FED, NONE_IS_FREE };
 
 /* Gives one request of an account to a worker. What none of the free ones has a ring for is in
  * nobody's way. */
-static enum feeding feed_line(struct core *core, struct service *service, struct line *line)
+static enum feeding feed_line(struct core *core, struct service *service, struct line *line,
+                              size_t *left)
 {
     struct line_item *item;
 
@@ -147,6 +160,7 @@ static enum feeding feed_line(struct core *core, struct service *service, struct
             return NONE_IS_FREE;
         if (choice == WORKER_NONE_LARGE)
             continue;
+        spend(left, handler->request_bytes);
         queueing_leave(core, handler);
         if (r < 0)
             reply_not_delivered(core, handler, r);
@@ -158,15 +172,15 @@ static enum feeding feed_line(struct core *core, struct service *service, struct
 }
 
 /* Gives what waits in the queue to workers, while any is free. The accounts take turns. */
-static void feed_queue(struct core *core, struct service *service)
+static void feed_queue(struct core *core, struct service *service, size_t *left)
 {
     uint32_t n_not_fed = 0; /* lines in a row */
 
-    while (n_not_fed < service->queue.n_lines) {
+    while (*left > 0 && n_not_fed < service->queue.n_lines) {
         struct line *line = TAILQ_FIRST(&service->queue.turns);
         const struct account *account = line->account;
 
-        switch (feed_line(core, service, line)) {
+        switch (feed_line(core, service, line, left)) {
         case NONE_IS_FREE:
             return;
         case NOT_FED:
@@ -180,14 +194,74 @@ static void feed_queue(struct core *core, struct service *service)
     }
 }
 
-void relay_feed(struct core *core, struct service *service)
+/* The name is served: those that waited for it are answered. The accounts take turns. */
+static void end_waits(struct core *core, struct service *service, size_t *left)
 {
+    struct line_item *item;
+
+    while (*left > 0 && (item = lines_first(&service->waits)) != NULL) {
+        struct handler *handler = LINE_ITEM_OWNER(item, struct handler, in_line);
+
+        spend(left, 0);
+        lines_end_turn(&service->waits, slot_of_caller(&core->slots, handler)->account);
+        queueing_leave(core, handler);
+        reply_set_state(core, handler, HANDLER_RUNNING);
+        reply_data(core, handler, NULL, 0);
+    }
+}
+
+/* The name has no worker any more: only requests stay that wait for one. While the broker stops
+ * their clients wait at the next one. */
+static void end_queue(struct core *core, struct service *service, size_t *left)
+{
+    struct handler *handler, *next;
+
+    for (handler = queue_first(service); *left > 0 && handler != NULL; handler = next) {
+        bool waits = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
+
+        next = queue_next(handler);
+        if (waits && !core->stopping)
+            continue;
+        spend(left, 0);
+        queueing_leave(core, handler);
+        if (handler->n_worker_deaths > 0)
+            reply_error(core, handler, -ECONNRESET);
+        else
+            reply_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
+    }
+}
+
+/* Return: whether there may be more to do */
+static bool drain_some(struct core *core, struct service *service)
+{
+    size_t left = DRAINED_BYTES;
     struct worker *worker;
 
-    feed_queue(core, service);
-    if (service->queue.n_items == 0 && !TAILQ_EMPTY(&service->room_wishes) &&
-        worker_find(service, 0, &worker) == WORKER_FOUND)
-        queueing_grant_all(core, service);
+    if (service->n_workers == 0) {
+        end_queue(core, service, &left);
+        return left == 0;
+    }
+    end_waits(core, service, &left);
+    feed_queue(core, service, &left);
+    if (left == 0)
+        return true;
+    return service->queue.n_items == 0 && !TAILQ_EMPTY(&service->room_wishes) &&
+           worker_find(service, 0, &worker) == WORKER_FOUND && queueing_grant_some(core, service);
+}
+
+static void drain_over(void *context, struct deadline *deadline)
+{
+    struct service *service = DEADLINE_OWNER(deadline, struct service, drain);
+
+    relay_drain(context, service);
+    queueing_release_if_unused(context, service);
+}
+
+void relay_drain(struct core *core, struct service *service)
+{
+    if (drain_some(core, service))
+        deadline_set(core->deadlines, &service->account->deadlines, &service->drain, core->now_ns,
+                     drain_over);
 }
 
 /* ---- a request's way ---- */
@@ -204,7 +278,8 @@ static int deliver_or_queue(struct core *core, struct handler *handler, struct s
         r = handler_keep_request(handler, payload, size);
     if (r < 0)
         return r;
-    if (!room_wish_exists(service, caller)) { /* else it waits behind those that were refused */
+    /* else it waits behind those that were refused, or whose turn comes */
+    if (!room_wish_exists(service, caller) && !deadline_is_set(&service->drain)) {
         r = deliver_to_any(core, service, handler, payload, size, &choice);
         if (r < 0 || choice == WORKER_FOUND)
             return r;
@@ -243,14 +318,19 @@ void relay_route(struct core *core, struct handler *handler, struct service *ser
 
 void relay_wait(struct core *core, struct handler *handler, struct service *service)
 {
+    int r;
+
     handler->answer.header.target = service_target(service);
     if (service_is_served(service)) {
         reply_set_state(core, handler, HANDLER_RUNNING);
         reply_data(core, handler, NULL, 0);
         return;
     }
-    reply_set_deadline(core, handler);
-    queue_wait(service, handler);
+    r = queue_wait(service, slot_of_caller(&core->slots, handler), handler);
+    if (r < 0)
+        reply_error(core, handler, r);
+    else
+        reply_set_deadline(core, handler);
 }
 
 /* ---- what workers do ---- */
@@ -277,19 +357,7 @@ void relay_reply(struct core *core, struct slot *slot, const struct fipc_header 
         reply_error(core, handler, status);
     else
         reply_data(core, handler, payload, size);
-    relay_feed(core, service);
-}
-
-/* Ends all who waited for this name. */
-static void end_waits(struct core *core, struct service *service)
-{
-    struct handler *handler;
-
-    while ((handler = TAILQ_FIRST(&service->waits)) != NULL) {
-        queueing_leave(core, handler);
-        reply_set_state(core, handler, HANDLER_RUNNING);
-        reply_data(core, handler, NULL, 0);
-    }
+    relay_drain(core, service);
 }
 
 static bool serves(const struct slot *slot, const struct service *service)
@@ -349,8 +417,7 @@ int relay_serve(struct core *core, struct slot *slot, const char *name, size_t n
 void relay_served(struct core *core, struct service *service)
 {
     service->was_served = true;
-    end_waits(core, service);
-    relay_feed(core, service);
+    relay_drain(core, service);
 }
 
 uint32_t relay_n_deliveries(const struct slot *slot)
@@ -371,23 +438,5 @@ void relay_has_room(struct core *core, struct slot *slot)
 
     slot->wanted_bytes = 0;
     TAILQ_FOREACH(worker, &slot->workers, of_slot)
-        relay_feed(core, worker->service);
-}
-
-void relay_end_queue(struct core *core, struct service *service)
-{
-    struct handler *handler, *next;
-
-    for (handler = queue_first(service); handler != NULL; handler = next) {
-        bool waits = (handler->flags & FIPC_REQUEST_WAIT_SERVICE) != 0;
-
-        next = queue_next(handler);
-        if (waits && !core->stopping)
-            continue;
-        queueing_leave(core, handler);
-        if (handler->n_worker_deaths > 0)
-            reply_error(core, handler, -ECONNRESET);
-        else
-            reply_not_delivered(core, handler, waits ? -ESTALE : -ENOENT);
-    }
+        relay_drain(core, worker->service);
 }

@@ -66,11 +66,9 @@ uint32_t relay_n_deliveries(const struct slot *slot);
  * whose caller cannot send it again. */
 bool relay_keeps_request(struct core *core, const struct handler *handler);
 
-/* A worker can be given something: to be called after each change that may have made one free. */
-void relay_feed(struct core *core, struct service *service);
-
-/* The name has no worker any more: only requests stay that wait for one. While the broker stops
- * their clients wait at the next one. */
-void relay_end_queue(struct core *core, struct service *service);
+/* Something changed for a name: a worker came, left, or became free. Goes on with what waits for
+ * the name: ends waits, gives requests to workers, or ends them if there is no worker any more.
+ * The rest goes on when its account has a turn. */
+void relay_drain(struct core *core, struct service *service);
 
 #endif

@@ -45,7 +45,7 @@ static inline void set_up(void)
     for (int i = 0; i < SERVICES; i++) {
         services[i] = (struct service){.index = (uint32_t)i};
         lines_init(&services[i].queue);
-        TAILQ_INIT(&services[i].waits);
+        lines_init(&services[i].waits);
         TAILQ_INIT(&services[i].room_wishes);
     }
     TAILQ_INIT(&granted);

@@ -197,13 +197,13 @@ TEST(payload_is_copied)
 TEST(wait_for_a_worker_is_no_request)
 {
     handlers[0].is_wait = true;
-    queue_wait(&services[0], &handlers[0]);
+    ck_assert_int_eq(queue_wait(&services[0], &slots[0], &handlers[0]), 0);
     ck_assert_ptr_eq(handlers[0].queued, &services[0]);
     ck_assert_uint_eq(services[0].queue.n_items, 0);
     ck_assert_uint_eq(accounts[0].n_queued, 0);
 
     take_out(0);
-    ck_assert(TAILQ_EMPTY(&services[0].waits));
+    ck_assert_uint_eq(services[0].waits.n_items, 0);
     ck_assert_ptr_null(handlers[0].queued);
     ck_assert_uint_eq(services[0].queue.n_items, 0);
 }

@@ -136,7 +136,7 @@ TEST(nobody_is_notified_of_the_end_of_a_wait)
     reply_set_state(&core, wait, HANDLER_ROUTED);
     (void)fill_share(&client, &client);
     be_refused(&client, service);
-    queue_wait(service, wait);
+    ck_assert_int_eq(queue_wait(service, other.slot, wait), 0);
     queueing_leave(&core, wait);
     ck_assert(!client_take(&client));
     ck_assert_ptr_null(wait->queued);
@@ -174,7 +174,7 @@ TEST(name_is_kept_for_a_wait_but_clients_that_want_room_are_notified)
 
     wait->is_wait = true;
     reply_set_state(&core, wait, HANDLER_ROUTED);
-    queue_wait(service, wait);
+    ck_assert_int_eq(queue_wait(service, other.slot, wait), 0);
     ck_assert_int_eq(room_wish_make(&core.quota, service, client.slot, 1), 0);
     queueing_release_if_unused(&core, service);
     client_expect_control(&client, FIPC_CONTROL_ROOM, service_target(service));

@@ -168,3 +168,62 @@ TEST(name_is_forgotten_with_the_last_wait)
     ck_assert_uint_eq(client.slot->account->n_names, 0);
     ck_assert_ptr_null(service_find(&core.services, NAME, 7));
 }
+
+/* ---- many ---- */
+
+GROUP(many, .fixtures = {{set_up, tear_down}});
+
+#define MANY 500
+#define AT_ONCE 32
+
+TEST(many_waits_end_in_steps_and_another_account_is_not_behind_all_of_them)
+{
+    struct handler *wait;
+
+    for (uint64_t id = 1; id <= MANY; id++)
+        wait_for(NAME, id, 0);
+    client_open(&other, TEST_STRANGER + 1);
+    wait = reply_begin(&core, other.slot, 1, 0);
+    wait->is_wait = true;
+    reply_set_state(&core, wait, HANDLER_ROUTED);
+    relay_wait(&core, wait, service_find(&core.services, NAME, 7));
+
+    client_open(&worker, TEST_UID);
+    service = client_serve(&worker, NAME, 1);
+    ck_assert_uint_eq(service->waits.n_items, MANY + 1 - AT_ONCE);
+    client_expect_control(&other, FIPC_CONTROL_WAITED, service_target(service));
+    ck_assert(deadline_is_set(&service->drain));
+    test_advance(0);
+    ck_assert_uint_eq(service->waits.n_items, 0);
+    ck_assert(!deadline_is_set(&service->drain));
+}
+
+TEST(many_requests_are_given_out_in_steps_and_a_new_one_comes_behind_them)
+{
+    client_open(&worker, TEST_UID);
+    service = client_wish_for(&client, NAME);
+    for (int i = 0; i < AT_ONCE + 8; i++)
+        (void)client_call(&client, service, WAITS, "old");
+    (void)client_serve(&worker, NAME, 1000);
+    ck_assert_uint_eq(service->queue.n_items, 8);
+    (void)client_call(&client, service, 0, "new");
+    ck_assert_uint_eq(service->queue.n_items, 9);
+    test_advance(0);
+    ck_assert_uint_eq(service->queue.n_items, 0);
+    for (int i = 0; i < AT_ONCE + 8; i++)
+        (void)client_expect_request(&worker, "old");
+    (void)client_expect_request(&worker, "new");
+}
+
+TEST(name_whose_drain_is_not_over_can_lose_its_worker)
+{
+    for (uint64_t id = 1; id <= MANY; id++)
+        wait_for(NAME, id, 100);
+    client_open(&worker, TEST_UID);
+    service = client_serve(&worker, NAME, 1);
+    client_close(&worker);
+    test_advance(0);
+    ck_assert_uint_eq(service->waits.n_items, MANY - AT_ONCE);
+    test_advance(100);
+    ck_assert_ptr_null(service_find(&core.services, NAME, 7));
+}
