@@ -2,6 +2,7 @@
 #include "client/exchange.h"
 
 #include "client/base/wire.h"
+#include "client/link/placing.h"
 #include "client/session/client.h"
 #include "client/session/session.h"
 #include "common/os/os.h"
@@ -72,6 +73,15 @@ static bool is_done(void *arg)
     return answer->done;
 }
 
+/* One that no service has seen may be sent again. */
+static void end_loan(struct fipc_message *loan, const struct fipc_pending *answer)
+{
+    if (answer->done && (answer->reply_flags & FIPC_REPLY_NOT_DELIVERED) != 0)
+        fipc_placing_recover(loan);
+    else
+        fipc_placing_forget(loan);
+}
+
 int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
                   struct fipc_pending *answer)
 {
@@ -90,6 +100,8 @@ int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
     answer->sent_until = client->connection->channel.out.tail;
     fipc_pending_add(&client->connection->pending, answer);
     r = fipc_baton_wait(&client->baton, &waiter, question->deadline_ns);
+    if (question->loan != NULL)
+        end_loan(question->loan, answer);
     if (!answer->done) { /* it may still come: nobody asks any more */
         fipc_pending_remove(&client->connection->pending, answer);
         fipc_outgoing_cancel(client->connection, answer->id);

@@ -255,6 +255,19 @@ bool fipc_producer_was_taken(const struct fipc_producer *producer, uint64_t posi
     return left <= producer->tail - position || left > producer->tail - producer->head;
 }
 
+/* A skip record that fills the end of the ring is shorter than the record that did not fit there.
+ */
+bool fipc_producer_keeps(const struct fipc_producer *producer, uint64_t position, size_t size)
+{
+    uint64_t end = producer->tail + 2 * record_span(size);
+
+    if (producer->in_place != NULL)
+        end += 2 * record_span(producer->in_place->size);
+    if (producer->pinned != NULL)
+        end += 2 * record_span(producer->pinned->size);
+    return end - position <= producer->capacity;
+}
+
 /* ---- consumer ---- */
 
 void fipc_consumer_init(struct fipc_consumer *consumer, struct fipc_ring_positions *shared,

@@ -127,6 +127,16 @@ int fipc_producer_has_room(struct fipc_producer *producer, size_t size);
  */
 bool fipc_producer_was_taken(const struct fipc_producer *producer, uint64_t position);
 
+/**
+ * fipc_producer_keeps() - look whether a record's bytes stay though another one is reserved
+ * @position:  where the first one began: fipc_loan.position
+ * @size:      payload of the other one, in bytes
+ *
+ * The consumer may have passed the first record, so that its room may be used again. True is final
+ * until the next reservation; false may be too careful.
+ */
+bool fipc_producer_keeps(const struct fipc_producer *producer, uint64_t position, size_t size);
+
 /* Become the consumer of an empty ring; arguments as for fipc_producer_init(). */
 void fipc_consumer_init(struct fipc_consumer *consumer, struct fipc_ring_positions *shared,
                         const void *memory, uint32_t capacity, uint64_t position);

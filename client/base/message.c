@@ -142,6 +142,7 @@ struct fipc_message *fipc_message_new(struct fipc_pool *pool, size_t capacity)
     message->size = 0;
     message->handle = NULL;
     message->connection = NULL;
+    message->sent_on = NULL;
     return message;
 }
 

@@ -12,6 +12,7 @@
 #include <fipc/client.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct fipc_connection;
 struct fipc_handle;
@@ -28,6 +29,9 @@ struct fipc_message {
     struct fipc_handle *handle;         /* counted; NULL: a reply */
     struct fipc_connection *connection; /* counted; NULL: the request is in the buffer */
     struct fipc_loan loan;              /* the room in the connection's ring */
+    struct fipc_connection *sent_on;    /* borrowed: the request was sent from its ring, and its
+                                         * bytes are still there; NULL: they are not */
+    LIST_ENTRY(fipc_message) in_sent;   /* fipc_connection.sent_loans */
     size_t service_bytes;               /* of the name, which lies behind the request */
     _Alignas(16) unsigned char buffer[];
 };

@@ -28,6 +28,7 @@ int fipc_connection_new(struct fipc_greeting *greeting, struct fipc_connection *
         return r;
     }
     STAILQ_INIT(&connection->cancels);
+    LIST_INIT(&connection->sent_loans);
     connection->channel = greeting->channel;
     greeting->channel.region = FIPC_REGION_EMPTY;
     connection->lane_fd = fd_steal(&greeting->lane_fd);

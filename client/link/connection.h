@@ -41,9 +41,10 @@ struct fipc_connection {
     bool lane_holds_fd;         /* a packet that its record had not announced yet */
     uint32_t handler_ms;        /* a call's longest life */
     uint32_t calls_max;         /* how many questions may be open */
-    bool is_over;               /* the session has let go of it */
-    bool is_corrupt;            /* the outgoing ring: the session is to let go of it */
-    struct fipc_pending_table pending; /* the questions that are open */
+    LIST_HEAD(, fipc_message) sent_loans; /* client/link/placing.h */
+    bool is_over;                         /* the session has let go of it */
+    bool is_corrupt;                      /* the outgoing ring: the session is to let go of it */
+    struct fipc_pending_table pending;    /* the questions that are open */
     struct fipc_names names;
     /* client/link/outgoing.h: */
     STAILQ_HEAD(, fipc_due_cancel) cancels;

@@ -54,6 +54,7 @@ static int put(struct fipc_connection *connection, const struct fipc_question *q
         fipc_placing_move_out(loan); /* overtaken, or of a connection that was lost */
         payload = loan->data;
     }
+    fipc_placing_make_way(connection, question->size);
     return fipc_producer_send(&connection->channel.out, &question->header, payload, question->size);
 }
 

@@ -148,12 +148,19 @@ static int outcome_of(const struct fipc_connection *connection, const struct fip
 {
     if (error != -ECONNRESET)
         return error;
-    if (!pending->is_idempotent &&
-        fipc_producer_was_taken(&connection->channel.out, pending->sent_until))
-        return error;
-    if (pending->loan != NULL)
-        fipc_placing_recover(pending->loan);
-    return FIPC_NOT_SENT;
+    return !pending->is_idempotent &&
+                   fipc_producer_was_taken(&connection->channel.out, pending->sent_until)
+               ? error
+               : FIPC_NOT_SENT;
+}
+
+/* The request in a loan leaves the ring with the connection. */
+static void let_loan_go(struct fipc_message *loan, int status)
+{
+    if (loan != NULL && status == FIPC_NOT_SENT)
+        fipc_placing_recover(loan);
+    else if (loan != NULL)
+        fipc_placing_forget(loan);
 }
 
 void fipc_session_lose(struct fipc_client *client, int error)
@@ -169,9 +176,13 @@ void fipc_session_lose(struct fipc_client *client, int error)
     while (pending != NULL) {
         struct fipc_pending *next = pending->next;
 
-        fipc_answers_complete(client, pending, outcome_of(connection, pending, error));
+        int status = outcome_of(connection, pending, error);
+
+        let_loan_go(pending->loan, status);
+        fipc_answers_complete(client, pending, status);
         pending = next;
     }
+    fipc_placing_forget_all(connection);
     (void)fipc_baton_wake_ready(&client->baton);
     fipc_baton_kick(&client->baton);
     fipc_pollable_signal(&client->pollable); /* a poll loop hears nothing more from the lane */

@@ -259,8 +259,7 @@ static void record_wait(struct raw_client *client)
 
     fipc_end_arm(own, FIPC_END_ASLEEP_FUTEX);
     if (!fipc_consumer_has_news(&client->channel.in))
-        (void)fipc_end_sleep(own, FIPC_END_ASLEEP_FUTEX,
-                             fipc_deadline_after(fipc_now_ns(), LOOK_MS * FIPC_NS_PER_MS));
+        (void)fipc_end_sleep(own, FIPC_END_ASLEEP_FUTEX, fipc_now_ns() + FIPC_END_FUTEX_NS);
     (void)fipc_end_disarm(own);
 }
 

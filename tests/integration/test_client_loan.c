@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests that are filled in place, and the fate of their room. */
-#include "tests/integration/client_fixture.h"
+#include "tests/integration/serve_fixture.h"
 
 #include <signal.h>
 
@@ -81,11 +81,11 @@ TEST(open_loan_stops_nobody)
 
 TEST(open_loan_keeps_the_session)
 {
-    fipc_message *loan = borrow(100, 1), *other = borrow(100, 2);
+    fipc_message *loan = borrow(100, 1), *second = borrow(100, 2);
 
     close_client();
     send_and_check(loan, 100, 1);
-    fipc_free(other);
+    fipc_free(second);
 }
 
 TEST(loan_to_nobody_is_told_when_it_is_sent)
@@ -138,4 +138,59 @@ TEST(loan_of_a_dead_broker_can_be_freed_last)
     (void)delay(client, 1, 100); /* the library takes notice */
     close_client();
     fipc_free(loan);
+}
+
+/* ---- sent again ---- */
+
+#define OTHERS 400 /* calls of 512 bytes: three rings full */
+
+static void *send_lent(void *arg)
+{
+    fipc_message *loan;
+    int *error = arg;
+
+    EXPECT(fipc_loan(client, SERVICE, 512, &loan) == 0);
+    pattern_fill(fipc_loan_data(loan), 512, 77);
+    *error = fipc_send(loan, FIPC_IDEMPOTENT | FIPC_WAIT_SERVICE, PATIENT_MS, NULL);
+    return NULL;
+}
+
+static void call_others(void)
+{
+    for (uint64_t i = 0; i < OTHERS; i++)
+        ck_assert_int_eq(echo(client, 512, i), 0);
+}
+
+/* Answers the request that the worker was given at this place. */
+static void answer_lent(int place)
+{
+    fipc_request *request;
+
+    TEST_WAIT_FOR(keeper_count(&keeper) == place + 1);
+    request = keeper.kept[place];
+    ck_assert_uint_eq(fipc_request_size(request), 512);
+    ck_assert(pattern_matches(fipc_request_data(request), 512, 77));
+    ck_assert_int_eq(fipc_reply(request, NULL, 0), 0);
+}
+
+GROUP(again, .timeout = 60, .fixtures = {{set_up_services, tear_down_services}});
+
+/* Its worker has it, other threads use its room, then the broker dies. */
+TEST(idempotent_loan_is_sent_again_as_it_was)
+{
+    pthread_t thread;
+    int error = 1;
+
+    server_start_with(&server, SERVICE, 1, handle_keep, &keeper);
+    ck_assert_int_eq(fipc_wait(client, SERVICE, PATIENT_MS),
+                     0); /* nothing else is sent before it */
+    thread = thread_start(send_lent, &error);
+    TEST_WAIT_FOR(keeper_count(&keeper) == 1);
+    call_others();
+    test_broker_kill(&broker);
+    test_broker_start(&broker, NULL);
+    answer_lent(1);
+    thread_join(thread);
+    ck_assert_int_eq(error, 0);
+    ck_assert_int_eq(fipc_reply(keeper.kept[0], NULL, 0), -ECONNRESET);
 }

@@ -3,6 +3,7 @@
 #include "client/link/placing.h"
 
 #include "client/base/message.h"
+#include "client/link/outgoing.h"
 #include "tests/unit/link/played_link.h"
 
 #define SIZE 100u
@@ -29,6 +30,7 @@ static void make_link(void)
 static void drop_link(void)
 {
     (void)fipc_placing_drop(loan);
+    fipc_placing_forget(loan);
     fipc_message_recycle(loan);
     if (connection != NULL)
         fipc_connection_release(connection, &connection->n_users);
@@ -116,6 +118,76 @@ TEST(a_committed_loan_is_recovered_while_its_region_lives)
     ck_assert(pattern_matches(loan->data, SIZE, 4));
     fipc_placing_recover(loan); /* safe twice */
     ck_assert(pattern_matches(loan->data, SIZE, 4));
+}
+
+/* Others send until the ring was gone round, and the broker takes all of it. */
+static void go_round(unsigned times)
+{
+    static const unsigned char others[64];
+    struct fipc_question question = {
+        .header.kind = FIPC_KIND_CANCEL, .payload = others, .size = sizeof(others)};
+    uint64_t end = connection->channel.out.tail + times * PLAYED_RING_BYTES;
+    struct fipc_header header;
+
+    while (connection->channel.out.tail < end) {
+        ck_assert_int_eq(fipc_outgoing_send(connection, &question), 0);
+        while (played_take(&link_, &header) >= 0)
+            ;
+    }
+}
+
+/* A service without room gives the request back, a broker that dies has it sent again: whatever was
+ * sent meanwhile, it is the request. */
+LOOP_TEST(a_sent_loan_stays_itself_though_others_use_its_room, 4)
+{
+    const struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+
+    fipc_placing_try(loan, connection);
+    pattern_fill(loan->data, SIZE, 6);
+    fipc_placing_commit(loan, &header);
+    go_round((unsigned)_i);
+    fipc_placing_recover(loan);
+    ck_assert_ptr_null(loan->sent_on);
+    ck_assert_ptr_eq(loan->data, loan->buffer);
+    ck_assert(pattern_matches(loan->data, SIZE, 6));
+}
+
+TEST(a_sent_loan_stays_itself_though_the_next_one_uses_its_room)
+{
+    const struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+    unsigned n = 0;
+
+    fipc_placing_try(loan, connection);
+    pattern_fill(loan->data, SIZE, 7);
+    fipc_placing_commit(loan, &header);
+    for (; loan->sent_on != NULL; n++) {
+        struct fipc_message *next = loan_new();
+        struct fipc_header taken;
+
+        while (played_take(&link_, &taken) >= 0)
+            ;
+        fipc_placing_try(next, connection);
+        memset(next->data, 0xff, SIZE);
+        fipc_placing_commit(next, &header);
+        fipc_placing_forget(next);
+        fipc_message_recycle(next);
+    }
+    ck_assert_uint_gt(n, PLAYED_RING_BYTES / 200); /* not before it has to */
+    ck_assert(pattern_matches(loan->data, SIZE, 7));
+}
+
+TEST(a_sent_loan_outlives_its_connection)
+{
+    const struct fipc_header header = {.kind = FIPC_KIND_REQUEST};
+
+    fipc_placing_try(loan, connection);
+    fipc_placing_commit(loan, &header);
+    fipc_placing_forget_all(connection);
+    fipc_connection_release(connection, &connection->n_users);
+    connection = NULL;
+    ck_assert_ptr_null(loan->sent_on);
+    fipc_placing_recover(loan);
+    fipc_placing_forget(loan);
 }
 
 TEST(a_dropped_loan_gives_its_room_back_once)
