@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/link/greeting.h"
 
+#include "client/link/arrival.h"
 #include "common/clock.h"
 #include "common/os/os.h"
 
@@ -14,7 +15,12 @@
 /* Beside 0 and errors: this try came to nothing, the next one may. */
 #define CONNECT_AGAIN 1
 #define PAUSE_MIN_NS (2 * FIPC_NS_PER_MS)
-#define PAUSE_MAX_NS (50 * FIPC_NS_PER_MS)
+/* The longest pause is about a second, or, where the broker asked to be tried again, that much and
+ * some milliseconds. */
+#define DOUBLINGS_MAX 9
+#define DOUBLINGS_ASKED 5
+/* It is not worth the while to watch the folder for less. */
+#define WATCH_MIN_NS (50 * FIPC_NS_PER_MS)
 /* The longest pause between two tries that a broker may ask for. */
 #define RETRY_MAX_MS 1000
 /* The time left to a broker without a free slot to refuse, with a reason. */
@@ -283,40 +289,34 @@ static int greet_once(struct fipc_greeting *greeting, uint32_t *ret_retry_ms)
 /* Clients that lost one broker must not all come back to the next in the same moment. */
 static uint64_t pause_ns(unsigned tries, uint32_t retry_ms)
 {
-    uint64_t longest_ns = PAUSE_MIN_NS << (tries < 5 ? tries : 5);
+    unsigned doublings = retry_ms > 0 ? DOUBLINGS_ASKED : DOUBLINGS_MAX;
+    uint64_t longest_ns = PAUSE_MIN_NS << (tries < doublings ? tries : doublings);
     uint32_t random = 0;
 
-    if (longest_ns > PAUSE_MAX_NS)
-        longest_ns = PAUSE_MAX_NS;
     (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-    return retry_ms * FIPC_NS_PER_MS + PAUSE_MIN_NS + random % (longest_ns - PAUSE_MIN_NS + 1);
+    return retry_ms * FIPC_NS_PER_MS + longest_ns / 2 + random % (longest_ns / 2 + 1);
 }
 
 /* Return: whether it is time for another try, the last one at the deadline */
-static bool pause_until_retry(uint64_t deadline_ns, uint64_t span_ns)
+static bool pause_until_retry(struct fipc_arrival *arrival, uint64_t deadline_ns, unsigned *tries,
+                              uint32_t retry_ms)
 {
     uint64_t now_ns = fipc_now_ns();
-    uint64_t end_ns = fipc_deadline_after(now_ns, span_ns);
-    struct timespec end;
+    uint64_t end_ns = fipc_deadline_after(now_ns, pause_ns(*tries, retry_ms));
 
     if (now_ns >= deadline_ns)
         return false;
-    if (end_ns > deadline_ns)
-        end_ns = deadline_ns;
-    end.tv_sec = (time_t)(end_ns / FIPC_NS_PER_S);
-    end.tv_nsec = (long)(end_ns % FIPC_NS_PER_S);
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR) {
-    }
+    if (deadline_ns - now_ns > WATCH_MIN_NS && fipc_arrival_watch(arrival))
+        return true; /* it may have appeared before it was watched */
+    if (fipc_arrival_wait(arrival, end_ns < deadline_ns ? end_ns : deadline_ns))
+        *tries = 0; /* it listens in a moment */
     return true;
 }
 
-int fipc_greet(struct fipc_greeting *greeting)
+static int greet_until(struct fipc_greeting *greeting, struct fipc_arrival *arrival)
 {
     int reason = -ECONNREFUSED; /* the last that a broker gave, for the deadline */
 
-    greeting->lane_fd = -1;
-    greeting->fds.count = 0;
-    greeting->channel.region = FIPC_REGION_EMPTY;
     for (unsigned tries = 1;; tries++) {
         uint32_t retry_ms = 0;
         int r = greet_once(greeting, &retry_ms);
@@ -326,9 +326,23 @@ int fipc_greet(struct fipc_greeting *greeting)
         else if (r != CONNECT_AGAIN)
             return r == -ECONNREFUSED ? reason : r;
         fipc_greeting_end(greeting);
-        if (!pause_until_retry(greeting->connect_deadline_ns, pause_ns(tries, retry_ms)))
+        if (!pause_until_retry(arrival, greeting->connect_deadline_ns, &tries, retry_ms))
             return reason;
     }
+}
+
+int fipc_greet(struct fipc_greeting *greeting)
+{
+    struct fipc_arrival arrival;
+    int r;
+
+    greeting->lane_fd = -1;
+    greeting->fds.count = 0;
+    greeting->channel.region = FIPC_REGION_EMPTY;
+    fipc_arrival_init(&arrival, greeting->address->sun_path);
+    r = greet_until(greeting, &arrival);
+    fipc_arrival_deinit(&arrival);
+    return r;
 }
 
 void fipc_greeting_end(struct fipc_greeting *greeting)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define BACKOFF_MIN_NS (10 * FIPC_NS_PER_MS)
-#define BACKOFF_MAX_NS (500 * FIPC_NS_PER_MS)
+#define BACKOFF_MAX_NS FIPC_NS_PER_S
 
 void fipc_pollable_init(struct fipc_pollable *pollable)
 {

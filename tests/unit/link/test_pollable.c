@@ -152,7 +152,7 @@ LOOP_TEST(the_timer_is_set_to_the_earliest, COUNT_OF(timers))
 
 TEST(attempts_to_connect_back_off)
 {
-    static const uint64_t backoffs_ms[] = {10, 20, 40, 80, 160, 320, 500, 500, 500};
+    static const uint64_t backoffs_ms[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000};
     uint64_t now_ns = 12345;
 
     for (int i = 0; i < COUNT_OF(backoffs_ms); i++) {
