@@ -23,8 +23,8 @@ struct account {
     uint32_t n_waiting;  /* connections in the waiting room */
     uint32_t n_closing;  /* lanes and regions that are slow to close: daemon/life/closer.h */
     uint32_t n_handlers; /* live, of its slots */
-    uint32_t n_queued;   /* of these: in the queues of services; likewise the next */
-    uint64_t queued_bytes;
+    uint32_t n_queued;   /* of these: in the queues of services */
+    uint64_t copy_bytes; /* of requests: of these, and of those in the hands of workers */
     TAILQ_HEAD(, room_wish) room_wishes; /* of its slots */
     uint32_t n_room_wishes;
     uint64_t wished_bytes; /* of the largest request that these are for */

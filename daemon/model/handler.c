@@ -68,7 +68,7 @@ void handler_end(struct handler_table *table, struct handler *handler, enum hand
     handler_set_state(handler, HANDLER_FREE);
     assert(!deadline_is_set(&handler->deadline));
     assert(handler->queued == NULL && handler->delivery == NULL);
-    handler_drop_request(handler);
+    assert(handler->request == NULL);
     free(handler->answer.data);
     handler->answer.data = NULL;
     table_give_back(&table->places, handler->index);

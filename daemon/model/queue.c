@@ -9,6 +9,9 @@
  * Requests may stay in the queues, with a worker that is stopped: then neither is ever half empty.
  * So a slot that has nothing in any queue finds room always, and all slots that wait are notified
  * when one of them has nothing left. A slot holds one request more at most by that.
+ *
+ * The bytes of a request count as long as there is a copy of it, in the queue or while a worker has
+ * it. A request that is delivered with a copy needs room for that too.
  */
 #include "daemon/model/queue.h"
 
@@ -49,6 +52,7 @@ static bool is_low(const struct quota *quota, const struct service *service,
     return is_line_low(quota, service, account) && quota_is_queued_low(quota, account);
 }
 
+/* @size: of the copy that is not made yet */
 static bool has_room(const struct quota *quota, const struct service *service,
                      const struct slot *slot, size_t size)
 {
@@ -57,7 +61,7 @@ static bool has_room(const struct quota *quota, const struct service *service,
     if (slot->n_queued == 0)
         return true;
     return may_hold(quota, service, account, lines_held(&service->queue, account)) &&
-           quota_allows_queued(quota, account, size) &&
+           quota_allows_queued(quota, account) && quota_allows_copy(quota, account, size) &&
            (TAILQ_EMPTY(&account->room_wishes) || is_low(quota, service, account));
 }
 
@@ -86,7 +90,7 @@ static void account_became_low(const struct quota *quota, struct account *accoun
     }
 }
 
-/* ---- in and out ---- */
+/* ---- counting ---- */
 
 /* It is in the line already. */
 static void count_in(struct service *service, struct slot *caller, struct handler *handler)
@@ -94,7 +98,6 @@ static void count_in(struct service *service, struct slot *caller, struct handle
     handler->queued = service;
     caller->n_queued++;
     caller->account->n_queued++;
-    caller->account->queued_bytes += handler->request_bytes;
 }
 
 static void take_out(const struct quota *quota, struct service *service, struct slot *caller,
@@ -109,7 +112,6 @@ static void take_out(const struct quota *quota, struct service *service, struct 
     lines_remove(&service->queue, &handler->in_line);
     caller->n_queued--;
     account->n_queued--;
-    account->queued_bytes -= handler->request_bytes;
     waits_with_nothing = caller->n_queued == 0 && !TAILQ_EMPTY(&caller->room_wishes);
     if (!was_half_empty && is_half_empty(service))
         queue_became_half_empty(quota, service, granted);
@@ -117,6 +119,43 @@ static void take_out(const struct quota *quota, struct service *service, struct 
         (!was_line_low && is_low(quota, service, account)))
         account_became_low(quota, account, granted);
 }
+
+/* ---- copies ---- */
+
+/* Return: 0; -ENOMEM */
+static int copy_make(struct slot *caller, struct handler *handler, const void *payload, size_t size)
+{
+    int r;
+
+    if (handler->request != NULL)
+        return 0;
+    r = handler_keep_request(handler, payload, size);
+    if (handler->request != NULL) {
+        caller->n_copies++;
+        caller->account->copy_bytes += handler->request_bytes;
+    }
+    return r;
+}
+
+void queue_drop_copy(const struct quota *quota, struct slot *caller, struct handler *handler,
+                     struct room_wish_list *granted)
+{
+    struct account *account = caller->account;
+    bool was_share_low = quota_is_queued_low(quota, account);
+    bool waits_with_nothing;
+
+    if (handler->request == NULL)
+        return;
+    caller->n_copies--;
+    account->copy_bytes -= handler->request_bytes;
+    handler_drop_request(handler);
+    waits_with_nothing =
+        caller->n_copies == 0 && caller->n_queued == 0 && !TAILQ_EMPTY(&caller->room_wishes);
+    if (waits_with_nothing || (!was_share_low && quota_is_queued_low(quota, account)))
+        account_became_low(quota, account, granted);
+}
+
+/* ---- in and out ---- */
 
 int queue_put_first(struct service *service, struct slot *caller, struct handler *handler)
 {
@@ -180,12 +219,21 @@ int queue_put(const struct quota *quota, struct service *service, struct slot *c
     int r;
 
     /* nor before it was notified: its requests stay in order */
-    if (!has_room(quota, service, caller, size) || room_wish_exists(service, caller))
+    if (!has_room(quota, service, caller, handler->request == NULL ? size : 0) ||
+        room_wish_exists(service, caller))
         return refuse(quota, service, caller, handler, size);
-    r = handler_keep_request(handler, payload, size);
+    r = copy_make(caller, handler, payload, size);
     if (r == 0)
         r = lines_put(&service->queue, caller->account, &handler->in_line);
     if (r == 0)
         count_in(service, caller, handler);
     return r;
+}
+
+int queue_keep_copy(const struct quota *quota, struct service *service, struct slot *caller,
+                    struct handler *handler, const void *payload, size_t size)
+{
+    if (caller->n_copies > 0 && !quota_allows_copy(quota, caller->account, size))
+        return refuse(quota, service, caller, handler, size);
+    return copy_make(caller, handler, payload, size);
 }

@@ -36,6 +36,18 @@ int queue_wait(struct service *service, const struct slot *caller, struct handle
 void queue_remove(const struct quota *quota, struct slot *caller, struct handler *handler,
                   struct room_wish_list *granted);
 
+/**
+ * queue_keep_copy() - keep a copy of a request that a worker is about to get
+ *
+ * Return: 0; -EAGAIN no room: as queue_put(), but never if the slot has no other copy; -ENOMEM
+ */
+int queue_keep_copy(const struct quota *quota, struct service *service, struct slot *caller,
+                    struct handler *handler, const void *payload, size_t size);
+
+/* Drops the copy of a request that is in no queue, if there is one. @granted: as queue_remove() */
+void queue_drop_copy(const struct quota *quota, struct slot *caller, struct handler *handler,
+                     struct room_wish_list *granted);
+
 /* The request whose turn is next, and the ones after it, account by account. Return: NULL if there
  * is none */
 struct handler *queue_first(const struct service *service);

@@ -12,7 +12,7 @@
 #define NAMES_FEW 8
 #define UNSENT_BYTES_MAX (UINT64_C(64) << 20)
 #define QUEUED_MAX 1024
-#define QUEUED_BYTES_MAX (UINT64_C(8) << 20)
+#define COPY_BYTES_MAX (UINT64_C(8) << 20)
 #define ROOM_WISHES_MAX 4096
 #define ROOM_WISHES_PER_SLOT_MAX 64
 #define NAMES_MAX 4096
@@ -50,7 +50,7 @@ struct quota quota_of(const struct config *config, uint32_t n_places, uint32_t n
         .region_bytes = region_bytes_of(config, slots.per_account),
         .unsent_bytes = UNSENT_BYTES_MAX,
         .queued = QUEUED_MAX,
-        .queued_bytes = QUEUED_BYTES_MAX,
+        .copy_bytes = COPY_BYTES_MAX,
         .room_wishes = ROOM_WISHES_MAX,
         .room_wishes_per_slot = ROOM_WISHES_PER_SLOT_MAX,
         .names_per_slot = NAMES_PER_SLOT_MAX,
@@ -105,14 +105,14 @@ bool quota_allows_worker(const struct quota *quota, const struct slot *slot)
     return slot->n_workers < quota->names_per_slot;
 }
 
-static bool has_bytes_for(const struct quota *quota, const struct account *account, uint64_t bytes)
+bool quota_allows_queued(const struct quota *quota, const struct account *account)
 {
-    return account->queued_bytes == 0 || account->queued_bytes + bytes <= quota->queued_bytes;
+    return account->n_queued < quota->queued;
 }
 
-bool quota_allows_queued(const struct quota *quota, const struct account *account, size_t bytes)
+bool quota_allows_copy(const struct quota *quota, const struct account *account, size_t bytes)
 {
-    return account->n_queued < quota->queued && has_bytes_for(quota, account, bytes);
+    return account->copy_bytes == 0 || account->copy_bytes + bytes <= quota->copy_bytes;
 }
 
 bool quota_allows_queue_place(const struct quota *quota, const struct account *account,
@@ -123,7 +123,6 @@ bool quota_allows_queue_place(const struct quota *quota, const struct account *a
 
 bool quota_is_queued_low(const struct quota *quota, const struct account *account)
 {
-    return account->n_queued <= quota->queued / 2 &&
-           account->queued_bytes <= quota->queued_bytes / 2 &&
-           has_bytes_for(quota, account, account->wished_bytes);
+    return account->n_queued <= quota->queued / 2 && account->copy_bytes <= quota->copy_bytes / 2 &&
+           quota_allows_copy(quota, account, account->wished_bytes);
 }

@@ -29,7 +29,7 @@ struct quota {
     uint64_t region_bytes; /* of the channels of its slots, as many as its slots need */
     uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint32_t queued;       /* requests in the queues of all services */
-    uint64_t queued_bytes; /* of these */
+    uint64_t copy_bytes;   /* of all requests of which the broker keeps a copy, queued or not */
     uint32_t room_wishes, room_wishes_per_slot;
     uint32_t names_per_slot; /* that it serves */
 };
@@ -58,16 +58,18 @@ bool quota_allows_room_wish(const struct quota *quota, const struct slot *slot);
 /* Whether a slot may serve one name more. */
 bool quota_allows_worker(const struct quota *quota, const struct slot *slot);
 
-/* Whether a request of this size may be queued. One that is larger than the whole share goes
- * alone. */
-bool quota_allows_queued(const struct quota *quota, const struct account *account, size_t bytes);
+/* Whether one request more may be queued. */
+bool quota_allows_queued(const struct quota *quota, const struct account *account);
+
+/* Whether a copy of this size may be kept. One that is larger than the whole share goes alone. */
+bool quota_allows_copy(const struct quota *quota, const struct account *account, size_t bytes);
 
 /* Whether an account that holds this many of the @n_queued requests in one queue may add one. */
 bool quota_allows_queue_place(const struct quota *quota, const struct account *account,
                               uint32_t held, uint32_t n_queued);
 
-/* Whether the share of the queues is half empty, and has room for the largest request that a room
- * wish of this account is for. */
+/* Whether the shares of the queues and of copies are half empty, and have room for the largest
+ * request that a room wish of this account is for. */
 bool quota_is_queued_low(const struct quota *quota, const struct account *account);
 
 #endif

@@ -108,7 +108,7 @@ void slot_free(struct slot_table *table, struct slot *slot)
     assert(slot->holding == HOLDING_NONE);
     assert(slot->channel.region.base == NULL);
     assert(slot_n_live(slot) == 0 && slot->n_workers == 0 && slot->n_queued == 0 &&
-           TAILQ_EMPTY(&slot->room_wishes));
+           slot->n_copies == 0 && TAILQ_EMPTY(&slot->room_wishes));
     slot_set_state(table, slot, SLOT_FREE);
     table_give_back(&table->places, slot->index);
 }

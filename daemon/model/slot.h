@@ -85,6 +85,7 @@ struct slot {
     TAILQ_HEAD(, room_wish) room_wishes; /* for the services that had no room */
     uint32_t n_room_wishes;
     uint32_t n_queued;     /* of its handlers: in the queues of services */
+    uint32_t n_copies;     /* of its handlers: with a copy of their request */
     uint32_t wanted_bytes; /* requests to its names wait for that much room in its ring; 0: none */
     bool has_groups;
     bool is_held; /* the next record in its ring asks for something, and could not be taken */

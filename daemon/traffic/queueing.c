@@ -48,6 +48,16 @@ void queueing_leave(struct core *core, struct handler *handler)
     notify_granted(core, &granted);
 }
 
+void queueing_drop_copy(struct core *core, struct handler *handler)
+{
+    struct room_wish_list granted = TAILQ_HEAD_INITIALIZER(granted);
+
+    if (handler->request == NULL)
+        return;
+    queue_drop_copy(&core->quota, slot_of_caller(&core->slots, handler), handler, &granted);
+    notify_granted(core, &granted);
+}
+
 void queueing_release_if_unused(struct core *core, struct service *service)
 {
     if (service->n_workers == 0 && service->queue.n_items == 0) {
@@ -66,6 +76,7 @@ void queueing_forget(struct core *core, struct handler *handler)
         queueing_leave(core, handler);
         queueing_release_if_unused(core, service);
     }
+    queueing_drop_copy(core, handler);
     if (delivery != NULL) {
         handler->delivery = NULL;
         delivery->handler = NULL;

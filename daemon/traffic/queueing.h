@@ -14,8 +14,11 @@ struct service;
 /* Takes a handler out of the queue that it is in, and notifies the clients that find room now. */
 void queueing_leave(struct core *core, struct handler *handler);
 
-/* A handler ends: takes it out of its queue, or tells the worker that nobody waits for the answer.
- */
+/* Drops the copy of its request, if there is one; likewise. */
+void queueing_drop_copy(struct core *core, struct handler *handler);
+
+/* A handler ends: takes it out of its queue, drops its copy, or tells the worker that nobody waits
+ * for the answer. */
 void queueing_forget(struct core *core, struct handler *handler);
 
 /* Notifies some clients that wait for room in this queue. Return: whether there are more */

@@ -165,7 +165,7 @@ static enum feeding feed_line(struct core *core, struct service *service, struct
         if (r < 0)
             reply_not_delivered(core, handler, r);
         else if (!relay_keeps_request(core, handler))
-            handler_drop_request(handler);
+            queueing_drop_copy(core, handler);
         return FED;
     }
     return NOT_FED;
@@ -275,7 +275,7 @@ static int deliver_or_queue(struct core *core, struct handler *handler, struct s
     int r = find_groups(caller);
 
     if (r == 0 && relay_keeps_request(core, handler))
-        r = handler_keep_request(handler, payload, size);
+        r = queue_keep_copy(&core->quota, service, caller, handler, payload, size);
     if (r < 0)
         return r;
     /* else it waits behind those that were refused, or whose turn comes */

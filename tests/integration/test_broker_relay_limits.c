@@ -57,6 +57,49 @@ TEST(call_too_many_is_taken_when_another_one_ends)
     ck_assert_int_eq(caller.header.status, 0);
 }
 
+/* ---- copies of requests that a worker has ---- */
+
+#define COPIES_MAX (8 << 20)
+#define LARGE 16000
+
+/* Sends idempotent requests that the worker takes and does not answer, until one is refused.
+ * Return: how many the broker keeps a copy of */
+static int send_until_refused(void)
+{
+    static char data[LARGE];
+    int n_kept = 0;
+
+    for (;;) {
+        uint64_t id = send_flagged(FIPC_REQUEST_IDEMPOTENT | FIPC_REQUEST_NO_WAIT, data, LARGE, 0);
+
+        TEST_WAIT_FOR(raw_try_receive_record(&worker) == 0 || raw_try_receive_record(&caller) == 0);
+        if (caller.header.id == id) {
+            ck_assert_int_eq(caller.header.status, -EAGAIN);
+            return n_kept;
+        }
+        n_kept++;
+    }
+}
+
+TEST(copies_of_one_user_have_a_limit)
+{
+    struct fipc_delivery last;
+    uint64_t id;
+
+    serve_with(&other, NAME ".many", 4096);
+    raw_close(&worker);
+    worker = other;
+    other = RAW_CLIENT_EMPTY;
+    ck_assert_int_eq(raw_open_name(&caller, NAME ".many", &target), 0);
+
+    ck_assert_int_eq(send_until_refused(), COPIES_MAX / LARGE);
+
+    /* one that needs no copy is delivered all the same */
+    id = send_flagged(FIPC_REQUEST_NO_WAIT, "x", 1, 0);
+    ck_assert_int_eq(raw_take_request(&worker, &last, &data_at), 0);
+    ck_assert_uint_eq(worker.header.id, id);
+}
+
 /* ---- rings that are full ---- */
 
 #define TURNS_MAX 1000

@@ -31,7 +31,7 @@ static inline void set_up(void)
 {
     quota = (struct quota){.queue = share_of(QUEUE_MAX, 1024, 64),
                            .queued = 8,
-                           .queued_bytes = 100,
+                           .copy_bytes = 100,
                            .room_wishes = 100,
                            .room_wishes_per_slot = 10};
     for (int i = 0; i < UIDS; i++) {
@@ -85,7 +85,7 @@ static inline int put(int service, int slot, int number, size_t size)
 static inline void take_out(int number)
 {
     queue_remove(&quota, caller_of(&handlers[number]), &handlers[number], &granted);
-    handler_drop_request(&handlers[number]);
+    queue_drop_copy(&quota, caller_of(&handlers[number]), &handlers[number], &granted);
 }
 
 #endif

@@ -49,7 +49,7 @@ LOOP_TEST(request_finds_room_in_the_queue_and_in_its_uids_share, COUNT_OF(rooms)
     slots[0].n_queued = rooms[_i].of_slot;
     services[0].queue.n_items = rooms[_i].of_service;
     accounts[0].n_queued = rooms[_i].of_uid;
-    accounts[0].queued_bytes = rooms[_i].bytes_of_uid;
+    accounts[0].copy_bytes = rooms[_i].bytes_of_uid;
 
     ck_assert_int_eq(put(0, 0, 0, rooms[_i].size), rooms[_i].r);
 
@@ -57,7 +57,7 @@ LOOP_TEST(request_finds_room_in_the_queue_and_in_its_uids_share, COUNT_OF(rooms)
     ck_assert_uint_eq(services[0].queue.n_items, rooms[_i].of_service + (rooms[_i].r == 0));
     ck_assert_uint_eq(slots[0].n_queued, rooms[_i].of_slot + (rooms[_i].r == 0));
     ck_assert_uint_eq(accounts[0].n_queued, rooms[_i].of_uid + (rooms[_i].r == 0));
-    ck_assert_uint_eq(accounts[0].queued_bytes,
+    ck_assert_uint_eq(accounts[0].copy_bytes,
                       rooms[_i].bytes_of_uid + (rooms[_i].r == 0 ? rooms[_i].size : 0));
     ck_assert_ptr_eq(handlers[0].queued, rooms[_i].r == 0 ? &services[0] : NULL);
 }
@@ -145,7 +145,7 @@ LOOP_TEST(slot_does_not_overtake_those_that_wait_for_the_share, COUNT_OF(shares)
 {
     slots[0].n_queued = 1;
     accounts[0].n_queued = shares[_i].of_uid;
-    accounts[0].queued_bytes = shares[_i].bytes_of_uid;
+    accounts[0].copy_bytes = shares[_i].bytes_of_uid;
     ck_assert_int_eq(room_wish_make(&quota, &services[1], &slots[1], 60), 0);
 
     ck_assert_int_eq(put(0, 0, 0, 1), shares[_i].r);
@@ -160,13 +160,13 @@ TEST(queue_keeps_the_order_of_coming)
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(put(0, i, i, 1), 0);
     handlers[3].slot = 3;
-    ck_assert_int_eq(handler_keep_request(&handlers[3], "xx", 2), 0);
+    ck_assert_int_eq(queue_keep_copy(&quota, &services[0], &slots[3], &handlers[3], "xx", 2), 0);
     ck_assert_int_eq(queue_put_first(&services[0], &slots[3], &handlers[3]), 0);
 
     take_out(1); /* from the middle */
 
     ck_assert_uint_eq(services[0].queue.n_items, 3);
-    ck_assert_uint_eq(accounts[0].queued_bytes, 4);
+    ck_assert_uint_eq(accounts[0].copy_bytes, 4);
     ck_assert_ptr_eq(queue_first(&services[0]), &handlers[3]);
     ck_assert_ptr_eq(queue_next(&handlers[3]), &handlers[0]);
     ck_assert_ptr_eq(queue_next(&handlers[0]), &handlers[2]);

@@ -31,7 +31,7 @@ TEST(call_waits_for_one_of_each_other_account_whatever_these_have_queued)
     int next = 0;
 
     quota.queued = 1024;
-    quota.queued_bytes = UINT64_MAX;
+    quota.copy_bytes = UINT64_MAX;
     for (int i = 0; i < 1024; i++, next++)
         ck_assert_int_eq(put(0, 0, next, 1), 0);
     for (int round = 0; round < 100; round++) {
@@ -132,7 +132,7 @@ TEST(every_slot_that_waits_is_notified_before_long)
     struct traffic *traffic = traffic_new();
 
     quota.queued = 1024; /* five uids overfill the queue of 4096 */
-    quota.queued_bytes = 8192;
+    quota.copy_bytes = 8192;
     for (int i = 0; i < STEPS; i++) {
         one_sends(traffic, (int)random_below(traffic, SLOTS), 0);
         if (i % 3 != 0)
@@ -152,7 +152,7 @@ TEST(uid_with_one_slot_gets_in_beside_greedy_ones)
     uint64_t others = 0;
 
     quota.queued = 64;
-    quota.queued_bytes = 8192;
+    quota.copy_bytes = 8192;
     for (int i = 0; i < STEPS / 4; i++) {
         for (int slot = 0; slot < SLOTS - SLOTS_PER_UID; slot++)
             one_sends(traffic, slot, i % SERVICES);

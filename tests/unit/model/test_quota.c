@@ -20,7 +20,7 @@ static const struct quota quota = {
     .region_bytes = 1000,
     .unsent_bytes = 500,
     .queued = 8,
-    .queued_bytes = 100,
+    .copy_bytes = 100,
     .room_wishes = 9,
     .room_wishes_per_slot = 4,
     .names_per_slot = 3,
@@ -75,7 +75,7 @@ static bool allows_handler(const struct slot *of)
 
 static bool allows_queued(const struct slot *of)
 {
-    return quota_allows_queued(&quota, of->account, 0);
+    return quota_allows_queued(&quota, of->account);
 }
 
 static const struct {
@@ -163,29 +163,25 @@ LOOP_TEST(as_many_bytes_are_allowed_as_the_limit_leaves, COUNT_OF(bytes_held))
 }
 
 static const struct {
-    uint32_t n_queued;
-    uint64_t queued_bytes;
+    uint64_t copy_bytes;
     size_t wanted;
     bool allowed;
-} queued[] = {
-    {0, 0, 0, true},     {0, 0, 100, true},   {0, 0, 101, true}, /* alone, however large */
-    {1, 0, 101, true},   {1, 1, 99, true},    {1, 1, 100, false},
-    {7, 99, 1, true},    {7, 100, 0, true},   {7, 100, 1, false},
-    {1, 4096, 1, false}, {1, 4096, 0, false}, /* beside the large one that went alone */
-    {8, 0, 0, false},    {8, 100, 0, false},
+} copies[] = {
+    {0, 0, true},    {0, 100, true},   {0, 101, true}, /* alone, however large */
+    {1, 99, true},   {1, 100, false},  {99, 1, true},    {100, 0, true},
+    {100, 1, false}, {4096, 1, false}, {4096, 0, false}, /* beside the large one that went alone */
 };
 
-LOOP_TEST(request_is_queued_within_count_and_bytes, COUNT_OF(queued))
+LOOP_TEST(copy_is_kept_within_the_bytes, COUNT_OF(copies))
 {
-    account.n_queued = queued[_i].n_queued;
-    account.queued_bytes = queued[_i].queued_bytes;
+    account.copy_bytes = copies[_i].copy_bytes;
 
-    ck_assert_int_eq(quota_allows_queued(&quota, &account, queued[_i].wanted), queued[_i].allowed);
+    ck_assert_int_eq(quota_allows_copy(&quota, &account, copies[_i].wanted), copies[_i].allowed);
 }
 
 static const struct {
     uint32_t n_queued;
-    uint64_t queued_bytes, wished_bytes;
+    uint64_t copy_bytes, wished_bytes;
     bool low;
 } shares[] = {
     {0, 0, 0, true},    {4, 50, 0, true},   {5, 50, 0, false},   {4, 51, 0, false},
@@ -196,7 +192,7 @@ static const struct {
 LOOP_TEST(share_is_low_at_half_with_room_for_the_largest_wish, COUNT_OF(shares))
 {
     account.n_queued = shares[_i].n_queued;
-    account.queued_bytes = shares[_i].queued_bytes;
+    account.copy_bytes = shares[_i].copy_bytes;
     account.wished_bytes = shares[_i].wished_bytes;
 
     ck_assert_int_eq(quota_is_queued_low(&quota, &account), shares[_i].low);
@@ -272,7 +268,7 @@ TEST(fixed_limits_are_those_that_clients_know)
 
     ck_assert_uint_eq(made.unsent_bytes, 64 << 20);
     ck_assert_uint_eq(made.queued, 1024);
-    ck_assert_uint_eq(made.queued_bytes, 8 << 20);
+    ck_assert_uint_eq(made.copy_bytes, 8 << 20);
     ck_assert_uint_eq(made.room_wishes, 4096);
     ck_assert_uint_eq(made.room_wishes_per_slot, 64);
     ck_assert_uint_eq(made.names.per_account, 4096);
