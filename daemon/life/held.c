@@ -9,12 +9,16 @@
 
 static void set_due(struct core *core);
 
+/* What has left counts as taken slots. */
+static void count_left(struct core *core) { core->slots.n_held = core->holdings.n_left; }
+
 static void end_due(void *context, struct deadline *deadline)
 {
     struct core *core = context;
 
     (void)deadline;
     holding_end_due(&core->holdings, &core->accounts, core->now_ns);
+    count_left(core);
     set_due(core);
 }
 
@@ -59,7 +63,7 @@ void held_leave(struct core *core, struct slot *slot, uint64_t until_ns)
 {
     holding_leave(&core->holdings, slot->holding, until_ns);
     slot->holding = HOLDING_NONE;
-    core->slots.n_held = core->holdings.n_left;
+    count_left(core);
     set_due(core);
 }
 
@@ -70,5 +74,5 @@ void held_look(struct core *core, uint32_t set)
 
     for (uint32_t i = 0; i < count; i++)
         holding_end(&core->holdings, &core->accounts, owners[i], core->now_ns);
-    core->slots.n_held = core->holdings.n_left;
+    count_left(core);
 }

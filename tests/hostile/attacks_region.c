@@ -5,10 +5,12 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,6 +186,53 @@ static void sizes(struct attack_scene *scene)
     raw_close(&client);
 }
 
+/* ---- memory that is kept ---- */
+
+#define KEPT_MAX 4000
+
+/* Greets, keeps the memory, hangs up, and again: all of it counts, and other users have theirs. */
+static void kept_memory(struct attack_scene *scene)
+{
+    static int kept[KEPT_MAX];
+    size_t count = 0;
+
+    while (attack_goes_on(scene)) {
+        static const struct fipc_hello hello = {.wait_ms = 1};
+        struct raw_client client = RAW_CLIENT_EMPTY;
+
+        if (count < KEPT_MAX && raw_connect(&client, scene->socket) == 0 &&
+            raw_send_hello(&client, &hello) == 0 && raw_await_welcome(&client) == 0)
+            kept[count++] = fd_steal(&client.region_fd);
+        raw_close(&client);
+    }
+    while (count > 0)
+        (void)close(kept[--count]);
+}
+
+/* Likewise, but for the WELCOMEs, which stay unread with two fds each. */
+static void unread_welcomes(struct attack_scene *scene)
+{
+    static int kept[KEPT_MAX];
+    size_t count = 0;
+
+    while (attack_goes_on(scene)) {
+        static const struct fipc_hello hello = {.wait_ms = 1};
+        struct raw_client client = RAW_CLIENT_EMPTY;
+        struct pollfd lane;
+
+        if (count < KEPT_MAX && raw_connect(&client, scene->socket) == 0 &&
+            raw_send_hello(&client, &hello) == 0) {
+            lane = (struct pollfd){.fd = client.lane_fd, .events = POLLIN};
+            (void)poll(&lane, 1, 100);
+            (void)shutdown(client.lane_fd, SHUT_WR);
+            kept[count++] = fd_steal(&client.lane_fd);
+        }
+        raw_close(&client);
+    }
+    while (count > 0)
+        (void)close(kept[--count]);
+}
+
 /* ---- end words ---- */
 
 static void end_words(struct attack_scene *scene)
@@ -255,6 +304,8 @@ const struct attack attacks_on_region[] = {
     {"changes in use", changes_in_use},
     {"holes", holes},
     {"sizes", sizes},
+    {"kept memory", kept_memory},
+    {"unread welcomes", unread_welcomes},
     {"end words", end_words},
     {"crowd on a word", crowd_on_a_word},
     {0},

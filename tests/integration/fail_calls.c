@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -46,6 +47,7 @@ static const int errors[FAIL_KIND_COUNT] = {
     [FAIL_PTHREAD_CREATE] = EAGAIN,
     [FAIL_SEND] = ENOBUFS,
     [FAIL_SENDMSG_FDS] = ETOOMANYREFS,
+    [FAIL_INOTIFY] = ENOSPC,
     [FAIL_PASSRIGHTS] = ENOPROTOOPT,
 };
 
@@ -110,6 +112,11 @@ int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 int eventfd(unsigned count, int flags)
 {
     return fails(FAIL_EVENTFD) ? -1 : (int)syscall(SYS_eventfd2, count, flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    return fails(FAIL_INOTIFY) ? -1 : (int)syscall(SYS_inotify_add_watch, fd, path, mask);
 }
 
 int memfd_create(const char *name, unsigned flags)

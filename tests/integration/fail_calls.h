@@ -32,6 +32,7 @@ enum fail_kind {
     FAIL_SEND,
     /* the kernel's other limits */
     FAIL_SENDMSG_FDS, /* with SCM_RIGHTS: too many fds are in flight */
+    FAIL_INOTIFY,     /* inotify_add_watch: fs.inotify.max_user_watches */
     FAIL_PASSRIGHTS,  /* setsockopt SO_PASSRIGHTS: Linux before 6.16 does not know it */
     FAIL_KIND_COUNT,
 };

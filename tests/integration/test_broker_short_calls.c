@@ -39,6 +39,7 @@ static const char *const kind_names[FAIL_KIND_COUNT] = {
     [FAIL_PTHREAD_CREATE] = "pthread_create",
     [FAIL_SEND] = "send",
     [FAIL_SENDMSG_FDS] = "sendmsg SCM_RIGHTS",
+    [FAIL_INOTIFY] = "inotify_add_watch",
     [FAIL_PASSRIGHTS] = "setsockopt SO_PASSRIGHTS",
 };
 
