@@ -2,7 +2,9 @@
 /*
  * inotify tells of the end of a file by IN_DELETE_SELF, and of the end of its watch by IN_IGNORED
  * right after. Both take a place in a queue, and one that is full drops events. So a set has half
- * as many watches as its queue has places, and a further set is made where they are used up.
+ * as many watches as its queue has places, and a further set is made where they are used up. A
+ * sandbox may hide how long queues are: should one be too short all the same, each of its watches
+ * is asked, which ends it.
  */
 #include "daemon/base/gone.h"
 
@@ -19,6 +21,8 @@
 
 #define BUCKETS 4096u
 #define EVENTS_PER_WATCH 2
+#define QUEUE_PLACES 16384 /* the kernel's default */
+#define EVENTS_MAX 64
 #define QUEUE_PATH "/proc/sys/fs/inotify/max_queued_events"
 
 struct gone_watch {
@@ -69,14 +73,13 @@ static bool watch_take(struct gone *gone, uint32_t set, int number, uint32_t *re
 
 /* ---- sets ---- */
 
-/* Return: 0 if the system does not say */
 static uint32_t queue_places(void)
 {
     char text[16] = "";
     FIPC_CLEANUP(fd_closep) int fd = open(QUEUE_PATH, O_RDONLY | O_CLOEXEC);
     ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-    return size <= 0 ? 0 : (uint32_t)strtoul(text, NULL, 10);
+    return size <= 0 ? QUEUE_PLACES : (uint32_t)strtoul(text, NULL, 10);
 }
 
 static int set_make(struct gone *gone)
@@ -168,18 +171,34 @@ int gone_watch(struct gone *gone, int fd, uint32_t owner)
     return 0;
 }
 
-uint32_t gone_take(struct gone *gone, uint32_t set, uint32_t owners[GONE_TAKE_MAX])
+/* Events of this set were dropped. */
+static void ask_all(struct gone *gone, uint32_t set, gone_fn *fn, void *context)
 {
-    struct inotify_event events[GONE_TAKE_MAX]; /* none of them has a name */
+    uint32_t end = gone->places.n_used;
+
+    for (uint32_t place = 0; place < end; place++) {
+        struct gone_watch watch = gone->watches[place];
+        uint32_t owner;
+
+        if (!table_is_taken(&gone->places, place) || watch.set != set)
+            continue;
+        (void)watch_take(gone, set, watch.number, &owner);
+        fn(context, owner, inotify_rm_watch(gone->sets[set].fd, watch.number) == 0);
+    }
+}
+
+void gone_take(struct gone *gone, uint32_t set, gone_fn *fn, void *context)
+{
+    struct inotify_event events[EVENTS_MAX]; /* none of them has a name */
     ssize_t size;
-    uint32_t count = 0;
+    uint32_t owner;
 
     assert(set < gone->n_sets);
     size = read(gone->sets[set].fd, events, sizeof(events));
     for (ssize_t i = 0; i < size / (ssize_t)sizeof(events[0]); i++) {
-        if ((events[i].mask & IN_IGNORED) != 0 &&
-            watch_take(gone, set, events[i].wd, &owners[count]))
-            count++;
+        if ((events[i].mask & IN_Q_OVERFLOW) != 0)
+            ask_all(gone, set, fn, context);
+        else if ((events[i].mask & IN_IGNORED) != 0 && watch_take(gone, set, events[i].wd, &owner))
+            fn(context, owner, false);
     }
-    return count;
 }

@@ -9,6 +9,7 @@
  */
 #include "daemon/base/table.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct gone_watch;
@@ -24,7 +25,7 @@ struct gone {
         uint32_t n_watches; /* whose last event was not read yet */
     } sets[GONE_SETS_MAX];  /* the poller knows them by their index, as POLLER_GONE */
     uint32_t n_sets;
-    uint32_t watches_per_set; /* so many that the queue of a set never overflows */
+    uint32_t watches_per_set; /* so many that the queue of a set does not overflow */
     struct table places;
     struct gone_watch *watches; /* the elements of places */
     uint32_t *first;            /* of each bucket of watches: its place + 1; 0: none */
@@ -50,10 +51,10 @@ void gone_deinit(struct gone *gone);
  */
 int gone_watch(struct gone *gone, int fd, uint32_t owner);
 
-#define GONE_TAKE_MAX 64
+/* @is_lost: it is not gone, but nothing will tell when it is */
+typedef void gone_fn(void *context, uint32_t owner, bool is_lost);
 
-/* Takes some of those that are gone, of one set. Each is named once. Never blocks. Return: how many
- */
-uint32_t gone_take(struct gone *gone, uint32_t set, uint32_t owners[GONE_TAKE_MAX]);
+/* Calls @fn for some of those that are gone, of one set; once for each. Never blocks. */
+void gone_take(struct gone *gone, uint32_t set, gone_fn *fn, void *context);
 
 #endif

@@ -9,7 +9,7 @@
 
 static void set_due(struct core *core);
 
-/* What has left counts as taken slots. */
+/* Former slots whose memory is held count as taken ones. */
 static void count_left(struct core *core) { core->slots.n_held = core->holdings.n_left; }
 
 static void end_due(void *context, struct deadline *deadline)
@@ -53,7 +53,7 @@ void held_begin(struct core *core, struct slot *slot)
     r = gone_watch(&core->gone, slot->region_fd, slot->holding);
     if (r == 0)
         return;
-    holding_set_timed(&core->holdings, slot->holding);
+    holding_set_timed(&core->holdings, slot->holding, FIPC_NEVER);
     log_event(LOG_WARNING, LOG_EVENT_SHORT, NULL,
               "no watch for the memory of a session: %s; raise fs.inotify.max_user_watches",
               strerror(-r));
@@ -67,12 +67,20 @@ void held_leave(struct core *core, struct slot *slot, uint64_t until_ns)
     set_due(core);
 }
 
+static void end(void *context, uint32_t number, bool is_lost)
+{
+    struct core *core = context;
+
+    if (is_lost)
+        holding_set_timed(&core->holdings, number,
+                          core->now_ns + core->config->timeouts.handler_ms * FIPC_NS_PER_MS);
+    else
+        holding_end(&core->holdings, &core->accounts, number, core->now_ns);
+}
+
 void held_look(struct core *core, uint32_t set)
 {
-    uint32_t owners[GONE_TAKE_MAX];
-    uint32_t count = gone_take(&core->gone, set, owners);
-
-    for (uint32_t i = 0; i < count; i++)
-        holding_end(&core->holdings, &core->accounts, owners[i], core->now_ns);
+    gone_take(&core->gone, set, end, core);
     count_left(core);
+    set_due(core);
 }

@@ -37,9 +37,20 @@ uint32_t holding_begin(struct holding_table *table, struct account *account, uin
     return number;
 }
 
-void holding_set_timed(struct holding_table *table, uint32_t number)
+static void wait_for_time(struct holding_table *table, struct holding *holding, uint64_t until_ns)
 {
-    table->holdings[number].is_timed = true;
+    holding->until_ns = until_ns;
+    TAILQ_INSERT_TAIL(&table->timed, holding, in_timed);
+}
+
+void holding_set_timed(struct holding_table *table, uint32_t number, uint64_t until_ns)
+{
+    struct holding *holding = &table->holdings[number];
+
+    assert(!holding->is_timed);
+    holding->is_timed = true;
+    if (!holding->has_slot)
+        wait_for_time(table, holding, until_ns);
 }
 
 void holding_leave(struct holding_table *table, uint32_t number, uint64_t until_ns)
@@ -50,9 +61,8 @@ void holding_leave(struct holding_table *table, uint32_t number, uint64_t until_
     holding->has_slot = false;
     holding->account->n_closing++;
     table->n_left++;
-    holding->until_ns = until_ns;
     if (holding->is_timed)
-        TAILQ_INSERT_TAIL(&table->timed, holding, in_timed);
+        wait_for_time(table, holding, until_ns);
 }
 
 void holding_end(struct holding_table *table, struct account_table *accounts, uint32_t number,

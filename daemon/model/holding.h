@@ -43,8 +43,9 @@ void holding_table_deinit(struct holding_table *table);
  * there is no place */
 uint32_t holding_begin(struct holding_table *table, struct account *account, uint64_t bytes);
 
-/* Nothing tells when this memory is gone. */
-void holding_set_timed(struct holding_table *table, uint32_t number);
+/* Nothing tells when this memory is gone. @until_ns: when it counts as gone, if it has left already
+ */
+void holding_set_timed(struct holding_table *table, uint32_t number, uint64_t until_ns);
 
 /* The broker has no more use for it. @until_ns: when it counts as gone, if it is timed */
 void holding_leave(struct holding_table *table, uint32_t number, uint64_t until_ns);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define CAPACITY 1000
+#define MANY 9000 /* with two events each more than a queue holds */
 #define BYTES 4096
 
 static struct poller *poller;
@@ -43,25 +44,31 @@ static void tear_down(void)
     poller = poller_free(poller);
 }
 
-/* Takes all that the poller tells of. Return: how many; the last one's owner */
+static uint32_t n_gone, n_lost, last_owner;
+
+static void count(void *context, uint32_t owner, bool is_lost)
+{
+    ck_assert_ptr_eq(context, &gone);
+    n_gone += !is_lost;
+    n_lost += is_lost;
+    last_owner = owner;
+}
+
+/* Takes all that the poller tells of. Return: how many are gone; the last one's owner */
 static uint32_t take_all(uint32_t *ret_owner)
 {
     struct poller_event events[POLLER_EVENTS_MAX];
-    uint32_t owners[GONE_TAKE_MAX], count = 0;
     int n_events;
 
+    n_gone = n_lost = 0;
     while ((n_events = poller_look(poller, events)) > 0) {
         for (int i = 0; i < n_events; i++) {
-            uint32_t n;
-
             ck_assert_int_eq(events[i].kind, POLLER_GONE);
-            n = gone_take(&gone, events[i].index, owners);
-            if (n > 0)
-                *ret_owner = owners[n - 1];
-            count += n;
+            gone_take(&gone, events[i].index, count, &gone);
         }
     }
-    return count;
+    *ret_owner = last_owner;
+    return n_gone;
 }
 
 static void expect_gone(uint32_t owner)
@@ -201,13 +208,40 @@ TEST(unread_event_takes_the_place_of_its_watch)
     expect_gone(2);
 }
 
+static void set_up_many(void)
+{
+    ck_assert_int_eq(poller_new(&poller, &ops, NULL), 0);
+    ck_assert_int_eq(gone_init(&gone, poller, MANY + 1), 0);
+    gone.watches_per_set = MANY + 1;
+}
+
+GROUP(overflow, .timeout = 60, .fixtures = {HOLDINGS_KEPT, {set_up_many, tear_down}});
+
+/* As where a sandbox hides that queues are short. */
+TEST(none_is_missed_where_a_queue_was_too_short)
+{
+    int fd = watched_memory(MANY);
+    uint32_t owner;
+
+    for (uint32_t i = 0; i < MANY; i++)
+        (void)close(watched_memory(i));
+    ck_assert_uint_eq(take_all(&owner), MANY);
+    ck_assert_uint_eq(n_lost, 1); /* asking it took its watch */
+    (void)close(fd);
+    expect_none();
+    (void)close(watched_memory(7));
+    expect_gone(7);
+}
+
+GROUP(short_of_watches, .fixtures = {HOLDINGS_KEPT, {set_up, tear_down}});
+
 /* ---- no watch left ---- */
 
 TEST(without_a_place_for_its_watch_memory_is_not_watched)
 {
     int fd = memfd_create("test", MFD_CLOEXEC);
 
-    gone.watches_per_set = 0; /* as where the system does not say how long its queues are */
+    gone.watches_per_set = 0; /* as where the system has queues of no length */
     ck_assert_int_eq(gone_watch(&gone, fd, 1), -ENOSPC);
     gone.watches_per_set = 1;
     for (uint32_t i = 0; i < GONE_SETS_MAX; i++)

@@ -85,8 +85,8 @@ TEST(timed_memory_ends_when_it_is_due)
     uint32_t first = holding_begin(&table, account, BYTES);
     uint32_t second = holding_begin(&table, account, BYTES);
 
-    holding_set_timed(&table, first);
-    holding_set_timed(&table, second);
+    holding_set_timed(&table, first, FIPC_NEVER);
+    holding_set_timed(&table, second, FIPC_NEVER);
     ck_assert_uint_eq(holding_due_ns(&table), FIPC_NEVER); /* both have slots */
     holding_leave(&table, first, 100);
     holding_leave(&table, second, 200);
@@ -100,4 +100,17 @@ TEST(timed_memory_ends_when_it_is_due)
     holding_end_due(&table, &accounts, FIPC_NEVER - 1);
     expect(0, 0);
     ck_assert_uint_eq(holding_due_ns(&table), FIPC_NEVER);
+}
+
+TEST(memory_that_left_and_then_lost_its_watch_ends_by_time_too)
+{
+    uint32_t number = holding_begin(&table, account, BYTES);
+
+    holding_leave(&table, number, 5);
+    holding_set_timed(&table, number, 100);
+    ck_assert_uint_eq(holding_due_ns(&table), 100);
+    holding_end_due(&table, &accounts, 99);
+    expect(BYTES, 1);
+    holding_end_due(&table, &accounts, 100);
+    expect(0, 0);
 }
