@@ -178,12 +178,11 @@ static void ask_all(struct gone *gone, uint32_t set, gone_fn *fn, void *context)
 
     for (uint32_t place = 0; place < end; place++) {
         struct gone_watch watch = gone->watches[place];
-        uint32_t owner;
 
         if (!table_is_taken(&gone->places, place) || watch.set != set)
             continue;
-        (void)watch_take(gone, set, watch.number, &owner);
-        fn(context, owner, inotify_rm_watch(gone->sets[set].fd, watch.number) == 0);
+        (void)watch_take(gone, set, watch.number, &watch.owner);
+        fn(context, watch.owner, inotify_rm_watch(gone->sets[set].fd, watch.number) == 0);
     }
 }
 
