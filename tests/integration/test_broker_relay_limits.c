@@ -45,16 +45,19 @@ TEST(worker_with_too_many_calls_answers_all_the_same)
 TEST(call_too_many_is_taken_when_another_one_ends)
 {
     uint64_t last;
+    bool is_answered = false;
 
     send_waits(&caller, NAME ".later", CALLS_MAX);
     last = send_wait(&caller, NAME ".later");
     TEST_WAIT_FOR(number("handlers.live") == CALLS_MAX + 1);
     expect_nothing(&caller);
     serve_with(&other, NAME ".later", 1);
-    for (int i = 0; i <= CALLS_MAX; i++)
+    for (int i = 0; i <= CALLS_MAX; i++) {
         ck_assert_int_eq(raw_receive_record(&caller), 0);
-    ck_assert_uint_eq(caller.header.id, last);
-    ck_assert_int_eq(caller.header.status, 0);
+        ck_assert_int_eq(caller.header.status, 0);
+        is_answered = is_answered || caller.header.id == last;
+    }
+    ck_assert(is_answered);
 }
 
 /* ---- copies of requests that a worker has ---- */
