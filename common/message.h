@@ -3,7 +3,7 @@
 #define FIPC_COMMON_MESSAGE_H
 
 /*
- * The header of every record in a ring, 32 bytes, in the byte order of the host. A message is this
+ * The header of every record in a ring, 32 bytes, little-endian. A message is this
  * header and its payload; a control record carries a control packet (common/control.h) as its
  * payload.
  *
@@ -24,6 +24,10 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "fipc runs on little-endian CPUs only: its packets and records are in the host's byte order"
+#endif
 
 enum fipc_kind {
     FIPC_KIND_CORRUPT = 0, /* what a hole punched into the region reads as: never written */

@@ -21,6 +21,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where the compiler needs a lock for an atomic of 64 bits, that lock is one of this process alone.
+ */
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+              "fipc needs a CPU with lock-free atomics of 64 bits");
+
 #define FIPC_RECORD_ALIGN ((uint32_t)sizeof(struct fipc_header))
 
 /* The shared part; common/region.h draws its place. */
