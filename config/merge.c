@@ -301,6 +301,24 @@ static const char *path_before(const char *text, size_t size, size_t position,
     return config_cursor_path(&cursor, buffer);
 }
 
+/* Characters that show nothing, or look like others, get their number.
+ * @text: jansson's error, which quotes the token in valid UTF-8 */
+static void complain_syntax(struct loader *loader, const struct place *place, const char *text)
+{
+    const char *quoted = strstr(text, "near '");
+    const unsigned char *at = (const unsigned char *)(quoted != NULL ? quoted + 6 : "");
+    unsigned long point;
+
+    if (at[0] < 0xc2) {
+        complain(loader, place, "not valid JSON: %s", text);
+        return;
+    }
+    point = at[0] & (at[0] < 0xe0 ? 0x1fu : at[0] < 0xf0 ? 0x0fu : 0x07u);
+    while ((*++at & 0xc0) == 0x80)
+        point = point << 6 | (*at & 0x3fu);
+    complain(loader, place, "not valid JSON: %s (U+%04lX)", text, point);
+}
+
 /* jansson's complaints about JSON that cannot be taken become our words, with the key.
  */
 static void complain_not_parsed(struct loader *loader, const char *file, const char *text,
@@ -322,14 +340,14 @@ static void complain_not_parsed(struct loader *loader, const char *file, const c
         why = "must not contain the character \\u0000";
         break;
     default:
-        complain(loader, &place, "not valid JSON: %s", error->text);
+        complain_syntax(loader, &place, error->text);
         return;
     }
     place.path = path_before(text, size, (size_t)error->position, path);
     complain(loader, &place, "%s", why);
 }
 
-/* Tells two things that jansson has no good words for. */
+/* Tells what jansson has no good words for. */
 static bool is_text(struct loader *loader, const char *file, const char *text, size_t size)
 {
     struct place place = {.file = file};
@@ -339,9 +357,21 @@ static bool is_text(struct loader *loader, const char *file, const char *text, s
         complain(loader, &place, "the file is empty; {} is the least that a config can be");
         return false;
     }
+    place.line = 1;
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        complain(
+            loader, &place,
+            "the file begins with a byte order mark, three bytes that no editor shows; save it "
+            "as UTF-8 without one, or: sed -i '1s/^\\xEF\\xBB\\xBF//' %s",
+            file);
+        return false;
+    }
+    if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+        complain(loader, &place, "the file is in UTF-16; save it as UTF-8");
+        return false;
+    }
     if (nul == NULL)
         return true;
-    place.line = 1;
     for (const char *at = text; at < nul; at++)
         place.line += *at == '\n' ? 1 : 0;
     complain(loader, &place, "not valid JSON: there is a NUL byte");

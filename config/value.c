@@ -68,11 +68,27 @@ static bool in_range(const struct config_key *key, json_int_t number)
     return number >= key->min && number <= key->max;
 }
 
+/* JSON has one kind of number, of which 10.0 and 1e1 are other spellings: jansson's two kinds
+ * follow the spelling. Return: whether the value is a whole number that may be in a key's range */
+static bool whole_number(const json_t *value, json_int_t *ret_number)
+{
+    double real = json_real_value(value);
+
+    if (json_is_integer(value)) {
+        *ret_number = json_integer_value(value);
+        return true;
+    }
+    if (!json_is_real(value) || real < -(double)UINT32_MAX || real > (double)UINT32_MAX)
+        return false;
+    *ret_number = (json_int_t)real;
+    return (double)*ret_number == real;
+}
+
 static int store_number(uint32_t *field, const struct config_key *key, const json_t *value)
 {
-    json_int_t number = json_integer_value(value);
+    json_int_t number;
 
-    if (!json_is_integer(value) || !in_range(key, number))
+    if (!whole_number(value, &number) || !in_range(key, number))
         return -EINVAL;
     if (key->type == CONFIG_POWER_OF_TWO && (number & (number - 1)) != 0)
         return -EINVAL;
@@ -178,6 +194,17 @@ const char *config_shorten(const char *text, char buffer[CONFIG_TEXT_BYTES])
     return buffer;
 }
 
+/* The shortest text that means this number alone: 65536.00000000001 must not read 65536. */
+static const char *describe_real(double real, char buffer[CONFIG_TEXT_BYTES])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(buffer, CONFIG_TEXT_BYTES, "%.*g", digits, real);
+        if (strtod(buffer, NULL) == real)
+            break;
+    }
+    return buffer;
+}
+
 const char *config_describe(const json_t *value, char buffer[CONFIG_TEXT_BYTES])
 {
     char shortened[CONFIG_TEXT_BYTES];
@@ -195,8 +222,7 @@ const char *config_describe(const json_t *value, char buffer[CONFIG_TEXT_BYTES])
         (void)snprintf(buffer, CONFIG_TEXT_BYTES, "%lld", (long long)json_integer_value(value));
         return buffer;
     case JSON_REAL:
-        (void)snprintf(buffer, CONFIG_TEXT_BYTES, "the real number %.15g", json_real_value(value));
-        return buffer;
+        return describe_real(json_real_value(value), buffer);
     case JSON_TRUE:
         return "true";
     case JSON_FALSE:

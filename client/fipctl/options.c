@@ -128,7 +128,7 @@ static int apply_option(struct invocation *invocation, const struct option_spec 
         return OPTIONS_GO_ON;
     case OPTION_NUMBER:
         if (parse_number(optarg, spec->min, spec->max, (uint64_t *)(void *)field) < 0)
-            return failure_of_usage(invocation, "--%s '%s': not a number from %llu to %llu",
+            return failure_of_usage(invocation, "--%s '%s': not a whole number from %llu to %llu",
                                     spec->name, optarg, (unsigned long long)spec->min,
                                     (unsigned long long)spec->max);
         return OPTIONS_GO_ON;

@@ -233,16 +233,11 @@ TEST(refused_for_lack_of_room_leaves_everything_untouched)
 }
 
 static const size_t too_large_sizes[] = {
-    PAYLOAD_MAX + 1,
-    PAYLOAD_MAX + 32,
-    CAPACITY,
-    CAPACITY - HEADER,
-    UINT32_MAX - 31u,
+    PAYLOAD_MAX + 1,        PAYLOAD_MAX + 32, CAPACITY, CAPACITY - HEADER, UINT32_MAX - 31u,
 #if SIZE_MAX > UINT32_MAX
     (size_t)UINT32_MAX + 1, /* 0 if cut to 32 bits */
 #endif
-    SIZE_MAX - HEADER,
-    SIZE_MAX,
+    SIZE_MAX - HEADER,      SIZE_MAX,
 };
 
 LOOP_TEST(record_over_half_the_ring_is_refused_for_ever, COUNT_OF(too_large_sizes))

@@ -192,7 +192,7 @@ TEST(every_key_has_its_edges_tested)
 
 LOOP_TEST(value_of_a_wrong_type_is_refused, config_table.n_keys)
 {
-    static const char *const values[] = {"1.5", "4096.0", "true",   "false",
+    static const char *const values[] = {"1.5", "4096.5", "true",   "false",
                                          "[]",  "{}",     "[4096]", "{'count': {'count': 1}}"};
     const struct config_key *key = &config_table.keys[_i];
 

@@ -46,7 +46,9 @@ static const struct {
     {"{'slots': {'count': 0}}",
      "F:1: slots.count: must be a whole number from 1 to 65536, not 0\n"},
     {"{'slots': {'count': 1.5}}",
-     "F:1: slots.count: must be a whole number from 1 to 65536, not the real number 1.5\n"},
+     "F:1: slots.count: must be a whole number from 1 to 65536, not 1.5\n"},
+    {"{'slots': {'count': 1e1, 'per_uid': 65536.5}}",
+     "F:1: slots.per_uid: must be a whole number from 0 to 65536, not 65536.5\n"},
     {"{'timeouts': {'drain_ms': '5s'}}",
      "F:1: timeouts.drain_ms: must be a whole number from 0 to 600000 ms, not \"5s\"\n"},
     {"{'slots': {'reply_ring_bytes': 5000}}",
@@ -90,7 +92,19 @@ static const struct {
     {"{\n'slots': {", "F:2: not valid JSON: string or '}' expected near end of file\n"},
     {"{}\n{}", "F:2: not valid JSON: end of file expected near '{'\n"},
     {"{} // x", "F:1: not valid JSON: end of file expected near '/'\n"},
-    {"\xef\xbb\xbf{}", "F:1: not valid JSON: invalid token near '\xef\xbb\xbf'\n"},
+    {"\xef\xbb\xbf{}",
+     "F:1: the file begins with a byte order mark, three bytes that no editor shows; "
+     "save it as UTF-8 without one, or: sed -i '1s/^\\xEF\\xBB\\xBF//' F\n"},
+    {"\xff\xfe{", "F:1: the file is in UTF-16; save it as UTF-8\n"},
+    {"\xfe\xff{", "F:1: the file is in UTF-16; save it as UTF-8\n"},
+    /* characters that look like none, or like others */
+    {"{\xc2\xa0}", "F:1: not valid JSON: string or '}' expected near '\xc2\xa0' (U+00A0)\n"},
+    {"{}\n\xef\xbb\xbf{}",
+     "F:2: not valid JSON: end of file expected near '\xef\xbb\xbf' (U+FEFF)\n"},
+    {"{\xe2\x80\x9clog\": {}}",
+     "F:1: not valid JSON: string or '}' expected near '\xe2\x80\x9c' (U+201C)\n"},
+    {"{'log': \xf0\x9f\x92\xa5}",
+     "F:1: not valid JSON: invalid token near '\xf0\x9f\x92\xa5' (U+1F4A5)\n"},
     {"{'control': {'group': '\xff'}}", "F:1: not valid JSON: unable to decode byte 0xff near"
                                        " '\"'\n"},
     {"{'control': {'group': '\xc0\x80'}}", "F:1: not valid JSON: unable to decode byte 0xc0 near"
