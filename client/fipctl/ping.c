@@ -2,7 +2,8 @@
 
 /*
  * Calls fipc.echo again and again on one session and measures each round trip from before the call
- * until the reply is in hand. It checks the reply outside the measured time.
+ * until the reply is in hand. It checks the reply outside the measured time. SIGINT and SIGTERM end
+ * the run early: the summary is about the pings until then.
  */
 #include "client/fipctl/broker.h"
 #include "client/fipctl/command.h"
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,25 @@ struct pinger {
     int status; /* to end with */
     struct samples samples;
 };
+
+static volatile sig_atomic_t is_interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    is_interrupted = 1;
+}
+
+/* The second signal ends fipctl at once, for the broker may let a ping wait until its timeout. A
+ * signal that was ignored, as of a shell's background jobs, stays ignored. */
+static void watch_signal(int signal)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}, before;
+
+    (void)sigaction(signal, NULL, &before);
+    if (before.sa_handler != SIG_IGN)
+        (void)sigaction(signal, &action, NULL);
+}
 
 static int pinger_init(struct pinger *pinger, const struct invocation *invocation)
 {
@@ -119,8 +140,10 @@ static void ping_all(struct pinger *pinger)
 {
     int r = 0;
 
+    watch_signal(SIGINT);
+    watch_signal(SIGTERM);
     while (pinger->n_sent < pinger->samples.capacity && (r == 0 || is_passing(r)) &&
-           !output_failed()) {
+           !output_failed() && is_interrupted == 0) {
         uint64_t ns;
 
         r = ping_once(pinger, &ns);
