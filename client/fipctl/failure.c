@@ -40,6 +40,22 @@ void failure_print(const char *format, ...)
     va_end(values);
 }
 
+struct failure_word failure_word(const char *word, size_t size)
+{
+    struct failure_word shown;
+
+    if (size < sizeof(shown.text)) {
+        memcpy(shown.text, word, size);
+        shown.text[size] = '\0';
+        return shown;
+    }
+    size = sizeof(shown.text) - sizeof("...");
+    while (size > 0 && ((unsigned char)word[size] & 0xc0) == 0x80) /* amid a character */
+        size--;
+    (void)snprintf(shown.text, sizeof(shown.text), "%.*s...", (int)size, word);
+    return shown;
+}
+
 int failure_of_usage(const struct invocation *invocation, const char *format, ...)
 {
     const char *command = invocation->command != NULL ? invocation->command->name : "";

@@ -4,10 +4,20 @@
 
 /* Error lines: one for each failure, on stderr, "fipctl: what: why; remedy". Each function prints
  * one, and knows nothing of the broker but the error. */
+#include <stddef.h>
+
 struct invocation;
 
 /* Prints control characters as '?': so the text stays one line, and cannot control the terminal. */
 void failure_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A word that a user gave, for an error line. */
+struct failure_word {
+    char text[128];
+};
+
+/* Shortens a long word. @size: its bytes. Return: all of it, or its beginning and "..." */
+struct failure_word failure_word(const char *word, size_t size);
 
 /* A mistake in the command line; the line points to the help. Return: EXIT_USAGE */
 int failure_of_usage(const struct invocation *invocation, const char *format, ...)

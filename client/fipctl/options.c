@@ -82,6 +82,8 @@ static const struct option_spec *grammar_find(const struct grammar *grammar, int
     return NULL;
 }
 
+static struct failure_word shown(const char *word) { return failure_word(word, strlen(word)); }
+
 /* Prints the option that getopt_long() did not understand. @key: its ':' or '?' */
 static int refuse_option(const struct invocation *invocation, const struct grammar *grammar,
                          int key, char **argv)
@@ -93,10 +95,11 @@ static int refuse_option(const struct invocation *invocation, const struct gramm
         return failure_of_usage(invocation, "--%s: a value is missing, %s", spec->name,
                                 spec->value);
     if (spec != NULL)
-        return failure_of_usage(invocation, "%s: takes no value", word);
+        return failure_of_usage(invocation, "%s: takes no value", shown(word).text);
     if (optopt != 0)
         return failure_of_usage(invocation, "-%c: no such option", optopt);
-    return failure_of_usage(invocation, "%.*s: no such option", (int)strcspn(word, "="), word);
+    return failure_of_usage(invocation, "%s: no such option",
+                            failure_word(word, strcspn(word, "=")).text);
 }
 
 /* Decimal digits and nothing else. Return: 0; -EINVAL; -ERANGE */
@@ -129,7 +132,7 @@ static int apply_option(struct invocation *invocation, const struct option_spec 
     case OPTION_NUMBER:
         if (parse_number(optarg, spec->min, spec->max, (uint64_t *)(void *)field) < 0)
             return failure_of_usage(invocation, "--%s '%s': not a whole number from %llu to %llu",
-                                    spec->name, optarg, (unsigned long long)spec->min,
+                                    spec->name, shown(optarg).text, (unsigned long long)spec->min,
                                     (unsigned long long)spec->max);
         return OPTIONS_GO_ON;
     case OPTION_HELP:
@@ -161,7 +164,7 @@ static int take_word(struct invocation *invocation, char *word)
     }
     invocation->command = find_command(invocation->program, word);
     if (invocation->command == NULL)
-        return failure_of_usage(invocation, "%s: no such command", word);
+        return failure_of_usage(invocation, "%s: no such command", shown(word).text);
     return OPTIONS_GO_ON;
 }
 
@@ -207,7 +210,7 @@ static int check_arguments(const struct invocation *invocation)
         return failure_of_usage(invocation, "--json: it prints nothing of its own");
     if (invocation->n_arguments > command->n_arguments_max)
         return failure_of_usage(invocation, "%s: one argument too many",
-                                invocation->arguments[command->n_arguments_max]);
+                                shown(invocation->arguments[command->n_arguments_max]).text);
     return OPTIONS_GO_ON;
 }
 
@@ -238,7 +241,7 @@ static int choose_socket(struct invocation *invocation)
     if (length < 0 || (size_t)length >= sizeof(invocation->socket_path)) {
         failure_print("%s%s: longer than the %zu bytes that a socket's path may have; use a "
                       "shorter one",
-                      folder, path, sizeof(invocation->socket_path) - 1);
+                      shown(folder).text, shown(path).text, sizeof(invocation->socket_path) - 1);
         return EXIT_USAGE;
     }
     return OPTIONS_GO_ON;
@@ -251,7 +254,7 @@ int options_check_name(const struct invocation *invocation, const char *name)
     return failure_of_usage(invocation,
                             "'%s': no name of a service; that is of letters, digits, '-' and '_', "
                             "with single dots between them, and has at most %u bytes",
-                            name, FIPC_NAME_BYTES_MAX);
+                            shown(name).text, FIPC_NAME_BYTES_MAX);
 }
 
 int options_parse(struct invocation *ret_invocation, const struct program *program, int argc,

@@ -75,11 +75,19 @@ static void answer_error(struct run *run, int error)
     run->request = NULL;
 }
 
+/* For an error line. */
+static struct failure_word command_of(const struct run *run)
+{
+    const char *command = run->job->command_line[0];
+
+    return failure_word(command, strlen(command));
+}
+
 static void answer_too_large(struct run *run)
 {
     failure_print("serve: %s: the reply of %s is larger than a message may be (%zu bytes); let it "
                   "write less, or raise slots.request_ring_bytes",
-                  run->job->service, run->job->command_line[0], run->job->reply_max);
+                  run->job->service, command_of(run).text, run->job->reply_max);
     answer_error(run, EMSGSIZE);
 }
 
@@ -91,7 +99,7 @@ static void answer_failed(struct run *run, int status)
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 
     failure_print("serve: %s: %s %s %d; its caller was told of an I/O error (EIO)",
-                  run->job->service, run->job->command_line[0], how, number);
+                  run->job->service, command_of(run).text, how, number);
     answer_error(run, EIO);
 }
 
@@ -129,7 +137,7 @@ void run_start(struct run *run)
     }
     errno = -r;
     failure_print("serve: %s: cannot run %s: %m; its caller was told of an I/O error (EIO)",
-                  run->job->service, run->job->command_line[0]);
+                  run->job->service, command_of(run).text);
     answer_error(run, EIO);
     set_state(run, RUN_ENDED);
 }

@@ -2,6 +2,7 @@
 #include "daemon/config/options.h"
 
 #include "common/version.h"
+#include "config/value.h"
 #include "daemon/config/config.h"
 #include "daemon/config/keys.h"
 
@@ -93,15 +94,17 @@ static int wrong_usage(const char *format, ...)
 /* Prints why getopt_long() did not take an option. @key: its ':' or '?' */
 static int refuse_option(int key, char **argv)
 {
-    const char *word = argv[optind - 1]; /* is the option, if that is a long one */
+    char *word = argv[optind - 1]; /* is the option, if that is a long one */
+    char shown[CONFIG_TEXT_BYTES];
 
     if (key == ':')
         return wrong_usage("%s: a value is missing", word);
     if (optopt > UCHAR_MAX)
-        return wrong_usage("%s: takes no value", word);
+        return wrong_usage("%s: takes no value", config_shorten(word, shown));
     if (optopt != 0)
         return wrong_usage("-%c: no such option", optopt);
-    return wrong_usage("%.*s: no such option", (int)strcspn(word, "="), word);
+    word[strcspn(word, "=")] = '\0';
+    return wrong_usage("%s: no such option", config_shorten(word, shown));
 }
 
 /* ---- input ---- */
@@ -118,6 +121,8 @@ static int parse_level(const char *name)
 /* Return: OPTIONS_GO_ON; or the exit status */
 static int apply_option(struct options *options, int key)
 {
+    char shown[CONFIG_TEXT_BYTES];
+
     switch (key) {
     case OPTION_CONFIG:
         options->config = optarg;
@@ -134,7 +139,8 @@ static int apply_option(struct options *options, int key)
     case OPTION_LOG_LEVEL:
         options->log_level = parse_level(optarg);
         if (options->log_level < 0)
-            return wrong_usage("--log-level '%s': not one of error, warning, info, debug", optarg);
+            return wrong_usage("--log-level '%s': not one of error, warning, info, debug",
+                               config_shorten(optarg, shown));
         break;
     case OPTION_HELP:
         print_help();
@@ -155,6 +161,7 @@ static int apply_option(struct options *options, int key)
 int options_parse(struct options *ret_options, int argc, char **argv)
 {
     struct option longs[N_SPECS + 1] = {0};
+    char shown[CONFIG_TEXT_BYTES];
     int status = OPTIONS_GO_ON, key;
 
     for (size_t i = 0; i < N_SPECS; i++)
@@ -173,6 +180,6 @@ int options_parse(struct options *ret_options, int argc, char **argv)
             key == ':' || key == '?' ? refuse_option(key, argv) : apply_option(ret_options, key);
     }
     if (status == OPTIONS_GO_ON && optind < argc)
-        status = wrong_usage("%s: no argument is expected", argv[optind]);
+        status = wrong_usage("%s: no argument is expected", config_shorten(argv[optind], shown));
     return status;
 }

@@ -363,7 +363,8 @@ static int save(const struct bench_report *report, const char *path)
     json_decref(document);
     if (r == 0)
         return EXIT_SUCCESS;
-    failure_print("bench: %s cannot be written: %m; --save another file", path);
+    failure_print("bench: %s cannot be written: %m; --save another file",
+                  failure_word(path, strlen(path)).text);
     return EXIT_CALL_FAILED;
 }
 
