@@ -95,6 +95,23 @@ static int check_config(const struct options *options)
     return EXIT_SUCCESS;
 }
 
+/* Mode and group in a file that nobody named are those of another broker's socket: the host's,
+ * whose users are in a group that there may not be here. */
+static void forget_access(struct config *config)
+{
+    const uint64_t access = config_key_bit("control.mode") | config_key_bit("control.group");
+
+    if ((config->given & access) == 0)
+        return;
+    log_event(LOG_INFO, LOG_EVENT_CONFIG, NULL,
+              "control.mode and control.group are not in force for a broker of one's own; name "
+              "their file by --config");
+    config->control.mode = (uint32_t)config_table_at(&config_table, "control.mode")->value.number;
+    free(config->control.group);
+    config->control.group = NULL;
+    config->given &= ~access;
+}
+
 /* --socket beats --user beats the config. */
 static int override_config(struct config *config, const struct options *options)
 {
@@ -103,6 +120,8 @@ static int override_config(struct config *config, const struct options *options)
 
     if (options->log_level >= 0)
         config->log.level = options->log_level;
+    if (options->config == NULL && (options->socket != NULL || options->user))
+        forget_access(config);
     if (options->socket != NULL)
         r = (path = strdup(options->socket)) == NULL ? -ENOMEM : 0;
     else if (options->user)
