@@ -16,8 +16,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* How often to look whether a waiting connection has said HELLO. */
-#define LOOK_NS (100 * FIPC_NS_PER_MS)
+/* How soon, and how seldom, to look whether a waiting connection has said HELLO: with a short connect
+ * timeout it has half of that to learn why it gets no slot. */
+#define LOOK_MIN_NS (2 * FIPC_NS_PER_MS)
+#define LOOK_MAX_NS (100 * FIPC_NS_PER_MS)
 
 /* ---- refusing and seating ---- */
 
@@ -195,13 +197,15 @@ static void look_at_deadline(void *context, struct deadline *deadline)
         look_later(core, waiting);
 }
 
-/* Until HELLO has come, often: its deadline may be an earlier one. */
+/* Until HELLO has come, after as long as the connection has waited so far: HELLO often comes right
+ * after accept(2), and its deadline may be an earlier one. */
 static void look_later(struct core *core, struct waiting *waiting)
 {
-    uint64_t often_ns = core->now_ns + LOOK_NS, due_ns = waiting->deadline_ns;
+    uint64_t span_ns = core->now_ns - waiting->since_ns, due_ns = waiting->deadline_ns;
 
-    if (!waiting->has_said_hello && due_ns > often_ns)
-        due_ns = often_ns;
+    span_ns = span_ns < LOOK_MIN_NS ? LOOK_MIN_NS : span_ns < LOOK_MAX_NS ? span_ns : LOOK_MAX_NS;
+    if (!waiting->has_said_hello && due_ns > core->now_ns + span_ns)
+        due_ns = core->now_ns + span_ns;
     if (due_ns != FIPC_NEVER)
         deadline_set(core->deadlines, &waiting->account->deadlines, &waiting->look, due_ns,
                      look_at_deadline);

@@ -221,6 +221,60 @@ TEST(socket_of_others_is_not_allowed_at_once)
     ck_assert_uint_lt(ms_since(start_ns), PATIENT_MS / 2);
 }
 
+/* ---- over the quota ---- */
+
+#define STRANGER 60009
+
+static fipc_client *first; /* has the one slot that its uid may have */
+
+/* What a broker has for its own user tells nothing: all clients here belong to another one. */
+static void fill_quota(void)
+{
+    set_up_folder();
+    start_with_config(
+        "{\"slots\": {\"count\": 8, \"per_uid\": 1}, \"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(seteuid(STRANGER), 0);
+    open_client();
+    first = client;
+    client = NULL;
+}
+
+static void empty_quota(void)
+{
+    ck_assert_int_eq(seteuid(0), 0);
+    fipc_unref(first);
+    tear_down_client();
+}
+
+static int once_within(int timeout_ms)
+{
+    fipc_options options = options_for_broker();
+
+    return fipc_call_once(&options, "fipc.ping", NULL, 0, timeout_ms, NULL);
+}
+
+static const struct {
+    int (*try)(int timeout_ms);
+    int timeout_ms;
+} over_quota[] = {
+    {connect_within, 20}, {connect_within, 50}, {connect_within, 300},
+    {once_within, 20},    {once_within, 50},    {once_within, 300},
+};
+
+GROUP(quota, .timeout = 60, .fixtures = {{fill_quota, empty_quota}}, .needs_root = "other uids");
+
+/* The broker has half of the timeout to tell, which a busy machine may take away, but not always.
+ */
+LOOP_TEST(over_the_quota_is_told_within_any_timeout, COUNT_OF(over_quota))
+{
+    int r = -ECONNREFUSED;
+
+    for (int tries = 0; tries < 50 && r == -ECONNREFUSED; tries++)
+        r = over_quota[_i].try(over_quota[_i].timeout_ms);
+    ck_assert_int_eq(r, -EDQUOT);
+}
+
 /* ---- many, and few fds ---- */
 
 #define MANY 100
