@@ -77,37 +77,42 @@ static size_t counted_bytes(const void *body, size_t count_at)
     return count;
 }
 
-int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t buffer_size,
-                        size_t *ret_size)
+void fipc_control_head(const struct fipc_control *control, struct fipc_control_head *ret_head)
 {
     const struct control_form *form = form_of(control->type);
-    unsigned char *out = buffer;
-    size_t name_bytes, data_bytes, size;
     struct fipc_control_header header;
 
-    assert(form != NULL);
-    name_bytes = counted_bytes(&control->hello, form->name_count_at);
-    data_bytes = counted_bytes(&control->hello, form->data_count_at);
-    size = sizeof(header) + form->body_bytes + name_bytes + data_bytes;
-    if (size > buffer_size)
-        return -EMSGSIZE;
-
+    assert(form != NULL && sizeof(header) + form->body_bytes <= sizeof(ret_head->bytes));
+    ret_head->size = sizeof(header) + form->body_bytes;
+    ret_head->name_bytes = counted_bytes(&control->hello, form->name_count_at);
+    ret_head->data_bytes = counted_bytes(&control->hello, form->data_count_at);
     header = (struct fipc_control_header){
         .magic = FIPC_CONTROL_MAGIC,
         .version = FIPC_CONTROL_VERSION,
         .type = (uint16_t)control->type,
-        .size = (uint32_t)size,
+        .size = (uint32_t)(ret_head->size + ret_head->name_bytes + ret_head->data_bytes),
     };
-    memcpy(out, &header, sizeof(header));
-    out += sizeof(header);
-    memcpy(out, &control->hello, form->body_bytes);
-    out += form->body_bytes;
-    if (name_bytes > 0)
-        memcpy(out, control->name, name_bytes);
-    out += name_bytes;
-    if (data_bytes > 0)
-        memcpy(out, control->data, data_bytes);
-    *ret_size = size;
+    memcpy(ret_head->bytes, &header, sizeof(header));
+    memcpy(ret_head->bytes + sizeof(header), &control->hello, form->body_bytes);
+}
+
+int fipc_control_encode(const struct fipc_control *control, void *buffer, size_t buffer_size,
+                        size_t *ret_size)
+{
+    struct fipc_control_head head;
+    unsigned char *out = buffer;
+
+    fipc_control_head(control, &head);
+    if (head.size + head.name_bytes + head.data_bytes > buffer_size)
+        return -EMSGSIZE;
+    memcpy(out, head.bytes, head.size);
+    out += head.size;
+    if (head.name_bytes > 0)
+        memcpy(out, control->name, head.name_bytes);
+    out += head.name_bytes;
+    if (head.data_bytes > 0)
+        memcpy(out, control->data, head.data_bytes);
+    *ret_size = head.size + head.name_bytes + head.data_bytes;
     return 0;
 }
 
@@ -155,6 +160,14 @@ int fipc_control_decode(const void *packet, size_t size, struct fipc_control *re
     ret_control->name = in + form->body_bytes;
     ret_control->data = in + form->body_bytes + name_bytes;
     return 0;
+}
+
+unsigned fipc_control_version_of(const void *packet)
+{
+    struct fipc_control_header header;
+
+    memcpy(&header, packet, sizeof(header));
+    return header.version;
 }
 
 const char *fipc_control_type_name(unsigned type)

@@ -218,6 +218,11 @@ static_assert(sizeof(struct fipc_farewell) == 8 && sizeof(struct fipc_oneshot_re
 /* The largest body of a packet that is a record in a ring, with its name. */
 #define FIPC_CONTROL_RECORD_BYTES_MAX (sizeof(struct fipc_named) + FIPC_NAME_BYTES_MAX)
 
+/* The largest body of a packet. */
+#define FIPC_CONTROL_BODY_BYTES_MAX sizeof(struct fipc_welcome)
+
+static_assert(sizeof(struct fipc_hello) <= FIPC_CONTROL_BODY_BYTES_MAX, "HELLO is not larger");
+
 /* A packet outside its wire form: to be encoded, or decoded. */
 struct fipc_control {
     enum fipc_control_type type;
@@ -239,6 +244,16 @@ struct fipc_control {
         *name; /* name_bytes of the body; borrowed: when decoded, from the packet; likewise data */
     const void *data;
 };
+
+/* The first part of a packet in its wire form; its name and its data follow. */
+struct fipc_control_head {
+    unsigned char bytes[sizeof(struct fipc_control_header) + FIPC_CONTROL_BODY_BYTES_MAX];
+    size_t size;
+    size_t name_bytes;
+    size_t data_bytes;
+};
+
+void fipc_control_head(const struct fipc_control *control, struct fipc_control_head *ret_head);
 
 /**
  * fipc_control_encode() - write a packet in its wire form
@@ -269,6 +284,9 @@ int fipc_control_put(struct fipc_producer *ring, const struct fipc_header *heade
  * Return: 0; -EPROTONOSUPPORT if it has another version; -EBADMSG if it is not a packet
  */
 int fipc_control_decode(const void *packet, size_t size, struct fipc_control *ret_control);
+
+/* The version of a packet that fipc_control_decode() refuses with -EPROTONOSUPPORT. */
+unsigned fipc_control_version_of(const void *packet);
 
 /* For people: "hello"; "a corrupt ring". Never NULL. */
 const char *fipc_control_type_name(unsigned type);

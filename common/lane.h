@@ -13,7 +13,7 @@
  *
  * Never blocks.
  *
- * Return: as fipc_lane_send_packet()
+ * Return: as fipc_lane_send_parts()
  */
 int fipc_lane_send(int lane_fd, const struct fipc_control *control, const int *fds, size_t n_fds);
 

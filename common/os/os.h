@@ -125,23 +125,37 @@ int fipc_bell_ring(const struct fipc_bell *bell);
 
 /* The most fds that one packet can carry: SCM_MAX_FD of the kernel, unix(7). */
 #define FIPC_LANE_FDS_MAX 253
-/* The most that fipc_lane_send_packet() sends. */
+/* The most that fipc_lane_send_parts() sends. */
 #define FIPC_LANE_SEND_FDS_MAX 4
+#define FIPC_LANE_PARTS_MAX 3
 
 struct fipc_lane_fds {
     int fds[FIPC_LANE_FDS_MAX];
     size_t count;
 };
 
+/* Bytes of a packet; borrowed. */
+struct fipc_part {
+    const void *bytes;
+    size_t size;
+};
+
 /**
- * fipc_lane_send_packet() - send one packet
+ * fipc_lane_send_parts() - send one packet, made of some parts
  * @fds:  borrowed; @n_fds of them go with the packet
  *
  * Return: 0; -EAGAIN if the peer does not read; -EPIPE if it is gone; -ETOOMANYREFS if too many fds
  * are in flight; -ENOMEM; -EMSGSIZE if the packet is larger than the lane takes
  */
-int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size, const int *fds,
-                          size_t n_fds);
+int fipc_lane_send_parts(int lane_fd, const struct fipc_part *parts, size_t n_parts, const int *fds,
+                         size_t n_fds);
+
+/* Likewise, of one part. */
+static inline int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size,
+                                        const int *fds, size_t n_fds)
+{
+    return fipc_lane_send_parts(lane_fd, &(const struct fipc_part){packet, size}, 1, fds, n_fds);
+}
 
 /**
  * fipc_lane_receive() - receive one packet

@@ -13,17 +13,19 @@
 /* ECONNRESET means that the peer closed with packets unread: it is gone either way. */
 static int lane_error(void) { return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno; }
 
-int fipc_lane_send_packet(int lane_fd, const void *packet, size_t size, const int *fds,
-                          size_t n_fds)
+int fipc_lane_send_parts(int lane_fd, const struct fipc_part *parts, size_t n_parts, const int *fds,
+                         size_t n_fds)
 {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(FIPC_LANE_SEND_FDS_MAX * sizeof(int))];
     } ancillary = {0};
-    struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = size};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct iovec vector[FIPC_LANE_PARTS_MAX];
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = n_parts};
 
-    assert(n_fds <= FIPC_LANE_SEND_FDS_MAX);
+    assert(n_fds <= FIPC_LANE_SEND_FDS_MAX && n_parts <= FIPC_LANE_PARTS_MAX);
+    for (size_t i = 0; i < n_parts; i++)
+        vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].bytes, parts[i].size};
     if (n_fds > 0) {
         message.msg_control = ancillary.bytes;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
