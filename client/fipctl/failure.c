@@ -183,6 +183,11 @@ int failure_of_connect(const struct invocation *invocation, int error)
                       "have at once; end some of your other clients, or have slots.per_uid raised",
                       path);
         return EXIT_BROKER_FULL;
+    case -EPROTONOSUPPORT:
+        failure_print(
+            "cannot talk to the broker at %s: %s; install fipctl and fipcd of one release", path,
+            fipc_strerror(error));
+        return EXIT_CALL_FAILED;
     case -EPROTO:
         failure_print("cannot understand the broker at %s: it broke the protocol; is it fipcd, and "
                       "as new as fipctl?",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/link/greeting.h"
 
+#include "client/base/error.h"
 #include "client/link/arrival.h"
 #include "common/clock.h"
 #include "common/os/os.h"
@@ -131,7 +132,7 @@ static int lane_wait(int lane_fd, uint64_t deadline_ns)
     return r == 0 ? -ETIMEDOUT : 0;
 }
 
-/* Return: 0; -EPIPE the broker hung up; -EMFILE; -EPROTO */
+/* Return: 0; -EPIPE the broker hung up; -EMFILE; -EPROTO; -EPROTONOSUPPORT */
 static int lane_hear(struct fipc_greeting *greeting)
 {
     size_t size;
@@ -152,7 +153,10 @@ static int lane_hear(struct fipc_greeting *greeting)
     default:
         return r;
     }
-    return fipc_control_decode(greeting->packet, size, &greeting->answer) < 0 ? -EPROTO : 0;
+    r = fipc_control_decode(greeting->packet, size, &greeting->answer);
+    if (r == -EPROTONOSUPPORT)
+        return fipc_error_of_version(fipc_control_version_of(greeting->packet));
+    return r < 0 ? -EPROTO : 0;
 }
 
 /* ---- the meaning of an answer ---- */
@@ -164,6 +168,8 @@ static int error_of_reason(uint32_t reason)
         return -EDQUOT;
     case FIPC_REASON_RING_BYTES:
         return -EINVAL;
+    case FIPC_REASON_VERSION:
+        return fipc_error_of_version(FIPC_CONTROL_VERSION);
     case FIPC_REASON_NO_SLOT:
     case FIPC_REASON_SHORT:
         return -EAGAIN;
@@ -291,9 +297,10 @@ static uint64_t pause_ns(unsigned tries, uint32_t retry_ms)
 {
     unsigned doublings = retry_ms > 0 ? DOUBLINGS_ASKED : DOUBLINGS_MAX;
     uint64_t longest_ns = PAUSE_MIN_NS << (tries < doublings ? tries : doublings);
-    uint32_t random = 0;
+    uint32_t random;
 
-    (void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        random = (uint32_t)fipc_now_ns(); /* no two clients wake up in the same nanosecond */
     return retry_ms * FIPC_NS_PER_MS + longest_ns / 2 + random % (longest_ns / 2 + 1);
 }
 

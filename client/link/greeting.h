@@ -37,11 +37,10 @@ struct fipc_greeting {
  *
  * A one-shot is not said again once a broker may have heard it. Blocks until the deadlines.
  *
- * Return: 0; -ECONNREFUSED no broker in time; -EACCES; -EAGAIN no slot in time;
- * -EDQUOT; -EINVAL ring sizes that the broker
- * does not allow; -EPROTO, also if the broker did not hand out the region that it announced; of a
- * one-shot also -ETIMEDOUT no answer in time, -ECONNRESET the broker was lost; else the errno of
- * socket(2), connect(2)
+ * Return: 0; -ECONNREFUSED no broker in time; -EACCES; -EAGAIN no slot in time; -EDQUOT; -EINVAL
+ * ring sizes that the broker does not allow; -EPROTONOSUPPORT a broker of another version; -EPROTO,
+ * also if the broker did not hand out the region that it announced; of a one-shot also -ETIMEDOUT
+ * no answer in time, -ECONNRESET the broker was lost; else the errno of socket(2), connect(2)
  */
 int fipc_greet(struct fipc_greeting *greeting);
 

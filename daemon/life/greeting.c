@@ -291,6 +291,20 @@ static enum fipc_reason reason_of_receive_error(const struct slot *slot, int err
     }
 }
 
+/* That it is refused is logged when the slot ends. */
+static void log_version(const struct slot *slot, unsigned version)
+{
+    struct log_subject subject = {.slot = slot->index,
+                                  .uid = slot->peer.uid,
+                                  .pid = slot->peer.pid,
+                                  .reason = FIPC_REASON_VERSION};
+
+    log_event(LOG_INFO, LOG_EVENT_REFUSED, &subject,
+              "speaks version %u of the protocol, this broker version %u: its libfipc-client is of "
+              "another release",
+              version, FIPC_CONTROL_VERSION);
+}
+
 /* Return: 0; -EAGAIN nothing there yet; else @ret_reason says why this client gets no slot */
 static int hello_receive(const struct slot *slot, void *packet, size_t packet_size,
                          struct fipc_control *ret_hello, enum fipc_reason *ret_reason)
@@ -306,6 +320,8 @@ static int hello_receive(const struct slot *slot, void *packet, size_t packet_si
         return r;
     }
     r = fipc_control_decode(packet, size, ret_hello);
+    if (r == -EPROTONOSUPPORT)
+        log_version(slot, fipc_control_version_of(packet));
     if (r < 0) {
         *ret_reason = r == -EPROTONOSUPPORT ? FIPC_REASON_VERSION : FIPC_REASON_MALFORMED;
         return r;

@@ -14,7 +14,7 @@ struct refusal {
 
 static const struct refusal refusals[] = {
     {FIPC_REASON_QUOTA, 0, -EDQUOT},
-    {FIPC_REASON_VERSION, 0, -EPROTO},
+    {FIPC_REASON_VERSION, 0, -EPROTONOSUPPORT},
     {FIPC_REASON_MALFORMED, 0, -EPROTO},
     {FIPC_REASON_UNEXPECTED, 0, -EPROTO},
     {FIPC_REASON_FDS, 0, -EPROTO},
@@ -218,7 +218,6 @@ static void (*const bad_greetings[])(void) = {
     say_garbage,
     say_one_byte,
     say_too_much,
-    say_another_version,
     say_hello_back,
     answer_as_to_a_oneshot,
     welcome_without_fds,
@@ -241,6 +240,22 @@ LOOP_TEST(bad_greeting_is_a_violation, COUNT_OF(bad_greetings))
     pthread_t thread = thread_start(greet_badly, &_i);
 
     ck_assert_int_eq(connect_to_fake(PATIENT_MS), -EPROTO);
+    thread_join(thread);
+}
+
+static void *speak_another_version(void *arg)
+{
+    (void)arg;
+    fake_accept(&fake);
+    say_another_version();
+    return NULL;
+}
+
+TEST(broker_of_another_version_is_told)
+{
+    pthread_t thread = thread_start(speak_another_version, NULL);
+
+    ck_assert_int_eq(connect_to_fake(PATIENT_MS), -EPROTONOSUPPORT);
     thread_join(thread);
 }
 

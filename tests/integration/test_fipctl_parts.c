@@ -192,9 +192,61 @@ static const struct {
     {EPROTO, ": the broker, or the service, broke a protocol; "},
     {ETIMEDOUT,
      " ms, since the broker gives no call longer, or the service gave up on something; "},
+    {EPROTONOSUPPORT, ": Protocol not supported; see what the service says"},
     {EEXIST, ": File exists; "},
     {ENOMEM, ": Cannot allocate memory; "},
 };
+
+static int n_to_refuse;
+
+/* Speaks version 77 to so many clients. */
+static void *refuse_version(void *argument)
+{
+    static const struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED,
+                                                .refused.reason = FIPC_REASON_VERSION};
+    struct fake_broker *fake = argument;
+
+    for (int i = 0; i < n_to_refuse; i++) {
+        struct fipc_control_head packet;
+        struct fipc_control_header header;
+
+        fipc_control_head(&refused, &packet);
+        memcpy(&header, packet.bytes, sizeof(header));
+        header.version = 77;
+        memcpy(packet.bytes, &header, sizeof(header));
+        fake_accept(fake);
+        fake_send_bytes(fake, packet.bytes, packet.size);
+        fake_drop(fake);
+    }
+    return NULL;
+}
+
+/* A one-shot, after which fipctl looks why, and a session. */
+static const struct {
+    const char *command;
+    int n_connections;
+} meetings[] = {{"call com.example.x", 2}, {"ping", 1}};
+
+LOOP_TEST(broker_of_another_version_is_named_with_both_versions, COUNT_OF(meetings))
+{
+    struct fake_broker fake;
+    char line[256], said[512], expected[512];
+    pthread_t thread;
+
+    fake_init(&fake, 1);
+    n_to_refuse = meetings[_i].n_connections;
+    (void)snprintf(line, sizeof(line), "fipctl --socket %s %s", fake.address.sun_path,
+                   meetings[_i].command);
+    (void)snprintf(expected, sizeof(expected),
+                   "fipctl: cannot talk to the broker at %s: the broker speaks version 77 of the "
+                   "protocol, this library version %d; install fipctl and fipcd of one release\n",
+                   fake.address.sun_path, FIPC_CONTROL_VERSION);
+    ck_assert_int_eq(pthread_create(&thread, NULL, refuse_version, &fake), 0);
+    ck_assert_int_eq(run_fipctl(line, said, sizeof(said)), EXIT_CALL_FAILED);
+    ck_assert_str_eq(said, expected);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    fake_deinit(&fake);
+}
 
 struct answering {
     struct fake_broker fake;
@@ -204,7 +256,8 @@ struct answering {
 /* fipctl connects once more to find out what it means. */
 static bool is_error_of_connect(int error)
 {
-    return error == ECONNREFUSED || error == EAGAIN || error == EDQUOT;
+    return error == ECONNREFUSED || error == EAGAIN || error == EDQUOT ||
+           error == EPROTONOSUPPORT;
 }
 
 /* Answers with the error, and takes the next client. */

@@ -73,7 +73,8 @@ typedef struct fipc_options {
  * Return: 0; -ECONNREFUSED if no broker answers in time; -EACCES if this user may not use the
  * socket; -EAGAIN if the broker is alive, but no slot got free in time; -EDQUOT if this user is
  * over the broker's quota; -EINVAL also if a ring size is not allowed; -ENAMETOOLONG if the
- * socket's path is too long; -EPROTO if the peer is not a broker that this library understands
+ * socket's path is too long; -EPROTONOSUPPORT if the broker speaks another version of the protocol;
+ * -EPROTO if the peer is not a broker
  */
 FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 
@@ -246,7 +247,9 @@ FIPC_PUBLIC void *fipc_loan_data(fipc_message *message);
 FIPC_PUBLIC void fipc_free(fipc_message *message);
 
 /* The meaning of an error in words, without a full stop. @error: as returned, or its positive
- * value. Never NULL; valid for ever. Threads: any. */
+ * value. Never NULL; valid for ever, but for -EPROTONOSUPPORT, whose text names the broker's
+ * version of the protocol and the library's: until this thread calls fipc_strerror() again.
+ * Threads: any. */
 FIPC_PUBLIC const char *fipc_strerror(int error);
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include "tests/unit/fixture.h"
 
 #include <errno.h>
+#include <fipc/client.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 struct play {
     enum fipc_control_type type; /* of its answer; 0: it hangs up */
     uint32_t reason, retry_ms;   /* of REFUSED */
+    uint16_t version;            /* of REFUSED; 0: ours */
     bool hears;                  /* it reads HELLO before it hangs up */
     unsigned n_fds;              /* of WELCOME */
     uint32_t region_bytes;       /* of the region's rings; 0: RING_BYTES */
@@ -49,6 +51,17 @@ static void send_welcome(int lane_fd, const struct play *play)
     (void)fd_close(fds[1]);
 }
 
+static void send_refused(int lane_fd, const struct fipc_control *refused, uint16_t version)
+{
+    struct fipc_control_head packet;
+
+    fipc_control_head(refused, &packet);
+    if (version != 0)
+        memcpy(packet.bytes + offsetof(struct fipc_control_header, version), &version,
+               sizeof(version));
+    (void)send(lane_fd, packet.bytes, packet.size, MSG_NOSIGNAL);
+}
+
 static void answer(int lane_fd, const struct play *play)
 {
     struct fipc_control control = {.type = play->type};
@@ -60,7 +73,7 @@ static void answer(int lane_fd, const struct play *play)
         send_welcome(lane_fd, play);
     } else if (play->type == FIPC_CONTROL_REFUSED) {
         control.refused = (struct fipc_farewell){play->reason, play->retry_ms};
-        (void)fipc_lane_send(lane_fd, &control, NULL, 0);
+        send_refused(lane_fd, &control, play->version);
     } else if (play->type != 0) {
         (void)fipc_lane_send(lane_fd, &control, NULL, 0);
     }
@@ -158,6 +171,10 @@ static const struct {
     {REFUSED(FIPC_REASON_RING_BYTES), -EINVAL, -EINVAL},
     {REFUSED(FIPC_REASON_NO_SLOT), -EAGAIN, -EAGAIN},
     {REFUSED(FIPC_REASON_SHORT), -EAGAIN, -EAGAIN},
+    {REFUSED(FIPC_REASON_VERSION), -EPROTONOSUPPORT, -EPROTONOSUPPORT},
+    {{FIPC_CONTROL_REFUSED, .reason = FIPC_REASON_QUOTA, .version = 77},
+     -EPROTONOSUPPORT,
+     -EPROTONOSUPPORT},
     {REFUSED(FIPC_REASON_STOPPING), -ECONNREFUSED, -ECONNREFUSED},
     {REFUSED(FIPC_REASON_COUNT), -EPROTO, -EPROTO},
     {FOR_NOW(FIPC_REASON_NO_SLOT), -EAGAIN, -EAGAIN},         /* until the deadline */
@@ -176,6 +193,27 @@ LOOP_TEST(each_answer_to_a_oneshot, COUNT_OF(rows))
 {
     start_broker(&rows[_i].play, 1);
     ck_assert_int_eq(greet(true, 60 * FIPC_NS_PER_MS), rows[_i].oneshot);
+}
+
+TEST(both_versions_are_named_where_they_differ)
+{
+    static const struct play other[] = {
+        {FIPC_CONTROL_REFUSED, .reason = FIPC_REASON_VERSION, .version = 77},
+        {FIPC_CONTROL_REFUSED, .reason = FIPC_REASON_VERSION}};
+    char expected[128];
+
+    start_broker(other, COUNT_OF(other));
+    ck_assert_int_eq(greet(false, FIPC_NS_PER_S), -EPROTONOSUPPORT);
+    (void)snprintf(expected, sizeof(expected),
+                   "the broker speaks version 77 of the protocol, this library version %d",
+                   FIPC_CONTROL_VERSION);
+    ck_assert_str_eq(fipc_strerror(-EPROTONOSUPPORT), expected);
+    ck_assert_int_eq(greet(false, FIPC_NS_PER_S), -EPROTONOSUPPORT);
+    (void)snprintf(expected, sizeof(expected),
+                   "the broker speaks another version of the protocol than this library, which "
+                   "speaks %d",
+                   FIPC_CONTROL_VERSION);
+    ck_assert_str_eq(fipc_strerror(EPROTONOSUPPORT), expected);
 }
 
 TEST(a_broker_on_its_way_up_is_tried_again)
