@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,43 +32,70 @@ static int pipe_init(struct pipe *pipe)
     return 0;
 }
 
-/* No signal ignored or blocked, whatever this process does. These functions fail for bad arguments
- * only. */
-static void set_signals(posix_spawnattr_t *attributes)
+/* No signal ignored or blocked, whatever this process does. */
+static void reset_signals(void)
 {
-    sigset_t none, all;
+    sigset_t none;
 
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
     (void)sigemptyset(&none);
-    (void)sigfillset(&all);
-    (void)posix_spawnattr_setsigmask(attributes, &none);
-    (void)posix_spawnattr_setsigdefault(attributes, &all);
-    (void)posix_spawnattr_setpgroup(attributes, 0);
-    (void)posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                   POSIX_SPAWN_SETPGROUP);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Return: 0; negative errno */
+/* In the child: becomes the command. The kernel kills it when fipctl ends; one that ended before we
+ * asked for that is not our parent any more. Return: the error of what failed */
+static int become(char **command_line, pid_t parent, int stdin_fd, int stdout_fd)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return errno;
+    if (getppid() != parent)
+        return ECHILD;
+    if (setpgid(0, 0) < 0 || dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0)
+        return errno;
+    reset_signals();
+    (void)execvp(command_line[0], command_line);
+    return errno;
+}
+
+/* Waits until the child has become the command: then its end of the pipe closes. Return: 0; the
+ * error that it tells */
+static int hear_error(struct pipe *news)
+{
+    int error = 0;
+    ssize_t n;
+
+    fd_closep(&news->write_fd);
+    do
+        n = read(news->read_fd, &error, sizeof(error));
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof(error) ? -error : 0;
+}
+
+/* Not posix_spawn(3), which cannot tie the command to our life. Return: 0; negative errno */
 static int spawn(pid_t *ret_pid, char **command_line, int stdin_fd, int stdout_fd)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int error = posix_spawn_file_actions_init(&actions);
+    FIPC_CLEANUP(pipe_deinit) struct pipe news = {-1, -1};
+    pid_t parent = getpid(), pid;
+    int r = pipe_init(&news);
 
-    if (error != 0)
-        return -error;
-    error = posix_spawnattr_init(&attributes);
-    if (error == 0) {
-        set_signals(&attributes);
-        error = posix_spawn_file_actions_adddup2(&actions, stdin_fd, STDIN_FILENO);
-        if (error == 0)
-            error = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
-        if (error == 0)
-            error = posix_spawnp(ret_pid, command_line[0], &actions, &attributes, command_line,
-                                 environ);
-        (void)posix_spawnattr_destroy(&attributes);
+    if (r < 0)
+        return r;
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        int error = become(command_line, parent, stdin_fd, stdout_fd);
+
+        (void)!write(news.write_fd, &error, sizeof(error));
+        _exit(127);
     }
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -error;
+    r = hear_error(&news);
+    if (r < 0)
+        (void)waitpid(pid, NULL, 0);
+    else
+        *ret_pid = pid;
+    return r;
 }
 
 /* Return: 0; the error of pidfd_open(2) */

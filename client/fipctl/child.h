@@ -18,7 +18,7 @@ struct child {
  * @command_line:  name or path of the program, its arguments, NULL
  *
  * The program has a process group of its own, our stderr, no other fd that we opened, and no signal
- * ignored or blocked.
+ * ignored or blocked. The kernel kills it if this process ends before it.
  *
  * Return: 0; a negative errno if it cannot run
  */

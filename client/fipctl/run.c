@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The reply is everything that came out of stdout until its end, and counts only if the command
- * exited with 0: so a run ends when both are known. A process that still holds the stdout of a
- * command that exited, such as a job in the background, belongs to the command.
+ * The reply is everything that came out of stdout until the command exited, and counts only if it
+ * exited with 0. The end of stdout says nothing: a command may close it early, and a job that it
+ * leaves in the background may hold it for ever.
  *
  * Stopping a run closes its pipes; the run ends with the command. Only then fipctl answers the
  * request, so that the broker sends no other request for which there is no room.
@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,14 +146,14 @@ void run_start(struct run *run)
 nfds_t run_watch(const struct run *run, struct pollfd *ret_polled)
 {
     const struct child *child = &run->child;
-    /* The end of the command counts only after the end of the reply. */
-    int fd = child->stdout_fd >= 0 ? child->stdout_fd : child->exit_fd;
     nfds_t n = 0;
 
     if (child->stdin_fd >= 0)
         ret_polled[n++] = (struct pollfd){.fd = child->stdin_fd, .events = POLLOUT};
-    if (fd >= 0)
-        ret_polled[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+    if (child->stdout_fd >= 0)
+        ret_polled[n++] = (struct pollfd){.fd = child->stdout_fd, .events = POLLIN};
+    if (child->exit_fd >= 0)
+        ret_polled[n++] = (struct pollfd){.fd = child->exit_fd, .events = POLLIN};
     return n;
 }
 
@@ -184,14 +185,28 @@ static void read_reply(struct run *run)
         child_close_stdout(&run->child);
 }
 
+/* Takes what lies in the pipe, and no more: a job in the background may write without end. */
+static void read_rest(struct run *run)
+{
+    size_t end = run->reply.size;
+    int n_bytes = 0;
+
+    if (run->child.stdout_fd >= 0 && ioctl(run->child.stdout_fd, FIONREAD, &n_bytes) == 0)
+        end += (size_t)n_bytes;
+    while (run->child.stdout_fd >= 0 && run->reply.size < end)
+        read_reply(run);
+}
+
 void run_go_on(struct run *run, int fd)
 {
-    if (fd == run->child.stdin_fd)
+    if (fd == run->child.stdin_fd) {
         write_request(run);
-    else if (fd == run->child.stdout_fd)
+    } else if (fd == run->child.stdout_fd) {
         read_reply(run);
-    else if (fd == run->child.exit_fd)
+    } else if (fd == run->child.exit_fd) {
+        read_rest(run);
         end(run);
+    }
 }
 
 void run_stop(struct run *run, int error, uint64_t now_ns)

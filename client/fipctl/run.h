@@ -39,8 +39,8 @@ struct run {
     struct payload reply;
 };
 
-/* The most fds that a run waits for: one takes the request, the other brings the rest. */
-#define RUN_FDS_MAX 2
+/* The most fds that a run waits for: one takes the request, one brings the reply, one the exit. */
+#define RUN_FDS_MAX 3
 
 /**
  * run_new() - make a run, in RUN_WAITING

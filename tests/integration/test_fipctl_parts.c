@@ -199,7 +199,7 @@ static const struct {
 
 static int n_to_refuse;
 
-/* Speaks version 77 to so many clients. */
+/* Speaks version 77 to each client. */
 static void *refuse_version(void *argument)
 {
     static const struct fipc_control refused = {.type = FIPC_CONTROL_REFUSED,
