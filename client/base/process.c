@@ -2,7 +2,8 @@
 /*
  * The epoch lies in a page that the kernel hands to a child of fork(2) filled with zeros
  * (MADV_WIPEONFORK), beside a counter in ordinary memory that the child inherits. So the epoch of a
- * child differs from those of all its ancestors. The page lives as long as the process.
+ * child differs from those of all its ancestors. The page is one of our own variables', so that it
+ * goes with the library when that is unloaded, and not before: threads may call us until then.
  */
 #include "client/base/process.h"
 
@@ -12,21 +13,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static _Atomic uint64_t *wiped; /* the page; NULL: not made yet, or no memory */
+#define PAGE_BYTES_MAX ((size_t)65536) /* of all CPUs that fipc runs on */
+
+/* A whole page is in it, and nothing else is in that page. The kernel has it as anonymous memory,
+ * as all variables without an initial value. */
+static unsigned char room[2 * PAGE_BYTES_MAX];
+static _Atomic uint64_t *wiped; /* the page; NULL: not made yet, or the kernel does not wipe it */
 static _Atomic uint64_t newest;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void make_page(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uintptr_t page = ((uintptr_t)room + size - 1) / size * size;
 
-    if (page == MAP_FAILED)
-        return;
-    if (madvise(page, size, MADV_WIPEONFORK) < 0)
-        (void)munmap(page, size);
-    else
-        wiped = page;
+    if (size <= PAGE_BYTES_MAX && madvise((void *)page, size, MADV_WIPEONFORK) == 0)
+        wiped = (_Atomic uint64_t *)page;
 }
 
 uint64_t fipc_process_epoch(void)
