@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define DEFAULT_SOCKET "/run/fipc/control.sock"
 #define DEFAULT_CONNECT_MS 5000
@@ -37,22 +39,42 @@ static bool ring_bytes_allowed(uint32_t bytes)
     return bytes == 0 || fipc_ring_bytes_valid(bytes);
 }
 
-static int set_address(struct fipc_settings *settings, const char *path)
+/* Puts the working folder before a relative path: the session connects again later, and by then the
+ * program may be in another one. Return: 0, @ret_folder ends with '/', or is empty; -ENAMETOOLONG;
+ * -ECONNREFUSED the working folder is not there any more */
+static int folder_of(const char *path, char *ret_folder, size_t size)
 {
     size_t length;
+
+    ret_folder[0] = '\0';
+    if (path[0] == '/')
+        return 0;
+    if (getcwd(ret_folder, size - 1) == NULL)
+        return errno == ERANGE ? -ENAMETOOLONG : -ECONNREFUSED;
+    length = strlen(ret_folder);
+    if (ret_folder[length - 1] != '/')
+        memcpy(ret_folder + length, "/", sizeof("/"));
+    return 0;
+}
+
+static int set_address(struct fipc_settings *settings, const char *path)
+{
+    struct sockaddr_un *address = &settings->address;
+    char folder[sizeof(address->sun_path)];
+    int length, r;
 
     if (path == NULL)
         path = secure_getenv("FIPC_SOCKET");
     if (path == NULL)
         path = DEFAULT_SOCKET;
-    length = strlen(path);
-    if (length == 0)
+    if (path[0] == '\0')
         return -EINVAL;
-    if (length >= sizeof(settings->address.sun_path))
-        return -ENAMETOOLONG;
-    settings->address.sun_family = AF_UNIX;
-    memcpy(settings->address.sun_path, path, length + 1);
-    return 0;
+    r = folder_of(path, folder, sizeof(folder));
+    if (r < 0)
+        return r;
+    address->sun_family = AF_UNIX;
+    length = snprintf(address->sun_path, sizeof(address->sun_path), "%s%s", folder, path);
+    return length < (int)sizeof(address->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
 static uint64_t spin_ns(uint32_t spin_us)

@@ -99,6 +99,43 @@ TEST(environment_names_the_socket)
     ck_assert_int_eq(fipc_connect(&client, &options), 0); /* options beat it */
 }
 
+/* Connecting again later, it must not find another broker, or none. */
+TEST(relative_path_of_the_socket_leads_to_the_same_broker_for_ever)
+{
+    fipc_options options = options_for_broker();
+
+    options.socket = strrchr(broker.socket, '/') + 1;
+    ck_assert_int_eq(chdir(broker.folder), 0);
+    ck_assert_int_eq(fipc_connect(&client, &options), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    test_broker_kill(&broker);
+    test_broker_start(&broker, NULL);
+    TEST_WAIT_FOR(echo(client, 10, 1) == 0); /* the first one may tell of the loss */
+    close_client();
+    options.socket = broker.socket + 1;
+    ck_assert_int_eq(fipc_connect(&client, &options), 0); /* from the root */
+}
+
+TEST(relative_path_is_as_long_as_with_its_folder)
+{
+    fipc_options options = options_for_broker();
+    char folder[128];
+
+    (void)snprintf(folder, sizeof(folder), "%s/%0*d", broker.folder,
+                   (int)(106 - strlen(broker.folder) - 2), 0);
+    ck_assert_int_eq(mkdir(folder, 0700), 0); /* 105 bytes, '/', and 1 byte */
+    ck_assert_int_eq(chdir(folder), 0);
+    options.connect_timeout_ms = 1;
+    options.socket = "s";
+    ck_assert_int_eq(fipc_connect(&client, &options), -ECONNREFUSED);
+    options.socket = "so";
+    ck_assert_int_eq(fipc_connect(&client, &options), -ENAMETOOLONG);
+    ck_assert_int_eq(rmdir(folder), 0); /* which getcwd(2) finds no more */
+    options.socket = "s";
+    ck_assert_int_eq(fipc_connect(&client, &options), -ECONNREFUSED);
+    ck_assert_int_eq(chdir("/"), 0);
+}
+
 TEST(ring_that_the_broker_does_not_allow_is_invalid)
 {
     fipc_options options = options_for_broker();

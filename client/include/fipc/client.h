@@ -53,7 +53,8 @@ typedef struct fipc_message fipc_message;
 
 typedef struct fipc_options {
     size_t size;                 /* sizeof(fipc_options) */
-    const char *socket;          /* NULL: $FIPC_SOCKET, else /run/fipc/control.sock */
+    const char *socket;          /* NULL: $FIPC_SOCKET, else /run/fipc/control.sock; a relative path
+                                    starts where the program is now, for the whole session */
     int connect_timeout_ms;      /* 0: 5000; -1: no limit */
     uint32_t request_ring_bytes; /* a power of two, at least 4096; 0: the broker's default */
     uint32_t reply_ring_bytes;   /* likewise; both below 2 MiB but for root and the broker's user */
@@ -73,8 +74,8 @@ typedef struct fipc_options {
  * Return: 0; -ECONNREFUSED if no broker answers in time; -EACCES if this user may not use the
  * socket; -EAGAIN if the broker is alive, but no slot got free in time; -EDQUOT if this user is
  * over the broker's quota; -EINVAL also if a ring size is not allowed; -ENAMETOOLONG if the
- * socket's path is too long; -EPROTONOSUPPORT if the broker speaks another version of the protocol;
- * -EPROTO if the peer is not a broker
+ * socket's path, made absolute, has more than 107 bytes; -EPROTONOSUPPORT if the broker speaks
+ * another version of the protocol; -EPROTO if the peer is not a broker
  */
 FIPC_PUBLIC int fipc_connect(fipc_client **client, const fipc_options *options);
 
