@@ -62,8 +62,8 @@ static bool cannot_connect(const struct invocation *invocation)
 
 static bool is_of_connect(const struct invocation *invocation, int error)
 {
-    bool is_ambiguous = error == -ECONNREFUSED || error == -EAGAIN || error == -EDQUOT ||
-                        error == -EPROTONOSUPPORT;
+    bool is_ambiguous =
+        error == -ECONNREFUSED || error == -EAGAIN || error == -EDQUOT || error == -EPROTONOSUPPORT;
 
     return (is_ambiguous && cannot_connect(invocation)) ||
            (error == -EACCES && access(invocation->socket_path, W_OK) < 0 && errno == EACCES);

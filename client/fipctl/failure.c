@@ -183,6 +183,11 @@ int failure_of_connect(const struct invocation *invocation, int error)
                       "have at once; end some of your other clients, or have slots.per_uid raised",
                       path);
         return EXIT_BROKER_FULL;
+    case -ENAMETOOLONG:
+        failure_print("cannot reach the broker at %s: with the working folder its path is longer "
+                      "than 107 bytes; move its socket, or use a shorter path",
+                      path);
+        return EXIT_CALL_FAILED;
     case -EPROTONOSUPPORT:
         failure_print(
             "cannot talk to the broker at %s: %s; install fipctl and fipcd of one release", path,

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* How soon, and how seldom, to look whether a waiting connection has said HELLO: with a short connect
- * timeout it has half of that to learn why it gets no slot. */
+/* How soon, and how seldom, to look whether a waiting connection has said HELLO: with a short
+ * connect timeout it has half of that to learn why it gets no slot. */
 #define LOOK_MIN_NS (2 * FIPC_NS_PER_MS)
 #define LOOK_MAX_NS (100 * FIPC_NS_PER_MS)
 

@@ -256,8 +256,7 @@ struct answering {
 /* fipctl connects once more to find out what it means. */
 static bool is_error_of_connect(int error)
 {
-    return error == ECONNREFUSED || error == EAGAIN || error == EDQUOT ||
-           error == EPROTONOSUPPORT;
+    return error == ECONNREFUSED || error == EAGAIN || error == EDQUOT || error == EPROTONOSUPPORT;
 }
 
 /* Answers with the error, and takes the next client. */
