@@ -347,35 +347,14 @@ static void complain_not_parsed(struct loader *loader, const char *file, const c
     complain(loader, &place, "%s", why);
 }
 
-/* Tells what jansson has no good words for. */
 static bool is_text(struct loader *loader, const char *file, const char *text, size_t size)
 {
     struct place place = {.file = file};
-    const char *nul = memchr(text, '\0', size);
+    const char *why = config_text_why_not(text, size, &place.line);
 
-    if (size == 0) {
-        complain(loader, &place, "the file is empty; {} is the least that a config can be");
-        return false;
-    }
-    place.line = 1;
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        complain(
-            loader, &place,
-            "the file begins with a byte order mark, three bytes that no editor shows; save it "
-            "as UTF-8 without one, or: sed -i '1s/^\\xEF\\xBB\\xBF//' %s",
-            file);
-        return false;
-    }
-    if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
-        complain(loader, &place, "the file is in UTF-16; save it as UTF-8");
-        return false;
-    }
-    if (nul == NULL)
-        return true;
-    for (const char *at = text; at < nul; at++)
-        place.line += *at == '\n' ? 1 : 0;
-    complain(loader, &place, "not valid JSON: there is a NUL byte");
-    return false;
+    if (why != NULL)
+        complain(loader, &place, "%s", why);
+    return why == NULL;
 }
 
 static int apply_text(struct loader *loader, const char *file, const char *text, size_t size)

@@ -92,6 +92,31 @@ int config_text_parse(struct config_text *parsed, const char *text, size_t size,
     return 0;
 }
 
+static bool begins_with(const char *text, size_t size, const char *bytes)
+{
+    return size >= strlen(bytes) && memcmp(text, bytes, strlen(bytes)) == 0;
+}
+
+const char *config_text_why_not(const char *text, size_t size, unsigned *ret_line)
+{
+    const char *nul = memchr(text, '\0', size);
+
+    *ret_line = size > 0 ? 1 : 0;
+    if (size == 0)
+        return "the file is empty; {} is the least that a config can be";
+    if (begins_with(text, size, "\xef\xbb\xbf"))
+        return "the file begins with a byte order mark, three bytes that no editor shows; save it "
+               "as "
+               "UTF-8 without one, or run sed -i '1s/^\\xEF\\xBB\\xBF//' on it";
+    if (begins_with(text, size, "\xff\xfe") || begins_with(text, size, "\xfe\xff"))
+        return "the file is in UTF-16; save it as UTF-8";
+    if (nul == NULL)
+        return NULL;
+    for (const char *at = text; at < nul; at++)
+        *ret_line += *at == '\n' ? 1 : 0;
+    return "not valid JSON: there is a NUL byte";
+}
+
 void config_text_deinit(struct config_text *parsed)
 {
     chunks_free(parsed->chunks);

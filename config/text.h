@@ -32,6 +32,10 @@ int config_text_parse(struct config_text *parsed, const char *text, size_t size,
                       json_error_t *ret_error);
 void config_text_deinit(struct config_text *parsed);
 
+/* Tells what jansson has no good words for. @ret_line: where; 0: in no line. Return: why the text
+ * is no JSON; NULL if it may be */
+const char *config_text_why_not(const char *text, size_t size, unsigned *ret_line);
+
 /* A walk over the keys of a text that jansson has taken, or of its part before an error. */
 struct config_cursor {
     const char *at;

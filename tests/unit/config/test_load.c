@@ -93,8 +93,8 @@ static const struct {
     {"{}\n{}", "F:2: not valid JSON: end of file expected near '{'\n"},
     {"{} // x", "F:1: not valid JSON: end of file expected near '/'\n"},
     {"\xef\xbb\xbf{}",
-     "F:1: the file begins with a byte order mark, three bytes that no editor shows; "
-     "save it as UTF-8 without one, or: sed -i '1s/^\\xEF\\xBB\\xBF//' F\n"},
+     "F:1: the file begins with a byte order mark, three bytes that no editor shows; save it as "
+     "UTF-8 without one, or run sed -i '1s/^\\xEF\\xBB\\xBF//' on it\n"},
     {"\xff\xfe{", "F:1: the file is in UTF-16; save it as UTF-8\n"},
     {"\xfe\xff{", "F:1: the file is in UTF-16; save it as UTF-8\n"},
     /* characters that look like none, or like others */
