@@ -7,7 +7,6 @@
 #include "daemon/life/control_socket.h"
 
 #include "common/os/os.h"
-#include "config/value.h"
 #include "daemon/base/log.h"
 #include "daemon/config/keys.h"
 
@@ -203,11 +202,10 @@ static int make_folder(struct control_socket *control)
 static int make_own(const struct config *config, struct control_socket *control)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char shown[CONFIG_TEXT_BYTES];
     int r;
 
     if (strlen(config->control.socket) >= sizeof(address.sun_path))
-        return failed(config_shorten(config->control.socket, shown), -ENAMETOOLONG,
+        return failed(config->control.socket, -ENAMETOOLONG,
                       "the path of a socket has at most 107 bytes");
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", config->control.socket);
     control->path = strdup(config->control.socket);
