@@ -313,8 +313,10 @@ static bool pause_until_retry(struct fipc_arrival *arrival, uint64_t deadline_ns
 
     if (now_ns >= deadline_ns)
         return false;
-    if (deadline_ns - now_ns > WATCH_MIN_NS && fipc_arrival_watch(arrival))
-        return true; /* it may have appeared before it was watched */
+    /* the socket may have appeared before it was watched; a broker that asks for a pause is there
+     */
+    if (retry_ms == 0 && deadline_ns - now_ns > WATCH_MIN_NS && fipc_arrival_watch(arrival))
+        return true;
     if (fipc_arrival_wait(arrival, end_ns < deadline_ns ? end_ns : deadline_ns))
         *tries = 0; /* it listens in a moment */
     return true;
