@@ -94,16 +94,16 @@ static void make_room(void)
     fake_answer(&fake);
 }
 
-/* Return: how long it took from when there was a call without room until it was served */
+/* Return: how long it took from when a call slept for room until it was served */
 static uint64_t one_round(void)
 {
     pthread_t thread;
     uint64_t start_ns;
 
     fill_ring();
-    start_ns = fipc_now_ns();
     thread = thread_start(call_without_room, NULL);
     TEST_WAIT_FOR(sleeps_for_room());
+    start_ns = fipc_now_ns();
     make_room();
     thread_join(thread);
     return fipc_now_ns() - start_ns;
