@@ -97,6 +97,9 @@ static void listener_ready(void *userdata)
         if (fd >= 0) {
             listener->pause_ns = 0;
             admission_admit(listener->admission, fd);
+            /* the next one may come for a slot whose client has hung up since */
+            if (slot_n_counted(&core->slots) >= core->slots.limit)
+                break;
             if (!STAILQ_EMPTY(&core->slots.ending))
                 break; /* of a one-shot that is answered: the next one may have its slot */
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
