@@ -91,6 +91,7 @@ static void slot_over(void *context, struct deadline *deadline)
 
     if (slot->is_ending)
         return;
+    greeting_look_again(core->turn->greeting, slot);
     /* a record that came just now is news, not idleness: the slot is served first */
     if (slot->state == SLOT_OPEN && intake_has_work(core, slot))
         core_heat(core, slot);
@@ -106,9 +107,11 @@ static void slot_leaves(void *context, struct deadline *deadline)
     const struct turn *turn = core->turn;
     struct slot *slot = DEADLINE_OWNER(deadline, struct slot, deadline);
     struct deadline_group *group = &slot->account->deadlines;
+    /* an account in debt for slow calls on its files waits with this one */
+    uint64_t after_ns = core_toll_until_ns(core, slot->account);
 
-    if (!slot_close(core, turn->greeting, turn->closer, slot))
-        deadline_set(core->deadlines, group, deadline, core->now_ns, slot_leaves);
+    if (after_ns > core->now_ns || !slot_close(core, turn->greeting, turn->closer, slot))
+        deadline_set(core->deadlines, group, deadline, after_ns, slot_leaves);
 }
 
 /* Slots that were marked end as soon as their accounts have a turn. */

@@ -29,6 +29,25 @@ static bool may_have_slot(const struct admission *admission, const struct accoun
                              slot_n_counted(&admission->core->slots));
 }
 
+/* Says why, but for FIPC_REASON_GONE, and closes: or neither in the loop while the account is in
+ * debt for slow calls on its files. @account: NULL: there is none */
+static void close_lane(struct admission *admission, int lane_fd, struct account *account,
+                       enum fipc_reason reason)
+{
+    struct core *core = admission->core;
+    uint64_t began_cpu_ns = core_begin_toll(core);
+
+    if (account != NULL && core_toll_until_ns(core, account) > core->now_ns) {
+        closer_close_apart(admission->closer, lane_fd, account);
+        return;
+    }
+    if (reason != FIPC_REASON_GONE)
+        outbound_refused(lane_fd, reason, true);
+    closer_close(admission->closer, lane_fd, account);
+    if (account != NULL)
+        core_end_toll(core, account, began_cpu_ns);
+}
+
 /* Says why there is no slot. @lane_fd is consumed. @account: NULL: there is none */
 static void refuse(struct admission *admission, int lane_fd, const struct fipc_identity *peer,
                    struct account *account, enum fipc_reason reason)
@@ -37,8 +56,7 @@ static void refuse(struct admission *admission, int lane_fd, const struct fipc_i
 
     admission->core->slots.n_refused[reason]++;
     log_event(LOG_WARNING, LOG_EVENT_REFUSED, &subject, "refused: %s", fipc_reason_name(reason));
-    outbound_refused(lane_fd, reason, true);
-    closer_close(admission->closer, lane_fd, account);
+    close_lane(admission, lane_fd, account, reason);
 }
 
 /* QUOTA: another account, which holds nothing, could have one. */
@@ -218,7 +236,7 @@ void admission_hung_up(struct admission *admission, uint32_t place, uint32_t gen
 
     if (waiting->lane_fd < 0 || waiting->generation != generation)
         return;
-    closer_close(admission->closer, waiting_leave(admission, waiting), account);
+    close_lane(admission, waiting_leave(admission, waiting), account, FIPC_REASON_GONE);
     account_release_if_unused(&admission->core->accounts, account, admission->core->now_ns);
 }
 

@@ -65,6 +65,11 @@ static void give(struct closer *closer, const struct closing *closing)
     offload_give(closer->offload, closing);
 }
 
+void closer_close_apart(struct closer *closer, int lane_fd, struct account *account)
+{
+    give(closer, &(struct closing){.lane_fd = lane_fd, .region_fd = -1, .account = account});
+}
+
 void closer_close(struct closer *closer, int lane_fd, struct account *account)
 {
     discard_packet(lane_fd); /* with one unread the peer would see a reset, not our last word */

@@ -46,6 +46,9 @@ int closer_init(struct closer *closer, struct poller *poller, bool lanes_may_blo
 /* Lets the thread finish, but does not wait for a close that blocks. */
 void closer_deinit(struct closer *closer, struct account_table *accounts);
 
+/* Closes a lane in the thread: its peer made that slow. Likewise. */
+void closer_close_apart(struct closer *closer, int lane_fd, struct account *account);
+
 /* @lane_fd is consumed, @account is its peer's. Never blocks. */
 void closer_close(struct closer *closer, int lane_fd, struct account *account);
 

@@ -75,7 +75,7 @@ static int session_make_channel(struct core *core, struct slot *slot)
     return r < 0 ? r : fipc_memory_hide(slot->region_fd);
 }
 
-static int session_send_welcome(const struct core *core, const struct slot *slot)
+static int session_send_welcome(struct core *core, const struct slot *slot)
 {
     struct fipc_control welcome = {
         .type = FIPC_CONTROL_WELCOME,
@@ -92,9 +92,11 @@ static int session_send_welcome(const struct core *core, const struct slot *slot
     };
     const int fds[] = {slot->region_fd, slot->bell_fd};
     const int send_buffer_bytes = LANE_SEND_BUFFER_BYTES;
+    uint64_t began_cpu_ns = core_begin_toll(core);
     int r;
 
     r = fipc_lane_send(slot->lane_fd, &welcome, fds, 2);
+    core_end_toll(core, slot->account, began_cpu_ns);
     if (r < 0)
         return r;
     (void)setsockopt(slot->lane_fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes,
@@ -368,10 +370,37 @@ static void receive(struct greeting *greeting, struct slot *slot)
         session_hello(greeting, slot, &hello.hello);
 }
 
+/* Each answer costs much: what this client says is read when its account has paid for the last one.
+ * Return: whether it is later than now */
+static bool is_put_off(struct core *core, struct slot *slot)
+{
+    uint64_t after_ns = core_toll_until_ns(core, slot->account);
+
+    if (after_ns <= core->now_ns)
+        return false;
+    poller_unwatch(core->poller, slot->lane_fd); /* else the lane stays readable */
+    slot->is_put_off = true;
+    slot->bell_after_ns = after_ns;
+    core_set_slot_deadline(core, slot);
+    return true;
+}
+
+void greeting_look_again(struct greeting *greeting, struct slot *slot)
+{
+    struct core *core = greeting->core;
+
+    if (!slot->is_put_off || slot->bell_after_ns > core->now_ns)
+        return;
+    slot->is_put_off = false;
+    if (poller_watch(core->poller, POLLER_LANE, slot->lane_fd, slot->index, slot->generation) < 0)
+        slot_end(&core->slots, slot, FIPC_REASON_SHORT);
+}
+
 void greeting_receive(struct greeting *greeting, struct slot *slot)
 {
     uint64_t began_ns = core_begin_act(greeting->core);
 
-    receive(greeting, slot);
+    if (!is_put_off(greeting->core, slot))
+        receive(greeting, slot);
     core_end_act(greeting->core, ACT_GREETING, began_ns);
 }

@@ -23,9 +23,13 @@ struct greeting {
 /**
  * greeting_receive() - take the HELLO of a slot that is greeting, if it has come
  *
- * A session is welcome, a one-shot is served; anything else is refused with a reason.
+ * A session is welcome, a one-shot is served; anything else is refused with a reason. While its
+ * account is in debt for slow calls on its files, nothing is taken: daemon/model/toll.h.
  */
 void greeting_receive(struct greeting *greeting, struct slot *slot);
+
+/* Watches the lane of a slot again whose account was in debt, if it is no more. */
+void greeting_look_again(struct greeting *greeting, struct slot *slot);
 
 /**
  * greeting_take_bell() - open the session of a slot that is welcomed, whose bell was rung

@@ -96,15 +96,18 @@ static void count(struct slot_table *slots, const struct slot *slot, enum fipc_r
 static bool say_why(struct core *core, struct slot *slot)
 {
     enum fipc_reason reason = slot->end_reason;
+    uint64_t began_cpu_ns;
 
     count(&core->slots, slot, reason);
     log_close(slot, reason);
     if (reason == FIPC_REASON_GONE)
         return true;
+    began_cpu_ns = core_begin_toll(core);
     if (is_before_open(slot))
         outbound_refused(slot->lane_fd, reason, helps_to_retry(reason));
     else if (slot->state == SLOT_OPEN)
         outbound_goodbye(slot, reason, helps_to_retry(reason));
+    core_end_toll(core, slot->account, began_cpu_ns);
     return true;
 }
 
@@ -126,15 +129,19 @@ static bool (*const steps[])(struct core *core, struct slot *slot) = {
 static void give_all_back(struct core *core, struct greeting *greeting, struct closer *closer,
                           struct slot *slot)
 {
+    uint64_t began_cpu_ns;
+
     slot_set_state(&core->slots, slot, SLOT_CLOSING);
     deadline_clear(core->deadlines, &slot->deadline);
     greeting_forget(greeting, slot);
-    poller_unwatch(core->poller, slot->lane_fd);
-    poller_unwatch(core->poller, slot->bell_fd);
     fipc_hot_set_remove(&core->hot, slot->index);
     give_region_back(core, closer, slot);
+    began_cpu_ns = core_begin_toll(core);
+    poller_unwatch(core->poller, slot->lane_fd);
+    poller_unwatch(core->poller, slot->bell_fd);
     slot->bell_fd = fd_close(slot->bell_fd);
     closer_close(closer, fd_steal(&slot->lane_fd), slot->account);
+    core_end_toll(core, slot->account, began_cpu_ns);
     release_account(core, slot);
     slot_free(&core->slots, slot);
 }

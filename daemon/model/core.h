@@ -39,6 +39,7 @@ struct core {
     struct turn *turn;                   /* for deadlines that it sets itself */
     struct account_table accounts;
     struct toll toll;
+    struct fipc_bucket reports; /* of all accounts together */
     struct slot_table slots;
     struct handler_table handlers;
     struct service_table services;
@@ -97,6 +98,20 @@ static inline uint64_t core_begin_act(struct core *core) { return core_look_at_c
 static inline void core_end_act(struct core *core, enum act act, uint64_t began_ns)
 {
     meter_count(&core->meter, act, began_ns, core_look_at_clock(core));
+}
+
+/* A system call on a file of a peer begins, and ends: its account pays. */
+static inline uint64_t core_begin_toll(const struct core *core) { return core->cpu_clock(); }
+
+static inline void core_end_toll(struct core *core, struct account *account, uint64_t began_cpu_ns)
+{
+    toll_charge(&core->toll, &account->toll, core->cpu_clock() - began_cpu_ns, core->now_ns);
+}
+
+/* Return: when the next one may begin; now_ns: now */
+static inline uint64_t core_toll_until_ns(struct core *core, struct account *account)
+{
+    return toll_until_ns(&core->toll, &account->toll, core->now_ns);
 }
 
 /* ---- deadlines ---- */

@@ -65,6 +65,7 @@ struct slot {
     uint64_t bell_after_ns; /* a bell that is due is not rung before: see daemon/model/toll.h */
     TAILQ_ENTRY(slot) welcome_due; /* greeting.due */
     bool is_welcome_due;
+    bool is_put_off; /* its lane is not watched, before bell_after_ns: its account is in debt */
     struct {
         uint32_t request_bytes, reply_bytes;
     } rings; /* as HELLO asked for */

@@ -30,13 +30,18 @@ static int send_pidfd(struct core *core, const struct slot *slot,
     const struct fipc_control packet = {.type = FIPC_CONTROL_FDS,
                                         .announce = {.id = question->id, .n_fds = 1}};
     FIPC_CLEANUP(fd_closep) int fd = -1;
+    uint64_t began_cpu_ns;
+    int r;
 
     if (!fipc_lane_is_read(slot->lane_fd))
         return -EAGAIN;
     fd = caller_pidfd(core, slot, question->target);
     if (fd < 0)
         return fd;
-    return fipc_lane_send(slot->lane_fd, &packet, &fd, 1);
+    began_cpu_ns = core_begin_toll(core);
+    r = fipc_lane_send(slot->lane_fd, &packet, &fd, 1);
+    core_end_toll(core, slot->account, began_cpu_ns);
+    return r;
 }
 
 void pidfd_answer(struct core *core, struct slot *slot, const struct fipc_header *question)

@@ -78,8 +78,8 @@ static enum handler_outcome outcome_of(int32_t status)
 
 /* A one-shot takes its answer from the lane, whose send buffer is empty: an answer that does not
  * fit never will. */
-static void send_to_lane(const struct slot *slot, const struct handler *handler, int32_t status,
-                         const void *data, size_t size)
+static void send_to_lane(struct core *core, const struct slot *slot, const struct handler *handler,
+                         int32_t status, const void *data, size_t size)
 {
     struct fipc_control reply = {
         .type = FIPC_CONTROL_ONESHOT_REPLY,
@@ -87,7 +87,10 @@ static void send_to_lane(const struct slot *slot, const struct handler *handler,
         .data = data,
     };
 
+    uint64_t began_cpu_ns = core_begin_toll(core);
+
     (void)fipc_lane_send(slot->lane_fd, &reply, NULL, 0);
+    core_end_toll(core, slot->account, began_cpu_ns);
 }
 
 static void send_to_ring(struct core *core, struct slot *slot, struct handler *handler,
@@ -123,7 +126,7 @@ static void reply_finish(struct core *core, struct handler *handler, int32_t sta
         send_to_ring(core, slot, handler, status, data, size);
         return;
     }
-    send_to_lane(slot, handler, status, data, size);
+    send_to_lane(core, slot, handler, status, data, size);
     reply_end(core, slot, handler, outcome_of(status));
     slot_end(&core->slots, slot, FIPC_REASON_NONE);
 }

@@ -111,3 +111,40 @@ TEST(client_that_sleeps_is_rung_in_the_end)
     ck_assert_int_eq(poll(&lane, 1, 50000), 1);
     ck_assert_int_eq(raw_try_receive_record(&client), 0);
 }
+
+/* ---- before and after a session ---- */
+
+static const struct {
+    const char *about;
+    struct fipc_hello hello;
+} greetings[] = {
+    {"welcome", {.request_ring_bytes = 0}},
+    {"refused", {.request_ring_bytes = 12345}},
+};
+
+/* Whether a connection on whose lane watchers hang is answered with a packet. */
+static bool greet_with_watchers(const struct fipc_hello *hello)
+{
+    struct raw_client slow = RAW_CLIENT_EMPTY;
+    char packet[256];
+    ssize_t size;
+
+    ck_assert_int_eq(raw_connect(&slow, broker.socket), 0);
+    hang_watchers_on(slow.lane_fd);
+    ck_assert_int_eq(raw_send_hello(&slow, hello), 0);
+    size = recv(slow.lane_fd, packet, sizeof(packet), 0); /* its fds are closed */
+    while (n_sets > 0)
+        (void)close(sets[--n_sets]);
+    raw_close(&slow);
+    return size > 0;
+}
+
+/* Until it has paid, nothing more is read of what it says; then it is answered. */
+LOOP_TEST(client_that_is_slow_to_answer_is_answered_later, COUNT_OF(greetings))
+{
+    while (toll("waits") == 0)
+        ck_assert(greet_with_watchers(&greetings[_i].hello));
+    ck_assert_int_gt(toll("slow"), 0);
+    ck_assert(greet_with_watchers(&greetings[_i].hello));
+    test_witness_check(&witness);
+}
