@@ -4,6 +4,7 @@
 
 /* Each person's holdings in the broker: a uid has an account with all others of its owner.
  * daemon/model/quota.h has the limits, so that no user can take it all. */
+#include "common/bucket.h"
 #include "common/hot_set.h"
 #include "daemon/base/deadline.h"
 #include "daemon/config/owners.h"
@@ -32,7 +33,8 @@ struct account {
     uint64_t unsent_bytes; /* of replies that wait for room in the rings of its slots */
     uint64_t region_bytes; /* of the channels of its slots */
     struct toll_due toll;
-    struct fipc_hot_group hot;       /* its slots that are */
+    struct fipc_bucket reports; /* CPU time of the broker, for pages of fipc.list and fipc.stats */
+    struct fipc_hot_group hot;  /* its slots that are */
     struct deadline_group deadlines; /* of its slots, handlers, names */
 };
 

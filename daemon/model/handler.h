@@ -66,6 +66,7 @@ struct handler {
     struct deadline deadline; /* of the call, or of a service that answers later */
     uint16_t flags;           /* of the request: enum fipc_request_flag */
     bool is_wait;             /* the message is WAIT: answered by WAITED */
+    uint32_t first_item;      /* of the page of a report that is asked for */
     /* of a request to a service that workers serve: daemon/traffic/relay.h */
     struct service *queued;    /* the service in whose queue it is; NULL: it is not queued */
     struct line_item in_line;  /* of its account, in that queue */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define NUMBER_DIGITS_MAX 9
-#define STATS_PAYLOAD_MAX 32
+#define QUESTION_BYTES_MAX 32
 
 /* The request comes back as the reply. */
 static void serve_echo(struct core *core, struct handler *handler, const void *payload, size_t size)
@@ -75,30 +75,126 @@ static void serve_delay(struct core *core, struct handler *handler, const void *
         core, handler, due_ns < handler->deadline_ns ? due_ns : handler->deadline_ns, delay_over);
 }
 
-/* To make one takes long, and is the last thing in its slot's turn. It began at @began_ns. */
-static void reply_with_report(struct core *core, struct handler *handler, uint64_t began_ns,
-                              char *report)
+/* ---- reports ---- */
+
+/* A page takes so long; each report is charged with it. */
+#define REPORT_NS (100 * FIPC_NS_PER_US)
+
+/* An account has a fiftieth of the time for reports, all together have a tenth. The time of
+ * one second can be saved. A report
+ * waits for two seconds at most. */
+static const struct fipc_budget of_account = {
+    .tokens_max = 20 * FIPC_NS_PER_MS,
+    .spent_max = 60 * FIPC_NS_PER_MS,
+    .ns_per_token = 50,
+};
+
+static const struct fipc_budget of_all = {
+    .tokens_max = 100 * FIPC_NS_PER_MS,
+    .spent_max = 300 * FIPC_NS_PER_MS,
+    .ns_per_token = 10,
+};
+
+/* Charges a report. @ret_after_ns: when it may be made. Return: whether it may at all */
+static bool take_turn(struct fipc_bucket *bucket, const struct fipc_budget *budget, uint64_t now_ns,
+                      uint64_t *ret_after_ns)
 {
+    uint64_t after_ns;
+
+    fipc_bucket_refill(bucket, budget, now_ns);
+    if (bucket->spent + REPORT_NS > budget->spent_max)
+        return false;
+    after_ns = bucket->refilled_ns + fipc_bucket_debt_ns(bucket, budget);
+    fipc_bucket_take(bucket, budget, REPORT_NS);
+    if (after_ns > *ret_after_ns)
+        *ret_after_ns = after_ns;
+    return true;
+}
+
+/* Return: a report, from handler.first_item on, for free(3); NULL: no memory */
+typedef char *make_report_fn(struct core *core, const struct handler *handler);
+
+static char *make_list(struct core *core, const struct handler *handler)
+{
+    return report_services(core, handler->first_item, reply_bytes_max(core, handler));
+}
+
+static char *make_totals(struct core *core, const struct handler *handler)
+{
+    (void)handler;
+    return report_stats(core);
+}
+
+static char *make_slots(struct core *core, const struct handler *handler)
+{
+    return report_slots(core, handler->first_item, reply_bytes_max(core, handler));
+}
+
+/* The last thing in its slot's turn. */
+static void answer(struct core *core, struct handler *handler, make_report_fn *make)
+{
+    uint64_t began_ns = core_begin_act(core);
+    char *report = make(core, handler);
+
     core_end_act(core, ACT_REPORT, began_ns);
     core->is_slice_over = true;
-    if (report == NULL)
-        reply_error(core, handler, -ENOMEM);
-    else
+    if (report != NULL)
         reply_data(core, handler, report, strlen(report));
+    else
+        reply_error(core, handler, -ENOMEM);
     free(report);
+}
+
+static void answer_late(struct core *core, struct deadline *deadline, make_report_fn *make)
+{
+    struct handler *handler = DEADLINE_OWNER(deadline, struct handler, deadline);
+
+    if (core->now_ns >= handler->deadline_ns)
+        reply_error(core, handler, -ETIMEDOUT);
+    else
+        answer(core, handler, make);
+}
+
+static void list_is_due(void *context, struct deadline *deadline)
+{
+    answer_late(context, deadline, make_list);
+}
+
+static void totals_are_due(void *context, struct deadline *deadline)
+{
+    answer_late(context, deadline, make_totals);
+}
+
+static void slots_are_due(void *context, struct deadline *deadline)
+{
+    answer_late(context, deadline, make_slots);
+}
+
+/* Answers now, or when the account, and all, have the time for it. */
+static void serve_report(struct core *core, struct handler *handler, make_report_fn *make,
+                         deadline_fn *is_due)
+{
+    struct account *account = slot_of_caller(&core->slots, handler)->account;
+    uint64_t after_ns = core->now_ns;
+
+    if (!take_turn(&account->reports, &of_account, core->now_ns, &after_ns) ||
+        !take_turn(&core->reports, &of_all, core->now_ns, &after_ns))
+        reply_error(core, handler, -EAGAIN);
+    else if (after_ns <= core->now_ns)
+        answer(core, handler, make);
+    else
+        core_set_handler_deadline(core, handler,
+                                  after_ns < handler->deadline_ns ? after_ns : handler->deadline_ns,
+                                  is_due);
 }
 
 /* A page of the services: of the first ones, or from number N on. */
 static void serve_list(struct core *core, struct handler *handler, const void *payload, size_t size)
 {
-    uint64_t began_ns = core_begin_act(core);
-    uint32_t first = 0;
-
-    if (size > 0 && parse_number(payload, size, &first) < 0)
+    if (size > 0 && parse_number(payload, size, &handler->first_item) < 0)
         reply_error(core, handler, -EINVAL);
     else
-        reply_with_report(core, handler, began_ns,
-                          report_services(core, first, reply_bytes_max(core, handler)));
+        serve_report(core, handler, make_list, list_is_due);
 }
 
 /* Nothing asks for the totals; "slots N" for the taken slots from number N on, as many as a reply
@@ -108,12 +204,10 @@ static void serve_stats(struct core *core, struct handler *handler, const void *
 {
     static const char slots_from[] = "slots ";
     const size_t prefix = sizeof(slots_from) - 1;
-    uint64_t began_ns = core_begin_act(core);
-    char question[STATS_PAYLOAD_MAX];
-    uint32_t first;
+    char question[QUESTION_BYTES_MAX];
 
     if (size == 0) {
-        reply_with_report(core, handler, began_ns, report_stats(core));
+        serve_report(core, handler, make_totals, totals_are_due);
         return;
     }
     if (size > sizeof(question)) {
@@ -122,11 +216,10 @@ static void serve_stats(struct core *core, struct handler *handler, const void *
     }
     memcpy(question, payload, size);
     if (size <= prefix || memcmp(question, slots_from, prefix) != 0 ||
-        parse_number(question + prefix, size - prefix, &first) < 0)
+        parse_number(question + prefix, size - prefix, &handler->first_item) < 0)
         reply_error(core, handler, -EINVAL);
     else
-        reply_with_report(core, handler, began_ns,
-                          report_slots(core, first, reply_bytes_max(core, handler)));
+        serve_report(core, handler, make_slots, slots_are_due);
 }
 
 const struct builtin builtins[] = {

@@ -14,7 +14,7 @@
 #define ITEMS_PER_PAGE 16
 /* The bytes around the items of a page. */
 #define PAGE_FRAME_BYTES 64
-#define SLOTS_LOOKED_AT_PER_PAGE 8192
+#define LOOKED_AT_PER_PAGE 2048
 
 /* Of the report that is being made: nothing was lost for want of memory. */
 static bool is_whole;
@@ -118,13 +118,21 @@ static ssize_t page_add(json_t *page, json_t *item, ssize_t bytes_left)
     return bytes_left < 0 ? -1 : bytes_left;
 }
 
+/* Return: where a page ends at the latest that begins at @first, of @n_used places */
+static uint32_t end_of_page(uint32_t first, uint32_t n_used)
+{
+    return n_used > LOOKED_AT_PER_PAGE && first < n_used - LOOKED_AT_PER_PAGE
+               ? first + LOOKED_AT_PER_PAGE
+               : n_used;
+}
+
 char *report_services(const struct core *core, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
-    uint32_t n_used = core->services.places.n_used, i;
+    uint32_t n_used = core->services.places.n_used, end = end_of_page(first, n_used), i;
 
-    for (i = first; i < n_used && json_array_size(page) < ITEMS_PER_PAGE; i++) {
+    for (i = first; i < end && json_array_size(page) < ITEMS_PER_PAGE; i++) {
         const struct service *service = &core->services.services[i];
 
         /* not one that is only waited for */
@@ -283,11 +291,9 @@ static json_t *report_slot(const struct slot *slot, uint64_t now_ns)
 char *report_slots(const struct core *core, uint32_t first, size_t bytes_max)
 {
     json_t *report = report_begin(), *page = json_array();
-    uint32_t n_used = core->slots.places.n_used, end = n_used, i;
+    uint32_t n_used = core->slots.places.n_used, end = end_of_page(first, n_used), i;
     ssize_t bytes_left = (ssize_t)bytes_max - PAGE_FRAME_BYTES;
 
-    if (n_used > SLOTS_LOOKED_AT_PER_PAGE && first < n_used - SLOTS_LOOKED_AT_PER_PAGE)
-        end = first + SLOTS_LOOKED_AT_PER_PAGE;
     for (i = first; i < end && json_array_size(page) < ITEMS_PER_PAGE; i++) {
         const struct slot *slot = &core->slots.slots[i];
 

@@ -193,3 +193,86 @@ LOOP_TEST(list_begins_where_it_was_asked_to, COUNT_OF(pages))
     ck_assert_str_eq(json_string_value(json_object_get(first, "name")), pages[_i].first);
     json_decref(report);
 }
+
+/* ---- what reports cost ---- */
+
+GROUP(budget, .timeout = 30, .fixtures = {{set_up, tear_down}});
+
+#define SAVED 200   /* pages that an account may ask for at once */
+#define WAITING 400 /* and that may wait besides */
+#define PAGE_NS (5 * FIPC_NS_PER_MS)
+
+/* Return: how many replies there are, all of which are reports */
+static int take_reports(void)
+{
+    int count = 0;
+
+    for (; client_take(&client); count++)
+        ck_assert_int_eq(client.header.status, 0);
+    return count;
+}
+
+static int ask_for_saved(void)
+{
+    int count = 0;
+
+    for (int i = 0; i < SAVED; i++) {
+        (void)call("fipc.list", "9999", 4, 0);
+        count += take_reports();
+    }
+    return count;
+}
+
+TEST(account_has_a_fiftieth_of_the_time_for_reports)
+{
+    ck_assert_int_eq(ask_for_saved(), SAVED);
+    for (int i = 0; i < 10; i++)
+        (void)call("fipc.stats", "slots 9999", 10, 0);
+    ck_assert_int_eq(take_reports(), 1); /* it begins while anything is saved */
+    for (int i = 1; i < 10; i++) {
+        test_advance(PAGE_NS - 1);
+        ck_assert_int_eq(take_reports(), 0);
+        test_advance(1);
+        ck_assert_int_eq(take_reports(), 1);
+    }
+    test_advance(SAVED * PAGE_NS + PAGE_NS);
+    ck_assert_int_eq(ask_for_saved(), SAVED);
+}
+
+TEST(another_account_does_not_wait_for_that)
+{
+    struct test_client other;
+
+    ck_assert_int_eq(ask_for_saved(), SAVED);
+    (void)call("fipc.list", "9999", 4, 0);
+    (void)call("fipc.list", "9999", 4, 0);
+    client_open(&other, TEST_STRANGER + 1);
+    relay_route(&core, reply_begin(&core, other.slot, 7, 0),
+                service_find(&core.services, "fipc.list", 9), NULL, 0);
+    client_expect_reply(&other, 7, 0);
+    client_close(&other);
+}
+
+TEST(no_more_reports_wait_than_have_their_turn_soon)
+{
+    ck_assert_int_eq(ask_for_saved(), SAVED);
+    for (int i = 0; i < WAITING; i++)
+        (void)call("fipc.list", NULL, 0, 0);
+    (void)take_reports();
+    (void)call("fipc.list", NULL, 0, 0);
+    client_expect_reply(&client, client.last_id, -EAGAIN);
+}
+
+TEST(report_whose_call_is_over_first_is_not_made)
+{
+    uint64_t n_reports;
+
+    ck_assert_int_eq(ask_for_saved(), SAVED);
+    (void)call("fipc.list", "9999", 4, 0);
+    (void)call("fipc.list", "9999", 4, PAGE_NS / 2);
+    (void)take_reports();
+    n_reports = core.meter.acts[ACT_REPORT].n;
+    test_advance(PAGE_NS / 2);
+    client_expect_reply(&client, client.last_id, -ETIMEDOUT);
+    ck_assert_uint_eq(core.meter.acts[ACT_REPORT].n, n_reports);
+}

@@ -367,7 +367,7 @@ LOOP_TEST(page_without_room_is_empty, COUNT_OF(too_small))
 /* ---- many slots ---- */
 
 #define MANY 20000
-#define LOOK 8192 /* slots that are looked at for one page */
+#define LOOK 2048 /* slots that are looked at for one page */
 
 static const uint32_t kept[] = {LOOK - 1, LOOK, MANY - 1};
 
@@ -412,8 +412,14 @@ static const struct {
     size_t count;
     int next;
 } looks[] = {
-    {0, 1, LOOK},         {LOOK, 1, 2 * LOOK}, {2 * LOOK, 1, -1}, {MANY - LOOK - 1, 0, MANY - 1},
-    {MANY - LOOK, 1, -1}, {MANY - 1, 1, -1},   {MANY, 0, -1},     {UINT32_MAX, 0, -1},
+    {0, 1, LOOK},
+    {LOOK, 1, 2 * LOOK},
+    {2 * LOOK, 0, 3 * LOOK},
+    {MANY - LOOK - 1, 0, MANY - 1},
+    {MANY - LOOK, 1, -1},
+    {MANY - 1, 1, -1},
+    {MANY, 0, -1},
+    {UINT32_MAX, 0, -1},
 };
 
 LOOP_TEST(page_looks_at_so_many_slots, COUNT_OF(looks))
