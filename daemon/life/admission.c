@@ -20,6 +20,9 @@
  * connect timeout it has half of that to learn why it gets no slot. */
 #define LOOK_MIN_NS (2 * FIPC_NS_PER_MS)
 #define LOOK_MAX_NS (100 * FIPC_NS_PER_MS)
+/* A client that hung up just before this one connected may have its slot: one turn sees that, one
+ * more ends it. */
+#define TURNS_MIN 3
 
 /* ---- refusing and seating ---- */
 
@@ -145,6 +148,7 @@ static enum fipc_reason wait_for_slot(struct admission *admission, int lane_fd,
     waiting->peer = *peer;
     waiting->account = account;
     waiting->since_ns = admission->core->now_ns;
+    waiting->since_turn = admission->core->n_turns;
     waiting_look(admission, waiting);
     look_later(admission->core, waiting);
     return FIPC_REASON_NONE;
@@ -209,7 +213,7 @@ static void look_at_deadline(void *context, struct deadline *deadline)
 
     if (!waiting->has_said_hello)
         waiting_look(admission, waiting); /* it may have by now */
-    if (core->now_ns >= waiting->deadline_ns)
+    if (core->now_ns >= waiting->deadline_ns && core->n_turns >= waiting->since_turn + TURNS_MIN)
         waiting_refuse(admission, waiting, why_no_slot(admission));
     else
         look_later(core, waiting);
@@ -224,6 +228,8 @@ static void look_later(struct core *core, struct waiting *waiting)
     span_ns = span_ns < LOOK_MIN_NS ? LOOK_MIN_NS : span_ns < LOOK_MAX_NS ? span_ns : LOOK_MAX_NS;
     if (!waiting->has_said_hello && due_ns > core->now_ns + span_ns)
         due_ns = core->now_ns + span_ns;
+    if (due_ns <= core->now_ns) /* it has to wait for some turns */
+        due_ns = core->now_ns + LOOK_MIN_NS;
     if (due_ns != FIPC_NEVER)
         deadline_set(core->deadlines, &waiting->account->deadlines, &waiting->look, due_ns,
                      look_at_deadline);

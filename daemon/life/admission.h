@@ -30,6 +30,7 @@ struct waiting {
     struct fipc_identity peer;
     struct account *account;
     uint64_t since_ns;
+    uint64_t since_turn; /* of core.n_turns */
     uint64_t deadline_ns;
     bool has_said_hello;  /* the deadline is its own */
     struct deadline look; /* when to look at it again */

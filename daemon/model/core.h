@@ -58,6 +58,7 @@ struct core {
     uint64_t share_end_ns; /* see core_begin_share() */
     bool stopping;         /* takes no more connections and requests */
     struct meter meter;
+    uint64_t n_turns;
     uint64_t n_blocked; /* turns that had nothing to do, and waited */
 };
 
@@ -75,6 +76,7 @@ static inline void core_begin_turn(struct core *core, uint64_t span_ns)
 {
     meter_begin_turn(&core->meter, core_look_at_clock(core));
     core->turn_end_ns = core->now_ns + span_ns;
+    core->n_turns++;
 }
 
 /* From here on the turn does things of one kind, for @span_ns at most: each such loop does one

@@ -69,8 +69,8 @@ static void serve_delay(struct core *core, struct handler *handler, const void *
         reply_error(core, handler, -EINVAL);
         return;
     }
-    /* the round may have begun long before the request came: never too early */
-    due_ns = fipc_deadline_after(core_look_at_clock(core), ms * FIPC_NS_PER_MS);
+    reply_count_from_now(core, handler);
+    due_ns = fipc_deadline_after(core->now_ns, ms * FIPC_NS_PER_MS);
     core_set_handler_deadline(
         core, handler, due_ns < handler->deadline_ns ? due_ns : handler->deadline_ns, delay_over);
 }

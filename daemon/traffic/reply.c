@@ -52,8 +52,17 @@ static void deadline_over(void *context, struct deadline *deadline)
     reply_error(context, DEADLINE_OWNER(deadline, struct handler, deadline), -ETIMEDOUT);
 }
 
+void reply_count_from_now(struct core *core, struct handler *handler)
+{
+    uint64_t late_ns = core_look_at_clock(core) - handler->started_ns;
+
+    handler->started_ns += late_ns;
+    handler->deadline_ns += late_ns;
+}
+
 void reply_set_deadline(struct core *core, struct handler *handler)
 {
+    reply_count_from_now(core, handler);
     core_set_handler_deadline(core, handler, handler->deadline_ns, deadline_over);
 }
 

@@ -20,7 +20,11 @@ struct slot;
 struct handler *reply_begin(struct core *core, struct slot *slot, uint64_t id,
                             uint64_t remaining_ns);
 
-/* Ends the handler by -ETIMEDOUT when its time is over. */
+/* The handler's time counts from now, not from when the round began, which may be long before the
+ * request came: it is never over too early. */
+void reply_count_from_now(struct core *core, struct handler *handler);
+
+/* The same, and ends the handler by -ETIMEDOUT when its time is over. Once for a handler. */
 void reply_set_deadline(struct core *core, struct handler *handler);
 
 /* Moves a handler on and keeps its slot's counts of handlers by state. */
