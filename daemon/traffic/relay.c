@@ -131,8 +131,8 @@ bool relay_keeps_request(struct core *core, const struct handler *handler)
 
 /* One step takes on requests of this size together; then others have their turns. A request counts
  * as DRAINED_EACH at least. */
-#define DRAINED_BYTES (256 * 1024)
-#define DRAINED_EACH (8 * 1024)
+#define DRAINED_BYTES ((size_t)256 * 1024)
+#define DRAINED_EACH ((size_t)8 * 1024)
 
 static void spend(size_t *left, size_t bytes)
 {

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char path[] = "/tmp/fipc-subuid-XXXXXX";
+static char path[64];
 static struct config config;
 static struct owners owners;
 
@@ -21,7 +21,7 @@ static void set_up(void)
 {
     int fd;
 
-    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+    (void)snprintf(path, sizeof(path), "/tmp/fipc-subuid-XXXXXX");
     fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     (void)close(fd);
