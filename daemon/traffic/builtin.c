@@ -80,9 +80,8 @@ static void serve_delay(struct core *core, struct handler *handler, const void *
 /* A page takes so long; each report is charged with it. */
 #define REPORT_NS (100 * FIPC_NS_PER_US)
 
-/* An account has a fiftieth of the time for reports, all together have a tenth. The time of
- * one second can be saved. A report
- * waits for two seconds at most. */
+/* An account has a fiftieth of the time for reports, all together have a tenth. The time of one
+ * second can be saved. A report waits for two seconds at most. */
 static const struct fipc_budget of_account = {
     .tokens_max = 20 * FIPC_NS_PER_MS,
     .spent_max = 60 * FIPC_NS_PER_MS,
@@ -95,20 +94,34 @@ static const struct fipc_budget of_all = {
     .ns_per_token = 10,
 };
 
-/* Charges a report. @ret_after_ns: when it may be made. Return: whether it may at all */
-static bool take_turn(struct fipc_bucket *bucket, const struct fipc_budget *budget, uint64_t now_ns,
-                      uint64_t *ret_after_ns)
+/* Return: whether a report may be made in time */
+static bool has_turn(struct fipc_bucket *bucket, const struct fipc_budget *budget, uint64_t now_ns)
 {
-    uint64_t after_ns;
-
     fipc_bucket_refill(bucket, budget, now_ns);
-    if (bucket->spent + REPORT_NS > budget->spent_max)
-        return false;
-    after_ns = bucket->refilled_ns + fipc_bucket_debt_ns(bucket, budget);
+    return bucket->spent + REPORT_NS <= budget->spent_max;
+}
+
+/* Charges a report. Return: when it may be made */
+static uint64_t take_turn(struct fipc_bucket *bucket, const struct fipc_budget *budget)
+{
+    uint64_t after_ns = bucket->refilled_ns + fipc_bucket_debt_ns(bucket, budget);
+
     fipc_bucket_take(bucket, budget, REPORT_NS);
-    if (after_ns > *ret_after_ns)
-        *ret_after_ns = after_ns;
-    return true;
+    return after_ns;
+}
+
+/* Charges a report to the account and to all, or to none of them. Return: when it may be made;
+ * FIPC_NEVER: not in time */
+static uint64_t report_turn(struct core *core, struct account *account)
+{
+    uint64_t of_account_ns, of_all_ns;
+
+    if (!has_turn(&account->reports, &of_account, core->now_ns) ||
+        !has_turn(&core->reports, &of_all, core->now_ns))
+        return FIPC_NEVER;
+    of_account_ns = take_turn(&account->reports, &of_account);
+    of_all_ns = take_turn(&core->reports, &of_all);
+    return of_account_ns > of_all_ns ? of_account_ns : of_all_ns;
 }
 
 /* Return: a report, from handler.first_item on, for free(3); NULL: no memory */
@@ -174,11 +187,9 @@ static void slots_are_due(void *context, struct deadline *deadline)
 static void serve_report(struct core *core, struct handler *handler, make_report_fn *make,
                          deadline_fn *is_due)
 {
-    struct account *account = slot_of_caller(&core->slots, handler)->account;
-    uint64_t after_ns = core->now_ns;
+    uint64_t after_ns = report_turn(core, slot_of_caller(&core->slots, handler)->account);
 
-    if (!take_turn(&account->reports, &of_account, core->now_ns, &after_ns) ||
-        !take_turn(&core->reports, &of_all, core->now_ns, &after_ns))
+    if (after_ns == FIPC_NEVER)
         reply_error(core, handler, -EAGAIN);
     else if (after_ns <= core->now_ns)
         answer(core, handler, make);
