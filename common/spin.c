@@ -13,7 +13,7 @@
 #define TURNS_PER_CLOCK_LOOK 8
 /* Each round that comes to the point of yielding earns a token, and time earns two long yields a
  * second; four of them may follow one another. */
-#define LONG_YIELD_TOKENS 1000
+#define LONG_YIELD_TOKENS UINT64_C(1000)
 static const struct fipc_budget long_yields = {
     .tokens_max = 4 * LONG_YIELD_TOKENS,
     .spent_max = 4 * LONG_YIELD_TOKENS,

@@ -74,6 +74,7 @@ int config_file_read(const char *path, char **ret_text, size_t *ret_size, const 
     if (r == -EFBIG)
         why = "it is longer than 1 MiB";
     if (r < 0) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): its text is constant */
         *ret_why = why != NULL ? why : strerror(-r);
         return r;
     }

@@ -25,10 +25,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void make_page(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t page = ((uintptr_t)room + size - 1) / size * size;
+    void *page = room + (size - (uintptr_t)room % size) % size;
 
-    if (size <= PAGE_BYTES_MAX && madvise((void *)page, size, MADV_WIPEONFORK) == 0)
-        wiped = (_Atomic uint64_t *)page;
+    if (size <= PAGE_BYTES_MAX && madvise(page, size, MADV_WIPEONFORK) == 0)
+        wiped = page;
 }
 
 uint64_t fipc_process_epoch(void)

@@ -40,7 +40,7 @@ static void reset_signals(void)
     for (int number = 1; number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
 /* In the child: becomes the command. The kernel kills it when fipctl ends; one that ended before we

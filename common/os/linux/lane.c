@@ -25,7 +25,7 @@ int fipc_lane_send_parts(int lane_fd, const struct fipc_part *parts, size_t n_pa
 
     assert(n_fds <= FIPC_LANE_SEND_FDS_MAX && n_parts <= FIPC_LANE_PARTS_MAX);
     for (size_t i = 0; i < n_parts; i++)
-        vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].bytes, parts[i].size};
+        vector[i] = (struct iovec){(void *)parts[i].bytes, parts[i].size};
     if (n_fds > 0) {
         message.msg_control = ancillary.bytes;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));

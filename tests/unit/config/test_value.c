@@ -28,7 +28,7 @@ static json_t *json_of(const char *text)
     json_t *value;
 
     for (size_t i = 0; i <= size; i++)
-        json[i] = text[i] == '\'' ? '"' : text[i];
+        json[i] = (char)(text[i] == '\'' ? '"' : text[i]);
     value = json_loads(json, JSON_DECODE_ANY, NULL);
     ck_assert_msg(value != NULL, "%s", json);
     return value;

@@ -17,13 +17,15 @@
 
 #define LONG_NS (fipc_now_ns() + 1000 * FIPC_NS_PER_S)
 
-static char top[] = "/tmp/fipc-arrival-XXXXXX";
+#define TOP_FORM "/tmp/fipc-arrival-XXXXXX"
+
+static char top[] = TOP_FORM;
 static char middle[128], folder[128], path[160], other[160];
 static struct fipc_arrival arrival;
 
 static void make_names(void)
 {
-    (void)strcpy(top + sizeof(top) - 7, "XXXXXX");
+    (void)snprintf(top, sizeof(top), "%s", TOP_FORM);
     ck_assert_ptr_nonnull(mkdtemp(top));
     (void)snprintf(middle, sizeof(middle), "%s/run", top);
     (void)snprintf(folder, sizeof(folder), "%s/run/fipc", top);
