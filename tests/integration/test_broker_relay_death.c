@@ -14,6 +14,7 @@ TEST(what_a_dead_worker_took_has_an_unknown_outcome)
     uint64_t waits = send_flagged(FIPC_REQUEST_WAIT_SERVICE, "wait", 4, 0);
 
     take(&worker);
+    TEST_WAIT_FOR(number("handlers.live") == 4); /* the witness has one */
     raw_close(&worker);
     expect_answer(id, -ECONNRESET, 0);
     expect_answer(queued, -ENOENT, FIPC_REPLY_NOT_DELIVERED);
