@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define NODES 4096
-#define STEPS 200000
+#define STEPS 50000
 
 static struct heap heap;
 static struct heap_node nodes[NODES];
