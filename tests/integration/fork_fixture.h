@@ -30,16 +30,22 @@ static inline bool most_calls_are_fast(void)
     return n_fast > ROUNDS / 2;
 }
 
+static inline void expect_fast_calls(void)
+{
+    int tries = 1;
+
+    while (!most_calls_are_fast())
+        ck_assert_int_lt(tries++, TRIES);
+}
+
 /* A session that was lost would be another one by now, with other fds and another region. */
 static char held_before[16384];
 
 static inline void expect_parent_undisturbed(void)
 {
     char held[16384];
-    int tries = 1;
 
-    while (!most_calls_are_fast())
-        ck_assert_int_lt(tries++, TRIES);
+    expect_fast_calls();
     list_holdings(held, sizeof(held));
     ck_assert_str_eq(held, held_before);
 }

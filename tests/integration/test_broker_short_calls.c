@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 
 #define WORKERS 2
-/* Of so many positions in a row test_scaled() many are tried: all, or one. */
+/* Of ROW positions in a row test_scaled(ROW) are tried: all, or one. */
 #define ROW 4
 #define LOG_LINES_MAX 12
 
