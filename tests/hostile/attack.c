@@ -16,9 +16,9 @@
 #define SOUP_MS_MAX 60
 #define REQUEST_BYTES 256
 
-static const struct attack *const tables[] = {attacks_on_region, attacks_on_bells,
-                                              attacks_on_lane,   attacks_by_calls,
-                                              attacks_by_names,  attacks_by_slow_work};
+static const struct attack *const tables[] = {
+    attacks_on_region, attacks_on_bells, attacks_on_lane,     attacks_by_calls,
+    attacks_by_cost,   attacks_by_names, attacks_by_slow_work};
 
 const struct attack *attack_number(unsigned number)
 {

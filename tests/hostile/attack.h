@@ -23,11 +23,13 @@ struct attack_scene {
 struct attack {
     const char *name;
     void (*run)(struct attack_scene *scene);
+    unsigned n_uids;   /* that make it at once; 0: one */
+    unsigned ready_ms; /* it is prepared so long before others are watched */
 };
 
 /* Each table ends with an empty row. */
 extern const struct attack attacks_on_region[], attacks_on_bells[], attacks_on_lane[],
-    attacks_by_calls[], attacks_by_names[], attacks_by_slow_work[];
+    attacks_by_calls[], attacks_by_cost[], attacks_by_names[], attacks_by_slow_work[];
 
 /* Over all tables. Return: NULL: there are no more */
 const struct attack *attack_number(unsigned number);

@@ -134,9 +134,9 @@ static void fds_reused(struct attack_scene *scene)
 }
 
 const struct attack attacks_on_bells[] = {
-    {"blocking bell", blocking_bell},
-    {"ring storm", ring_storm},
-    {"watchers", watchers},
-    {"fds reused", fds_reused},
+    {.name = "blocking bell", .run = blocking_bell},
+    {.name = "ring storm", .run = ring_storm},
+    {.name = "watchers", .run = watchers},
+    {.name = "fds reused", .run = fds_reused},
     {0},
 };

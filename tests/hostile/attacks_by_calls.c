@@ -154,12 +154,12 @@ static void oneshot_storm(struct attack_scene *scene)
 }
 
 const struct attack attacks_by_calls[] = {
-    {"empty records", empty_records},
-    {"replies never taken", replies_never_taken},
-    {"open calls with one id", open_calls_with_one_id},
-    {"stopped", stopped},
-    {"cancels and questions", cancels_and_questions},
-    {"reports", reports},
-    {"one-shot storm", oneshot_storm},
+    {.name = "empty records", .run = empty_records},
+    {.name = "replies never taken", .run = replies_never_taken},
+    {.name = "open calls with one id", .run = open_calls_with_one_id},
+    {.name = "stopped", .run = stopped},
+    {.name = "cancels and questions", .run = cancels_and_questions},
+    {.name = "reports", .run = reports},
+    {.name = "one-shot storm", .run = oneshot_storm},
     {0},
 };

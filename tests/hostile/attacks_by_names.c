@@ -86,8 +86,8 @@ static void serves_what_it_may_not(struct attack_scene *scene)
 }
 
 const struct attack attacks_by_names[] = {
-    {"waits for many names", waits_for_many_names},
-    {"dies while it waits", dies_while_it_waits},
-    {"serves what it may not", serves_what_it_may_not},
+    {.name = "waits for many names", .run = waits_for_many_names},
+    {.name = "dies while it waits", .run = dies_while_it_waits},
+    {.name = "serves what it may not", .run = serves_what_it_may_not},
     {0},
 };

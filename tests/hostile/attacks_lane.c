@@ -192,12 +192,12 @@ static void slow_greetings(struct attack_scene *scene)
 }
 
 const struct attack attacks_on_lane[] = {
-    {"garbage", garbage},
-    {"half and giant packets", half_and_giant_packets},
-    {"fds of all kinds", fds_of_all_kinds},
-    {"welcomes never read", welcomes_never_read},
-    {"dies at every step", dies_at_every_step},
-    {"connect storm", connect_storm},
-    {"slow greetings", slow_greetings},
+    {.name = "garbage", .run = garbage},
+    {.name = "half and giant packets", .run = half_and_giant_packets},
+    {.name = "fds of all kinds", .run = fds_of_all_kinds},
+    {.name = "welcomes never read", .run = welcomes_never_read},
+    {.name = "dies at every step", .run = dies_at_every_step},
+    {.name = "connect storm", .run = connect_storm},
+    {.name = "slow greetings", .run = slow_greetings},
     {0},
 };

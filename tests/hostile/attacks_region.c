@@ -299,14 +299,14 @@ static void crowd_on_a_word(struct attack_scene *scene)
 }
 
 const struct attack attacks_on_region[] = {
-    {"positions", positions},
-    {"headers", headers},
-    {"changes in use", changes_in_use},
-    {"holes", holes},
-    {"sizes", sizes},
-    {"kept memory", kept_memory},
-    {"unread welcomes", unread_welcomes},
-    {"end words", end_words},
-    {"crowd on a word", crowd_on_a_word},
+    {.name = "positions", .run = positions},
+    {.name = "headers", .run = headers},
+    {.name = "changes in use", .run = changes_in_use},
+    {.name = "holes", .run = holes},
+    {.name = "sizes", .run = sizes},
+    {.name = "kept memory", .run = kept_memory},
+    {.name = "unread welcomes", .run = unread_welcomes},
+    {.name = "end words", .run = end_words},
+    {.name = "crowd on a word", .run = crowd_on_a_word},
     {0},
 };

@@ -164,7 +164,7 @@ static void pages_written_out(struct attack_scene *scene)
 }
 
 const struct attack attacks_by_slow_work[] = {
-    {"slow holes", slow_holes},
-    {"pages written out", pages_written_out},
+    {.name = "slow holes", .run = slow_holes},
+    {.name = "pages written out", .run = pages_written_out},
     {0},
 };

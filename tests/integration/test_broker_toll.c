@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* A client whose wake-ups cost the broker much is rung rarely, and never closed for that. */
 #include "tests/integration/broker.h"
+#include "tests/integration/poll_crowd.h"
 #include "tests/suite.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define WATCHERS 8000
-#define POLLS_MAX 20000
+#define CROWDS 2       /* at a lane */
 #define HANDLER_MS 500 /* of the config below */
 
 static struct test_broker broker;
@@ -126,76 +124,25 @@ static const struct {
     {"refused", {.request_ring_bytes = 12345}},
 };
 
-/* A connection, and a thread that polls its lane as often as it may name fds. */
-struct greeter {
-    struct raw_client client;
-    pthread_t thread;
-    struct pollfd *polls;
-    nfds_t n_polls;
-    _Atomic pid_t tid; /* 0: not yet */
-};
-
-static void *greeter_poll(void *argument)
-{
-    struct greeter *greeter = argument;
-
-    atomic_store(&greeter->tid, gettid());
-    (void)poll(greeter->polls, greeter->n_polls, -1);
-    return NULL;
-}
-
-static void greeter_start(struct greeter *greeter)
-{
-    struct rlimit limit;
-
-    *greeter = (struct greeter){.client = RAW_CLIENT_EMPTY};
-    ck_assert_int_eq(raw_connect(&greeter->client, broker.socket), 0);
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    greeter->n_polls = limit.rlim_cur < POLLS_MAX ? limit.rlim_cur : POLLS_MAX;
-    greeter->polls = calloc(greeter->n_polls, sizeof(*greeter->polls));
-    ck_assert_ptr_nonnull(greeter->polls);
-    for (nfds_t i = 0; i < greeter->n_polls; i++)
-        greeter->polls[i] = (struct pollfd){.fd = greeter->client.lane_fd, .events = POLLIN};
-    ck_assert_int_eq(pthread_create(&greeter->thread, NULL, greeter_poll, greeter), 0);
-}
-
-static bool greeter_sleeps(struct greeter *greeter)
-{
-    char path[64], state = 0;
-    FILE *file;
-
-    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)atomic_load(&greeter->tid));
-    file = atomic_load(&greeter->tid) == 0 ? NULL : fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        state = 0;
-    (void)fclose(file);
-    return state == 'S';
-}
-
-/* Whether it is answered with a packet; the fds in that are closed. */
-static bool greeter_end(struct greeter *greeter)
-{
-    char packet[256];
-    ssize_t size = recv(greeter->client.lane_fd, packet, sizeof(packet), 0);
-
-    ck_assert_int_eq(pthread_join(greeter->thread, NULL), 0);
-    free(greeter->polls);
-    raw_close(&greeter->client);
-    return size > 0;
-}
-
 /* Until its account has paid, nothing more is read of what it says; then it is answered. */
 LOOP_TEST(client_that_is_slow_to_answer_is_answered_later, COUNT_OF(greetings))
 {
-    struct greeter greeter;
-
     while (toll("waits") == 0) {
-        greeter_start(&greeter);
-        TEST_WAIT_FOR(greeter_sleeps(&greeter));
-        ck_assert_int_eq(raw_send_hello(&greeter.client, &greetings[_i].hello), 0);
-        ck_assert(greeter_end(&greeter));
+        struct raw_client slow = RAW_CLIENT_EMPTY;
+        struct poll_crowd crowds[CROWDS];
+        char packet[256];
+
+        ck_assert_int_eq(raw_connect(&slow, broker.socket), 0);
+        for (int i = 0; i < CROWDS; i++) {
+            ck_assert_int_eq(poll_crowd_start(&crowds[i], slow.lane_fd, POLLIN), 0);
+            TEST_WAIT_FOR(poll_crowd_sleeps(&crowds[i]));
+        }
+        ck_assert_int_eq(raw_send_hello(&slow, &greetings[_i].hello), 0);
+        ck_assert_int_gt(recv(slow.lane_fd, packet, sizeof(packet), 0), 0); /* its fds are closed */
+        (void)shutdown(slow.lane_fd, SHUT_RDWR); /* the packet is gone: a late one would miss it */
+        for (int i = 0; i < CROWDS; i++)
+            poll_crowd_end(&crowds[i]);
+        raw_close(&slow);
     }
     ck_assert_int_gt(toll("slow"), 0);
     test_witness_check(&witness);
