@@ -453,7 +453,7 @@ static int apply_all(struct loader *loader, const char *path, bool must_exist)
     r = apply_file(loader, path, must_exist);
     if (listed < 0)
         complain(loader, &(struct place){.file = drop_ins.folder}, "cannot be read: %s",
-                 strerror(-listed));
+                 strerror(-listed)); /* NOLINT(concurrency-mt-unsafe): its text is constant */
     for (size_t i = 0; r == 0 && i < drop_ins.n_paths; i++)
         r = apply_file(loader, drop_ins.paths[i], true);
     for (size_t i = 0; r == 0 && i < loader->table->n_keys; i++) {

@@ -49,10 +49,8 @@ static void write_range(const char *least, const char *greatest, uint32_t min, u
     put(out, column, "\"%s\": %u", greatest, max);
 }
 
-static void write_items(const struct config_key *list, FILE *out, int column);
-
-/* Without the end of its last line. */
-static void write_type(const struct config_key *key, FILE *out, int column)
+/* Of anything but a list; without the end of its last line. */
+static void write_plain_type(const struct config_key *key, FILE *out, int column)
 {
     switch (key->type) {
     case CONFIG_NUMBER:
@@ -84,13 +82,12 @@ static void write_type(const struct config_key *key, FILE *out, int column)
         (void)fprintf(out, ",\n");
         write_range("minimum", "maximum", 0, UINT32_MAX - 1, out, column);
         break;
-    case CONFIG_LIST:
-        write_items(key, out, column);
+    case CONFIG_LIST: /* write_items() */
         break;
     }
 }
 
-/* The objects of a list. */
+/* The objects of a list, which have no list among their members. */
 static void write_items(const struct config_key *list, FILE *out, int column)
 {
     const int inner = column + INDENT, member = inner + INDENT;
@@ -102,7 +99,7 @@ static void write_items(const struct config_key *list, FILE *out, int column)
     for (size_t i = 0; i < list->n_members; i++) {
         put(out, member, "\"%s\": {\n", list->members[i].name);
         put(out, member + INDENT, "\"description\": \"%s\",\n", list->members[i].help);
-        write_type(&list->members[i], out, member + INDENT);
+        write_plain_type(&list->members[i], out, member + INDENT);
         (void)fprintf(out, "\n");
         put(out, member, i + 1 < list->n_members ? "},\n" : "}\n");
     }
@@ -113,6 +110,15 @@ static void write_items(const struct config_key *list, FILE *out, int column)
     (void)fprintf(out, "],\n");
     put(out, inner, "\"additionalProperties\": false\n");
     put(out, column, "}");
+}
+
+/* Without the end of its last line. */
+static void write_type(const struct config_key *key, FILE *out, int column)
+{
+    if (key->type == CONFIG_LIST)
+        write_items(key, out, column);
+    else
+        write_plain_type(key, out, column);
 }
 
 static void write_key(const struct config_key *key, FILE *out)

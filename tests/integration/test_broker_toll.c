@@ -124,26 +124,31 @@ static const struct {
     {"refused", {.request_ring_bytes = 12345}},
 };
 
+/* Greets while crowds watch its lane, and goes when it is answered. */
+static void greet_watched(const struct fipc_hello *hello)
+{
+    struct raw_client slow = RAW_CLIENT_EMPTY;
+    struct poll_crowd crowds[CROWDS];
+    char packet[256];
+
+    ck_assert_int_eq(raw_connect(&slow, broker.socket), 0);
+    for (int i = 0; i < CROWDS; i++) {
+        ck_assert_int_eq(poll_crowd_start(&crowds[i], slow.lane_fd, POLLIN), 0);
+        TEST_WAIT_FOR(poll_crowd_sleeps(&crowds[i]));
+    }
+    ck_assert_int_eq(raw_send_hello(&slow, hello), 0);
+    ck_assert_int_gt(recv(slow.lane_fd, packet, sizeof(packet), 0), 0); /* its fds are closed */
+    (void)shutdown(slow.lane_fd, SHUT_RDWR); /* the packet is gone: a late one would miss it */
+    for (int i = 0; i < CROWDS; i++)
+        poll_crowd_end(&crowds[i]);
+    raw_close(&slow);
+}
+
 /* Until its account has paid, nothing more is read of what it says; then it is answered. */
 LOOP_TEST(client_that_is_slow_to_answer_is_answered_later, COUNT_OF(greetings))
 {
-    while (toll("waits") == 0) {
-        struct raw_client slow = RAW_CLIENT_EMPTY;
-        struct poll_crowd crowds[CROWDS];
-        char packet[256];
-
-        ck_assert_int_eq(raw_connect(&slow, broker.socket), 0);
-        for (int i = 0; i < CROWDS; i++) {
-            ck_assert_int_eq(poll_crowd_start(&crowds[i], slow.lane_fd, POLLIN), 0);
-            TEST_WAIT_FOR(poll_crowd_sleeps(&crowds[i]));
-        }
-        ck_assert_int_eq(raw_send_hello(&slow, &greetings[_i].hello), 0);
-        ck_assert_int_gt(recv(slow.lane_fd, packet, sizeof(packet), 0), 0); /* its fds are closed */
-        (void)shutdown(slow.lane_fd, SHUT_RDWR); /* the packet is gone: a late one would miss it */
-        for (int i = 0; i < CROWDS; i++)
-            poll_crowd_end(&crowds[i]);
-        raw_close(&slow);
-    }
+    while (toll("waits") == 0)
+        greet_watched(&greetings[_i].hello);
     ck_assert_int_gt(toll("slow"), 0);
     test_witness_check(&witness);
 }

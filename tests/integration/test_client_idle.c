@@ -164,6 +164,7 @@ static pid_t start_fipctl(void)
     const char *fipctl = getenv("FIPCTL");
     pid_t pid = fork();
 
+    ck_assert_ptr_nonnull(fipctl);
     ck_assert_int_ge(pid, 0);
     if (pid != 0)
         return pid;

@@ -141,7 +141,7 @@ LOOP_TEST(groups_are_those_of_the_moment_of_connecting, COUNT_OF(strange_groups)
     ck_assert_int_eq(fipc_peer_groups(lane[0], &groups, &n_groups), 0);
     ck_assert_uint_eq(n_groups, (uint32_t)_i);
     ck_assert_int_eq(groups == NULL, _i == 0);
-    for (uint32_t i = 0; i < n_groups; i++)
+    for (size_t i = 0; i < COUNT_OF(strange_groups) && i < n_groups; i++)
         ck_assert_uint_eq(groups[i], strange_groups[i]);
     free(groups);
 }
