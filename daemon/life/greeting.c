@@ -24,6 +24,10 @@
 /* An open session is sent wake-up bytes only, so that little can pile up in the kernel. */
 #define LANE_SEND_BUFFER_BYTES 4096
 
+/* In one act: 8 pages take 17 us, and 160 where a host has yet to find memory for each of them. The
+ * last part may be a quarter larger. */
+#define FILL_BYTES ((size_t)32 << 10)
+
 #define WELCOME_RETRY_NS (20 * FIPC_NS_PER_MS)
 
 #define HELLO_BYTES_MAX                                                                            \
@@ -66,13 +70,27 @@ static int session_make_channel(struct core *core, struct slot *slot)
     if (r < 0)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
-    if (policy_is_trusted(core->uid, &slot->peer)) {
-        slot->account->region_bytes += slot->channel.region.size;
-    } else {
+    slot->is_filling = !policy_is_trusted(core->uid, &slot->peer);
+    if (slot->is_filling)
         held_begin(core, slot);
-        r = fipc_memory_populate(slot->channel.region.base, slot->channel.region.size);
-    }
-    return r < 0 ? r : fipc_memory_hide(slot->region_fd);
+    else
+        slot->account->region_bytes += slot->channel.region.size;
+    return fipc_memory_hide(slot->region_fd);
+}
+
+/* Has the next part of a stranger's region in our page table. Return: 0, or a negative errno */
+static int session_fill(struct slot *slot)
+{
+    const struct fipc_region *region = &slot->channel.region;
+    size_t size = region->size - slot->filled_bytes;
+    int r;
+
+    if (size > FILL_BYTES + FILL_BYTES / 4)
+        size = FILL_BYTES;
+    r = fipc_memory_populate((unsigned char *)region->base + slot->filled_bytes, size);
+    slot->filled_bytes += size;
+    slot->is_filling = r == 0 && slot->filled_bytes < region->size;
+    return r;
 }
 
 static int session_send_welcome(struct core *core, const struct slot *slot)
@@ -104,7 +122,19 @@ static int session_send_welcome(struct core *core, const struct slot *slot)
     return 0;
 }
 
-/* Undoes session_make_channel() and what followed, so that it can be tried again. */
+static int session_welcome(struct core *core, struct slot *slot)
+{
+    int r;
+
+    r = poller_watch(core->poller, POLLER_FIRST_BELL, slot->bell_fd, slot->index, slot->generation);
+    if (r == 0)
+        r = session_send_welcome(core, slot);
+    if (r == 0)
+        slot_set_state(&core->slots, slot, SLOT_WELCOMED);
+    return r;
+}
+
+/* Undoes all that was done for a session, so that it can be tried again. */
 static void session_undo(struct core *core, struct slot *slot)
 {
     poller_unwatch(core->poller, slot->bell_fd);
@@ -115,25 +145,23 @@ static void session_undo(struct core *core, struct slot *slot)
     else
         slot->account->region_bytes -= slot->channel.region.size;
     fipc_channel_deinit(&slot->channel);
+    slot->is_filling = false;
+    slot->filled_bytes = 0;
 }
 
-/* Return: 0 the slot is welcomed; a negative errno, and everything is as before */
-static int session_welcome(struct core *core, struct slot *slot)
+/* One step on the way to a session. Return: 0 the slot is welcomed, or is_filling; a negative
+ * errno, and everything is undone */
+static int session_step(struct core *core, struct slot *slot)
 {
-    int r;
+    int r = slot->is_filling ? 0 : session_make_channel(core, slot);
 
-    r = session_make_channel(core, slot);
-    if (r == 0)
-        r = poller_watch(core->poller, POLLER_FIRST_BELL, slot->bell_fd, slot->index,
-                         slot->generation);
-    if (r == 0)
-        r = session_send_welcome(core, slot);
-    if (r < 0) {
+    if (r == 0 && slot->is_filling)
+        r = session_fill(slot);
+    if (r == 0 && !slot->is_filling)
+        r = session_welcome(core, slot);
+    if (r < 0)
         session_undo(core, slot);
-        return r;
-    }
-    slot_set_state(&core->slots, slot, SLOT_WELCOMED);
-    return 0;
+    return r;
 }
 
 /* Whether we can look into it without being held up. */
@@ -180,15 +208,27 @@ static void welcome_put_off(struct greeting *greeting, struct slot *slot)
     slot->is_welcome_due = true;
 }
 
-static void session_begin(struct greeting *greeting, struct slot *slot)
+static void session_failed(struct core *core, struct slot *slot, int error)
+{
+    slot_end(&core->slots, slot, error == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+}
+
+/* A step of a slot that is in nobody's way; the next one comes when its account has its turn. */
+static void session_go_on(struct greeting *greeting, struct slot *slot)
 {
     struct core *core = greeting->core;
-    int r = TAILQ_EMPTY(&greeting->due) ? session_welcome(core, slot) : -ETOOMANYREFS;
+    int r = -ETOOMANYREFS;
 
+    if (TAILQ_EMPTY(&greeting->due))
+        r = session_step(core, slot);
+    else
+        session_undo(core, slot); /* nothing is kept for those that wait */
     if (r == -ETOOMANYREFS)
         welcome_put_off(greeting, slot);
     else if (r < 0)
-        slot_end(&core->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+        session_failed(core, slot, r);
+    else if (slot->is_filling)
+        core_set_slot_deadline(core, slot);
 }
 
 static void welcome_retry(void *context, struct deadline *deadline)
@@ -199,16 +239,16 @@ static void welcome_retry(void *context, struct deadline *deadline)
 
     while ((slot = TAILQ_FIRST(&greeting->due)) != NULL) {
         /* a slot that is ending is not welcomed any more: the turn closes it */
-        int r = slot->is_ending ? 0 : session_welcome(core, slot);
+        int r = slot->is_ending ? 0 : session_step(core, slot);
 
-        if (r == -ETOOMANYREFS) {
-            set_retry(greeting, core->now_ns + WELCOME_RETRY_NS);
+        if (r == -ETOOMANYREFS || (r == 0 && !slot->is_ending && slot->is_filling)) {
+            set_retry(greeting, core->now_ns + (r < 0 ? WELCOME_RETRY_NS : 0));
             return;
         }
         greeting_forget(greeting, slot);
         slot->taken_ns = core_look_at_clock(core); /* its time for a first request begins now */
         if (r < 0)
-            slot_end(&core->slots, slot, r == -EPIPE ? FIPC_REASON_GONE : FIPC_REASON_SHORT);
+            session_failed(core, slot, r);
         if (!TAILQ_EMPTY(&greeting->due) && !core_has_time(core)) {
             set_retry(greeting, core->now_ns);
             return;
@@ -274,7 +314,7 @@ static void session_hello(struct greeting *greeting, struct slot *slot,
                  fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
         slot_end(&core->slots, slot, FIPC_REASON_QUOTA);
     else
-        session_begin(greeting, slot);
+        session_go_on(greeting, slot);
 }
 
 /* ---- HELLO ---- */
@@ -348,7 +388,8 @@ static void receive(struct greeting *greeting, struct slot *slot)
         slot_end(&core->slots, slot, FIPC_REASON_STOPPING);
         return;
     }
-    if (slot->is_welcome_due) { /* it hung up, or sent more before it was welcomed */
+    if (slot->is_welcome_due ||
+        slot->is_filling) { /* it hung up, or sent more before it was welcomed */
         slot_end(&core->slots, slot,
                  fipc_lane_is_hung_up(slot->lane_fd) ? FIPC_REASON_GONE : FIPC_REASON_UNEXPECTED);
         return;
@@ -389,6 +430,8 @@ void greeting_look_again(struct greeting *greeting, struct slot *slot)
 {
     struct core *core = greeting->core;
 
+    if (slot->is_filling && !slot->is_welcome_due)
+        session_go_on(greeting, slot);
     if (!slot->is_put_off || slot->bell_after_ns > core->now_ns)
         return;
     slot->is_put_off = false;

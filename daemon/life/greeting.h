@@ -28,7 +28,8 @@ struct greeting {
  */
 void greeting_receive(struct greeting *greeting, struct slot *slot);
 
-/* Watches the lane of a slot again whose account was in debt, if it is no more. */
+/* Goes on with a slot that is not done, when its account has its turn: fills the next part of its
+ * region; watches its lane again if its account was in debt, and is no more. */
 void greeting_look_again(struct greeting *greeting, struct slot *slot);
 
 /**

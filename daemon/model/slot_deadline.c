@@ -39,6 +39,8 @@ uint64_t slot_next_look_ns(const struct config *config, const struct slot *slot,
     uint64_t longest_ns = config->timeouts.handler_ms * FIPC_NS_PER_MS;
     uint64_t span_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 
+    if (slot->is_filling && !slot->is_welcome_due)
+        return now_ns;
     if (config->timeouts.idle_ms > 0 && longest_ns > config->timeouts.idle_ms * FIPC_NS_PER_MS)
         longest_ns = config->timeouts.idle_ms * FIPC_NS_PER_MS;
     if (span_ns > longest_ns)

@@ -25,9 +25,10 @@ uint64_t slot_deadline_ns(const struct config *config, const struct slot *slot,
  * slot_next_look_ns() - when to look at the deadline again
  *
  * A block or an idle time can begin at any time: each is noticed before it has lasted twice its
- * span. A slot whose bell has to wait is looked at when it may be rung.
+ * span. A slot whose bell has to wait is looked at when it may be rung. One whose region is not
+ * filled goes on at once.
  *
- * Return: absolute nanoseconds, a millisecond after @now_ns at the earliest
+ * Return: absolute nanoseconds: @now_ns, or a millisecond after it at the earliest
  */
 uint64_t slot_next_look_ns(const struct config *config, const struct slot *slot, uint64_t now_ns);
 

@@ -139,6 +139,13 @@ LOOP_TEST(turn_looks_before_anything_lasted_twice_its_span, COUNT_OF(look_cases)
                       look_cases[_i].look_ms * MS);
 }
 
+TEST(turn_goes_on_at_once_with_a_slot_whose_region_is_not_filled)
+{
+    struct slot slot = {.state = SLOT_GREETING, .taken_ns = 1000 * MS, .is_filling = true};
+
+    ck_assert_uint_eq(slot_next_look_ns(&config, &slot, 2000 * MS), 2000 * MS);
+}
+
 /* A client that stops at any moment, in simulated time: it is closed before twice its span is
  * over, and not before once. */
 TEST(block_is_noticed_between_one_span_and_two)
