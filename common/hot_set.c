@@ -120,14 +120,18 @@ static unsigned serve_next(struct fipc_hot_set *set, struct fipc_hot_group *grou
 }
 
 static unsigned serve_group(struct fipc_hot_set *set, struct fipc_hot_group *group,
-                            uint64_t slice_ns, uint64_t *now_ns)
+                            uint64_t slice_ns, uint64_t round_end_ns, uint64_t *now_ns)
 {
-    uint64_t end_ns = fipc_deadline_after(*now_ns, slice_ns);
+    uint64_t slice_end_ns = fipc_deadline_after(*now_ns, slice_ns);
+    uint64_t end_ns = slice_end_ns < round_end_ns ? slice_end_ns : round_end_ns;
     unsigned work = 0;
 
     set->serving = group;
-    for (size_t n = group->count; n > 0 && set->serving != NULL && *now_ns < end_ns; n--)
+    for (size_t n = group->count; n > 0 && set->serving != NULL; n--) {
         work += serve_next(set, group, end_ns, now_ns);
+        if (*now_ns >= end_ns)
+            break;
+    }
     set->serving = NULL;
     return work;
 }
@@ -142,7 +146,7 @@ unsigned fipc_hot_set_serve(struct fipc_hot_set *set, uint64_t slice_ns, uint64_
 
         TAILQ_REMOVE(&set->groups, group, in_set);
         TAILQ_INSERT_TAIL(&set->groups, group, in_set);
-        work += serve_group(set, group, slice_ns, now_ns);
+        work += serve_group(set, group, slice_ns, end_ns, now_ns);
         if (*now_ns >= end_ns)
             break;
     }

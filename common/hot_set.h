@@ -77,7 +77,8 @@ void fipc_hot_set_remove(struct fipc_hot_set *set, uint32_t member);
 /**
  * fipc_hot_set_serve() - have a round
  * @slice_ns:  the time of one group; its members that had no turn come first in the next round
- * @end_ns:    no further group is begun after that; those that had no turn come first likewise
+ * @end_ns:    nothing is begun after that but one member of a group; those that had no turn come
+ *             first likewise
  * @now_ns:    when the round begins; after the call, when the clock was looked at last
  *
  * Serves each member once, while its group has time. Return: the sum of the members' work

@@ -74,8 +74,8 @@ static inline uint64_t core_look_at_clock(struct core *core)
 /* A turn begins: @span_ns from now on it begins nothing new. */
 static inline void core_begin_turn(struct core *core, uint64_t span_ns)
 {
-    meter_begin_turn(&core->meter, core_look_at_clock(core));
-    core->turn_end_ns = core->now_ns + span_ns;
+    core->turn_end_ns = core_look_at_clock(core) + span_ns;
+    meter_begin_turn(&core->meter, core->now_ns, core->turn_end_ns);
     core->n_turns++;
 }
 
@@ -95,7 +95,11 @@ static inline bool core_has_time(struct core *core)
 }
 
 /* An act begins, and ends. Return: when it began, for core_end_act() */
-static inline uint64_t core_begin_act(struct core *core) { return core_look_at_clock(core); }
+static inline uint64_t core_begin_act(struct core *core)
+{
+    meter_begin_act(&core->meter, core_look_at_clock(core));
+    return core->now_ns;
+}
 
 static inline void core_end_act(struct core *core, enum act act, uint64_t began_ns)
 {

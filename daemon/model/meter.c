@@ -29,8 +29,10 @@ static void count(struct meter_count *count, uint64_t span_ns, uint64_t long_ns)
         count->max_ns = span_ns;
 }
 
-void meter_begin_turn(struct meter *meter, uint64_t now_ns)
+void meter_begin_turn(struct meter *meter, uint64_t now_ns, uint64_t end_ns)
 {
+    meter->end_ns = end_ns;
+    meter->n_late = 0;
     meter->began_ns = now_ns;
     meter->began_cpu_ns = meter->cpu_clock();
     meter->away_ns = 0;
@@ -41,10 +43,17 @@ void meter_end_turn(struct meter *meter, uint64_t now_ns)
     uint64_t span_ns = now_ns - meter->began_ns;
 
     meter->turns.n++;
+    if (meter->n_late > meter->late_max)
+        meter->late_max = meter->n_late;
     if (span_ns <= meter->turns.max_ns && span_ns <= METER_TURN_NS)
         return;
     (void)look_away(meter, now_ns);
     count(&meter->turns, difference(span_ns, meter->away_ns), METER_TURN_NS);
+}
+
+void meter_begin_act(struct meter *meter, uint64_t now_ns)
+{
+    meter->n_late += now_ns >= meter->end_ns;
 }
 
 void meter_count(struct meter *meter, enum act act, uint64_t began_ns, uint64_t now_ns)

@@ -223,6 +223,7 @@ static json_t *report_loop(const struct core *core)
     set_number(report, "hot", core->hot.count);
     set_number(report, "long_turns", turns->n_long);
     set_number(report, "turn_max_us", turns->max_ns / FIPC_NS_PER_US);
+    set_number(report, "late_max", core->meter.late_max);
     set(report, "acts", report_acts(&core->meter));
     return report;
 }

@@ -30,13 +30,14 @@ static void set_up(void)
     cpu_ns = 77 * US;
     n_cpu_looks = 0;
     meter = (struct meter){.cpu_clock = cpu};
-    meter_begin_turn(&meter, now_ns);
+    meter_begin_turn(&meter, now_ns, now_ns + 500 * US);
 }
 
 static void act(enum act act, uint64_t before_us, uint64_t away_us, uint64_t after_us)
 {
     uint64_t began_ns = now_ns;
 
+    meter_begin_act(&meter, now_ns);
     work(before_us * US);
     lose_cpu(away_us * US);
     work(after_us * US);
@@ -93,7 +94,7 @@ TEST(turn_counts_with_all_that_it_did)
     ck_assert_uint_eq(meter.turns.max_ns, 300 * US);
     ck_assert_uint_eq(meter.turns.n_long, 0);
     lose_cpu(50 * US); /* asleep */
-    meter_begin_turn(&meter, now_ns);
+    meter_begin_turn(&meter, now_ns, now_ns + 500 * US);
     work(701 * US);
     meter_end_turn(&meter, now_ns);
     ck_assert_uint_eq(meter.turns.max_ns, 701 * US);
@@ -104,12 +105,28 @@ TEST(turn_counts_with_all_that_it_did)
 TEST(clock_of_the_cpu_is_looked_at_once_a_turn_and_for_what_is_longest)
 {
     for (int turn = 0; turn < 100; turn++) {
-        meter_begin_turn(&meter, now_ns);
+        meter_begin_turn(&meter, now_ns, now_ns + 500 * US);
         for (int n = 0; n < 100; n++)
             act(ACT_DEADLINE, 1, 0, 0);
         meter_end_turn(&meter, now_ns);
     }
     ck_assert_int_le(n_cpu_looks, 1 + 100 + 2);
+}
+
+TEST(acts_count_that_a_turn_began_after_its_end)
+{
+    act(ACT_CLOSE, 499, 0, 0);
+    act(ACT_CLOSE, 1, 0, 0); /* is in time */
+    act(ACT_CLOSE, 5, 0, 0);
+    act(ACT_WAKE, 5, 0, 0);
+    ck_assert_uint_eq(meter.late_max, 0);
+    meter_end_turn(&meter, now_ns);
+    ck_assert_uint_eq(meter.late_max, 2);
+    meter_begin_turn(&meter, now_ns, now_ns + 500 * US);
+    act(ACT_CLOSE, 600, 0, 0);
+    act(ACT_CLOSE, 5, 0, 0);
+    meter_end_turn(&meter, now_ns);
+    ck_assert_uint_eq(meter.late_max, 2);
 }
 
 TEST(every_kind_has_a_name)

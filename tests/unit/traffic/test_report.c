@@ -132,6 +132,7 @@ TEST(stats_tell_every_total)
     core.deliveries.n_unknown = 10;
     core.meter.turns =
         (struct meter_count){.n = UINT32_MAX, .n_long = 14, .max_ns = 450 * FIPC_NS_PER_US};
+    core.meter.late_max = 7;
     core.n_blocked = 12;
     core.started_ns = core.now_ns;
     test_advance(1234 * FIPC_NS_PER_MS + FIPC_NS_PER_MS - 1);
@@ -142,18 +143,19 @@ TEST(stats_tell_every_total)
     (void)json_object_del(report, "toll"); /* below */
     expect_equal(
         report,
-        json_pack(
-            "{s:s, s:i, s:i,"
-            " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
-            " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:{s:I, s:i, s:i, s:i, s:i, s:o}}",
-            "version", FIPC_VERSION, "pid", (int)getpid(), "uptime_ms", 1234, "slots", "count", 16,
-            "taken", 3, "greeting", 0, "welcomed", 0, "open", 2, "oneshot", 1, "closing", 0, "held",
-            5, "waiting", 4, "taken_ever", 50, "refused", fipc_reason_name(FIPC_REASON_QUOTA), 6,
-            fipc_reason_name(FIPC_REASON_VERSION), 7, "closed", fipc_reason_name(FIPC_REASON_IDLE),
-            8, "handlers", "started", 7, "live", 1, "replied", 1, "failed", 2, "dropped", 3,
-            "deliveries", "made", 2, "late_replies", 9, "unknown_replies", 10, "loop", "turns",
-            (json_int_t)UINT32_MAX, "blocked", 12, "hot", 2, "long_turns", 14, "turn_max_us", 450,
-            "acts", acts));
+        json_pack("{s:s, s:i, s:i,"
+                  " s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:{s:i}},"
+                  " s:{s:i, s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}, s:{s:I, s:i, s:i, s:i, s:i, "
+                  "s:i, s:o}}",
+                  "version", FIPC_VERSION, "pid", (int)getpid(), "uptime_ms", 1234, "slots",
+                  "count", 16, "taken", 3, "greeting", 0, "welcomed", 0, "open", 2, "oneshot", 1,
+                  "closing", 0, "held", 5, "waiting", 4, "taken_ever", 50, "refused",
+                  fipc_reason_name(FIPC_REASON_QUOTA), 6, fipc_reason_name(FIPC_REASON_VERSION), 7,
+                  "closed", fipc_reason_name(FIPC_REASON_IDLE), 8, "handlers", "started", 7, "live",
+                  1, "replied", 1, "failed", 2, "dropped", 3, "deliveries", "made", 2,
+                  "late_replies", 9, "unknown_replies", 10, "loop", "turns", (json_int_t)UINT32_MAX,
+                  "blocked", 12, "hot", 2, "long_turns", 14, "turn_max_us", 450, "late_max", 7,
+                  "acts", acts));
     client_close(&oneshot);
 }
 
