@@ -65,8 +65,8 @@ struct slot {
     uint64_t bell_after_ns; /* a bell that is due is not rung before: see daemon/model/toll.h */
     TAILQ_ENTRY(slot) welcome_due; /* greeting.due */
     bool is_welcome_due;
-    bool is_filling;     /* a stranger's region is not yet wholly in our page table; */
-    size_t filled_bytes; /* so much of it is */
+    bool is_filling;     /* the region of a stranger is not yet wholly in our page table */
+    size_t filled_bytes; /* of it, from its beginning on, that are */
     bool is_put_off;     /* its lane is not watched, before bell_after_ns: its account is in debt */
     struct {
         uint32_t request_bytes, reply_bytes;
