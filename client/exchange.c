@@ -97,14 +97,14 @@ int fipc_exchange(struct fipc_client *client, struct fipc_question *question,
     r = fipc_exchange_send(client, question);
     if (r < 0)
         return r;
-    answer->sent_until = client->connection->channel.out.tail;
+    fipc_outgoing_sent(client->connection, question, answer);
     fipc_pending_add(&client->connection->pending, answer);
     r = fipc_baton_wait(&client->baton, &waiter, question->deadline_ns);
     if (question->loan != NULL)
         end_loan(question->loan, answer);
     if (!answer->done) { /* it may still come: nobody asks any more */
         fipc_pending_remove(&client->connection->pending, answer);
-        fipc_outgoing_cancel(client->connection, answer->id);
+        fipc_outgoing_cancel(client->connection, answer);
         fipc_session_go_on(client);
     } else if (answer->status == FIPC_NOT_SENT) {
         return FIPC_NOT_SENT;

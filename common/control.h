@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define FIPC_CONTROL_MAGIC UINT32_C(0x63706966) /* "fipc" */
-#define FIPC_CONTROL_VERSION 1
+#define FIPC_CONTROL_VERSION 2
 
 #define FIPC_ONESHOT_DATA_BYTES_MAX 4096u /* of a request inside HELLO */
 #define FIPC_ONESHOT_REPLY_BYTES_MAX                                                               \
@@ -117,6 +117,8 @@ struct fipc_hello {
     uint64_t remaining_ns;
     uint32_t name_bytes; /* one-shot: the service's name, then the payload, follow the body */
     uint32_t data_bytes;
+    uint32_t n_places; /* session: that it would like, see common/region.h; 0: the default */
+    uint32_t reserved; /* zero: else the client is refused */
 };
 
 /* Carries two fds: region, eventfd that wakes the broker. */
@@ -130,7 +132,7 @@ struct fipc_welcome {
     uint32_t idle_ms;    /* a session without calls is closed after this; 0: never */
     uint64_t large_bytes_max;
     uint32_t calls_max; /* of a session at once, waits included; the broker takes no more */
-    uint32_t reserved;
+    uint32_t n_places;  /* of requests at once: each has a number below it, see common/region.h */
 };
 
 /* The body of REFUSED and GOODBYE. */
@@ -165,6 +167,9 @@ struct fipc_opened {
 struct fipc_serve {
     uint32_t name_bytes;  /* the service's name follows */
     uint32_t concurrency; /* messages that this worker takes at once; 0: one */
+    uint64_t handle;      /* of this client, random; the same for all its names and connections */
+    uint32_t flags;       /* none yet: any is answered by -EOPNOTSUPP, */
+    uint32_t reserved;    /* and so is this if it is not zero */
 };
 
 #define FIPC_CONCURRENCY_MAX 4096u /* more is taken for this */
@@ -206,22 +211,22 @@ struct fipc_nothing {
 };
 
 static_assert(sizeof(struct fipc_control_header) == 16, "the wire's control header is 16 bytes");
-static_assert(sizeof(struct fipc_hello) == 48, "the wire's HELLO is 48 bytes");
+static_assert(sizeof(struct fipc_hello) == 56, "the wire's HELLO is 56 bytes");
 static_assert(sizeof(struct fipc_welcome) == 48, "the wire's WELCOME is 48 bytes");
 static_assert(sizeof(struct fipc_farewell) == 8 && sizeof(struct fipc_oneshot_reply) == 16 &&
                   sizeof(struct fipc_named) == 8 && sizeof(struct fipc_opened) == 8 &&
-                  sizeof(struct fipc_serve) == 8 && sizeof(struct fipc_large) == 8 &&
+                  sizeof(struct fipc_serve) == 24 && sizeof(struct fipc_large) == 8 &&
                   sizeof(struct fipc_announce) == 16 && sizeof(struct fipc_closed) == 8 &&
                   sizeof(struct fipc_resume) == 16 && sizeof(struct fipc_nothing) == 8,
               "the wire's bodies have no padding");
 
 /* The largest body of a packet that is a record in a ring, with its name. */
-#define FIPC_CONTROL_RECORD_BYTES_MAX (sizeof(struct fipc_named) + FIPC_NAME_BYTES_MAX)
+#define FIPC_CONTROL_RECORD_BYTES_MAX (sizeof(struct fipc_serve) + FIPC_NAME_BYTES_MAX)
 
 /* The largest body of a packet. */
-#define FIPC_CONTROL_BODY_BYTES_MAX sizeof(struct fipc_welcome)
+#define FIPC_CONTROL_BODY_BYTES_MAX sizeof(struct fipc_hello)
 
-static_assert(sizeof(struct fipc_hello) <= FIPC_CONTROL_BODY_BYTES_MAX, "HELLO is not larger");
+static_assert(sizeof(struct fipc_welcome) <= FIPC_CONTROL_BODY_BYTES_MAX, "nor is WELCOME larger");
 
 /* A packet outside its wire form: to be encoded, or decoded. */
 struct fipc_control {

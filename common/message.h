@@ -66,7 +66,8 @@ struct fipc_delivery {
     uint32_t gid;
     int32_t pid;
     uint32_t n_groups;
-    uint32_t reserved;
+    uint32_t name_bytes; /* zero: the name of the target was called; the library takes no other */
+    uint64_t token;      /* of this hand-over, random; also in the caller's place */
 };
 
 /* A status is 0 or a negative errno: MAX_ERRNO of the kernel. */
@@ -78,12 +79,12 @@ struct fipc_header {
     uint16_t flags;  /* by kind */
     uint32_t target; /* request: number that OPENED, SERVED gave to the name; reply of a worker, and
                         cancel to it: number of the delivery */
-    int32_t status;  /* reply: 0 or a negative errno */
+    int32_t status;  /* reply: 0 or a negative errno; request: its place, see common/region.h */
     uint64_t id;     /* made by the caller's library, unguessable: the right to have the reply */
     uint64_t remaining_ns; /* request: time left to answer; 0: the broker's longest */
 };
 
-static_assert(sizeof(struct fipc_delivery) == 24, "the wire's delivery has no padding");
+static_assert(sizeof(struct fipc_delivery) == 32, "the wire's delivery has no padding");
 static_assert(sizeof(struct fipc_header) == 32, "the wire's header is 32 bytes");
 static_assert(offsetof(struct fipc_header, kind) == 4 && offsetof(struct fipc_header, flags) == 6 &&
                   offsetof(struct fipc_header, target) == 8 &&

@@ -15,7 +15,9 @@
 #include "daemon/traffic/leaving.h"
 #include "daemon/traffic/relay.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* Address space only: a handler costs memory from the first time that this number is live at once.
@@ -80,6 +82,8 @@ static int broker_make_parts(struct broker *broker)
     int r;
 
     r = make_tables(core);
+    if (r == 0 && getrandom(&core->token_key, sizeof(core->token_key), 0) < 0)
+        r = -errno;
     if (r == 0)
         r = set_owners(core);
     if (r == 0)

@@ -32,8 +32,10 @@ struct fipc_pending {
      * goes out on the next one */
     void (*on_done)(struct fipc_pending *pending, struct fipc_connection *connection);
     void *on_done_arg;
-    uint16_t answer_kind;       /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
-    bool keeps_payload;         /* whether the answer's payload is wanted */
+    uint16_t answer_kind; /* enum fipc_kind: FIPC_KIND_REPLY or FIPC_KIND_CONTROL */
+    bool keeps_payload;   /* whether the answer's payload is wanted */
+    bool has_place;       /* it is a request, with a place: client/link/places.h */
+    uint16_t place;
     uint32_t asked;             /* the target of the question */
     bool is_idempotent;         /* may be asked again if its outcome is unknown */
     bool is_submitted_wait;     /* a submitted call waits until a client serves the name */

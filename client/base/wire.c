@@ -3,7 +3,7 @@
 
 static_assert(FIPC_NAME_MAX == FIPC_NAME_BYTES_MAX,
               "a name that users may use is one for the wire");
-static_assert(sizeof(struct fipc_named) == sizeof(struct fipc_serve) &&
+static_assert(sizeof(struct fipc_named) <= sizeof(struct fipc_serve) &&
                   sizeof(struct fipc_nothing) <= sizeof(struct fipc_serve),
               "a packet has room for each of its bodies");
 
@@ -25,11 +25,11 @@ int fipc_packet_ask(struct fipc_packet *packet, const char *service, size_t serv
 }
 
 int fipc_packet_serve(struct fipc_packet *packet, const char *name, size_t name_bytes,
-                      uint32_t concurrency)
+                      uint32_t concurrency, uint64_t handle)
 {
     const struct fipc_control control = {
         .type = FIPC_CONTROL_SERVE,
-        .serve = {.name_bytes = (uint32_t)name_bytes, .concurrency = concurrency},
+        .serve = {.name_bytes = (uint32_t)name_bytes, .concurrency = concurrency, .handle = handle},
         .name = name,
     };
 

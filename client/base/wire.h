@@ -95,9 +95,9 @@ struct fipc_packet {
 int fipc_packet_ask(struct fipc_packet *packet, const char *service, size_t service_bytes,
                     bool waits);
 
-/* The offer to serve a name. Return: 0; -EMSGSIZE */
+/* The offer to serve a name. @handle: of this client. Return: 0; -EMSGSIZE */
 int fipc_packet_serve(struct fipc_packet *packet, const char *name, size_t name_bytes,
-                      uint32_t concurrency);
+                      uint32_t concurrency, uint64_t handle);
 
 /* The question for the pidfd of a caller. Return: 0; -EMSGSIZE */
 int fipc_packet_pidfd(struct fipc_packet *packet);

@@ -23,7 +23,7 @@ struct fipc_end;
 struct fipc_waiter {
     bool (*ready)(void *arg); /* whether its wait is over; only looks, under the lock */
     void *arg;
-    bool wants_room; /* in the outgoing ring */
+    bool wants_room; /* in the outgoing ring, or among the places */
     /* the baton's: */
     bool waits;                     /* it is in fipc_baton.waiters */
     _Atomic uint32_t wake;          /* 1: look again; its thread sleeps here */

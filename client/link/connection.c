@@ -23,7 +23,10 @@ int fipc_connection_new(struct fipc_greeting *greeting, struct fipc_connection *
     if (connection == NULL)
         return -ENOMEM;
     r = fipc_pending_init(&connection->pending);
+    if (r == 0)
+        r = fipc_places_init(&connection->places, greeting->answer.welcome.n_places);
     if (r < 0) {
+        fipc_pending_deinit(&connection->pending);
         free(connection);
         return r;
     }
@@ -82,6 +85,7 @@ static void forget_questions(struct fipc_connection *connection)
     }
     fipc_names_clear(&connection->names);
     fipc_pending_deinit(&connection->pending);
+    fipc_places_deinit(&connection->places);
 }
 
 void fipc_connection_release(struct fipc_connection *connection, unsigned *count)

@@ -10,6 +10,7 @@
  */
 #include "client/base/names.h"
 #include "client/base/pending.h"
+#include "client/link/places.h"
 #include "common/channel.h"
 
 #include <stdbool.h>
@@ -23,6 +24,8 @@ struct fipc_settings;
 struct fipc_due_cancel {
     STAILQ_ENTRY(fipc_due_cancel) link; /* fipc_connection.cancels */
     uint64_t id;
+    bool has_place; /* which is free once this is sent */
+    uint16_t place;
 };
 
 struct fipc_connection {
@@ -46,6 +49,7 @@ struct fipc_connection {
     bool is_corrupt;                      /* the outgoing ring: the session is to let go of it */
     struct fipc_pending_table pending;    /* the questions that are open */
     struct fipc_names names;
+    struct fipc_places places;
     /* client/link/outgoing.h: */
     STAILQ_HEAD(, fipc_due_cancel) cancels;
     bool is_stuck;       /* the record to be sent next found no room: */

@@ -215,7 +215,7 @@ static int open_channel(struct fipc_greeting *greeting)
     if (welcome->calls_max == 0)
         return -EPROTO;
     r = fipc_region_open(&region, greeting->fds.fds[0], welcome->request_ring_bytes,
-                         welcome->reply_ring_bytes);
+                         welcome->reply_ring_bytes, welcome->n_places);
     if (r < 0)
         return r == -EINVAL ? -EPROTO : r;
     if (fipc_bell_ring(&bell) < 0) {

@@ -17,8 +17,12 @@
 bool fipc_outgoing_may_ask(const struct fipc_connection *connection,
                            const struct fipc_question *question)
 {
-    uint32_t calls_max = connection->calls_max;
+    uint32_t calls_max = connection->calls_max, n_places = connection->places.n_places;
 
+    if (question->header.kind == FIPC_KIND_REQUEST &&
+        fipc_places_left(&connection->places) <=
+            (question->no_wait ? n_places / RESERVED_SHARE : 0))
+        return false;
     if (question->header.kind != FIPC_KIND_REQUEST && question->header.kind != FIPC_KIND_CONTROL)
         return true;
     return connection->pending.count <
@@ -43,19 +47,22 @@ static int put(struct fipc_connection *connection, const struct fipc_question *q
 {
     struct fipc_message *loan = question->loan;
     const void *payload = question->payload;
+    struct fipc_header header = question->header;
 
     if (!fipc_outgoing_may_ask(connection, question))
         return -EAGAIN;
+    if (header.kind == FIPC_KIND_REQUEST)
+        header.status = fipc_places_next(&connection->places);
     if (loan != NULL) {
         if (fipc_placing_is_in_ring(loan, connection)) {
-            fipc_placing_commit(loan, &question->header);
+            fipc_placing_commit(loan, &header);
             return 0;
         }
         fipc_placing_move_out(loan); /* overtaken, or of a connection that was lost */
         payload = loan->data;
     }
     fipc_placing_make_way(connection, question->size);
-    return fipc_producer_send(&connection->channel.out, &question->header, payload, question->size);
+    return fipc_producer_send(&connection->channel.out, &header, payload, question->size);
 }
 
 int fipc_outgoing_send(struct fipc_connection *connection, const struct fipc_question *question)
@@ -86,15 +93,26 @@ int fipc_outgoing_send_next(struct fipc_connection *connection, struct fipc_ques
 
 /* ---- cancels ---- */
 
+void fipc_outgoing_sent(struct fipc_connection *connection, const struct fipc_question *question,
+                        struct fipc_pending *pending)
+{
+    pending->sent_until = connection->channel.out.tail;
+    pending->has_place = question->header.kind == FIPC_KIND_REQUEST;
+    if (pending->has_place)
+        pending->place = fipc_places_take(&connection->places);
+}
+
 /* Nothing is sent here, in the middle of a walk over calls: sending may end others. Without memory
- * for it the broker does not learn of the cancel: the answer is dropped when it comes. */
-void fipc_outgoing_cancel(struct fipc_connection *connection, uint64_t id)
+ * for it the broker does not learn of the cancel: the answer is dropped when it comes, and the
+ * place stays taken. */
+void fipc_outgoing_cancel(struct fipc_connection *connection, const struct fipc_pending *pending)
 {
     struct fipc_due_cancel *due = malloc(sizeof(*due));
 
     if (due == NULL)
         return;
-    due->id = id;
+    *due = (struct fipc_due_cancel){
+        .id = pending->id, .has_place = pending->has_place, .place = pending->place};
     STAILQ_INSERT_TAIL(&connection->cancels, due, link);
 }
 
@@ -109,6 +127,8 @@ int fipc_outgoing_send_cancels(struct fipc_connection *connection)
         r = fipc_outgoing_send_next(connection, &question);
         if (r == 0) {
             STAILQ_REMOVE_HEAD(&connection->cancels, link);
+            if (due->has_place)
+                fipc_places_give_back(&connection->places, due->place);
             free(due);
         }
     }

@@ -16,6 +16,7 @@
 
 struct fipc_connection;
 struct fipc_message;
+struct fipc_pending;
 
 struct fipc_question {
     struct fipc_header header; /* all but size */
@@ -53,8 +54,14 @@ int fipc_outgoing_send(struct fipc_connection *connection, const struct fipc_que
  * room. */
 int fipc_outgoing_send_next(struct fipc_connection *connection, struct fipc_question *question);
 
-/* Queues a cancel: the broker learns of it later, and may drop the answer to the question. */
-void fipc_outgoing_cancel(struct fipc_connection *connection, uint64_t id);
+/* Notes in its entry what became of a question that was sent right now: where it lies in the ring,
+ * and of a request its place. */
+void fipc_outgoing_sent(struct fipc_connection *connection, const struct fipc_question *question,
+                        struct fipc_pending *pending);
+
+/* Queues a cancel: the broker learns of it later, and may drop the answer to the question. Then the
+ * place of a request is free again. */
+void fipc_outgoing_cancel(struct fipc_connection *connection, const struct fipc_pending *pending);
 
 /* Sends the cancels that there is room for. Return: as fipc_outgoing_send() */
 int fipc_outgoing_send_cancels(struct fipc_connection *connection);

@@ -56,6 +56,8 @@ static void take_answer(struct fipc_client *client, const struct fipc_header *he
     if (pending == NULL || pending->answer_kind != header->kind)
         return;
     fipc_pending_remove(&client->connection->pending, pending);
+    if (pending->has_place)
+        fipc_places_give_back(&client->connection->places, pending->place);
     pending->target = header->target;
     pending->reply_flags = header->flags;
     if (says_full(header, pending))

@@ -36,7 +36,7 @@ static int layout_read(const struct fipc_header *header, const unsigned char *pa
         return -EBADMSG;
     memcpy(&layout.about, payload, sizeof(layout.about));
     left -= sizeof(layout.about);
-    if (layout.about.n_groups > left / sizeof(gid_t))
+    if (layout.about.n_groups > left / sizeof(gid_t) || layout.about.name_bytes != 0)
         return -EBADMSG;
     layout.groups = payload + sizeof(layout.about);
     layout.groups_bytes = layout.about.n_groups * sizeof(gid_t);

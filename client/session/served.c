@@ -6,8 +6,10 @@
 #include "client/link/outgoing.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* ---- asking the broker ---- */
 
@@ -39,7 +41,8 @@ static int ask(struct fipc_served *served, struct fipc_connection *connection)
     };
     int r;
 
-    r = fipc_packet_serve(&packet, served->name, served->name_bytes, served->concurrency);
+    r = fipc_packet_serve(&packet, served->name, served->name_bytes, served->concurrency,
+                          served->names->handle);
     question.size = packet.size;
     if (r == 0)
         r = fipc_outgoing_send_next(connection, &question);
@@ -159,10 +162,15 @@ int fipc_served_take_revoked(struct fipc_served_names *names)
 
 /* ---- life ---- */
 
-void fipc_served_init(struct fipc_served_names *names)
+int fipc_served_init(struct fipc_served_names *names)
 {
     *names = (struct fipc_served_names){.n_revoked = 0};
     TAILQ_INIT(&names->list);
+    while (getrandom(&names->handle, sizeof(names->handle), 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
 }
 
 void fipc_served_deinit(struct fipc_served_names *names) { fipc_served_forget_all(names); }

@@ -38,12 +38,14 @@ struct fipc_served {
 };
 
 struct fipc_served_names {
+    uint64_t handle; /* random: the broker writes it into the places of callers */
     TAILQ_HEAD(, fipc_served) list;
     unsigned n_revoked; /* of them: those refused after the broker had agreed once */
     bool has_news;      /* the broker has answered since the session looked */
 };
 
-void fipc_served_init(struct fipc_served_names *names);
+/* Return: 0; the errno of getrandom(2) */
+int fipc_served_init(struct fipc_served_names *names);
 void fipc_served_deinit(struct fipc_served_names *names);
 
 /* Return: the name; NULL if it is not served */

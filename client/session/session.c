@@ -79,6 +79,9 @@ void fipc_session_go_on(struct fipc_client *client)
 
     if (connection != NULL) {
         connection->is_stuck = send_due(client, connection) == -EAGAIN;
+        /* a cancel that was sent left the place of its request to another */
+        if (client->baton.n_want_room > 0 && fipc_baton_wake_ready(&client->baton))
+            fipc_baton_kick(&client->baton);
         if (connection->is_corrupt)
             fipc_session_lose(client, -EPROTO);
     }
@@ -333,7 +336,8 @@ int fipc_session_new(const struct fipc_settings *settings, struct fipc_client **
     fipc_baton_init(&client->baton, &client->handle.lock, settings->spin_ns, progress, left,
                     client);
     fipc_inbox_init(&client->inbox);
-    fipc_served_init(&client->served);
+    if (r == 0)
+        r = fipc_served_init(&client->served);
     fipc_pollable_init(&client->pollable);
     if (r == 0)
         r = fipc_submissions_init(&client->submissions);

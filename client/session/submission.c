@@ -76,7 +76,7 @@ static void forget_question(struct fipc_submission_queue *queue, struct fipc_con
         return;
     queue->is_asked = false;
     fipc_pending_remove(&connection->pending, &queue->question);
-    fipc_outgoing_cancel(connection, queue->question.id);
+    fipc_outgoing_cancel(connection, &queue->question);
 }
 
 /* Frees a queue that is empty. Return: whether it was */
@@ -111,7 +111,7 @@ static int send_request(struct fipc_submission *submission, struct fipc_connecti
     r = fipc_outgoing_send_next(connection, &question);
     if (r < 0)
         return r;
-    pending->sent_until = connection->channel.out.tail;
+    fipc_outgoing_sent(connection, &question, pending);
     pending->asked = target;
     pending->done = false;
     dequeue(submission);
@@ -347,7 +347,7 @@ bool fipc_submissions_take_back(struct fipc_submissions *all, struct fipc_connec
 static void forget_sent(struct fipc_submission *submission, struct fipc_connection *connection)
 {
     fipc_pending_remove(&connection->pending, &submission->pending);
-    fipc_outgoing_cancel(connection, submission->pending.id);
+    fipc_outgoing_cancel(connection, &submission->pending);
 }
 
 static struct fipc_submission *find_sent(const struct fipc_connection *connection, uint64_t call_id)

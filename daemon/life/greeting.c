@@ -66,7 +66,7 @@ static int session_make_channel(struct core *core, struct slot *slot)
         return -errno;
     (void)snprintf(name, sizeof(name), "fipcd_%u", slot->index);
     r = fipc_region_create(&region, &slot->region_fd, name, slot->rings.request_bytes,
-                           slot->rings.reply_bytes);
+                           slot->rings.reply_bytes, slot->rings.n_places);
     if (r < 0)
         return r;
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region, lane);
@@ -106,6 +106,7 @@ static int session_send_welcome(struct core *core, const struct slot *slot)
                 .handler_ms = core->config->timeouts.handler_ms,
                 .idle_ms = core->config->timeouts.idle_ms,
                 .calls_max = SLOT_CALLS_MAX,
+                .n_places = slot->rings.n_places,
             },
     };
     const int fds[] = {slot->region_fd, slot->bell_fd};
@@ -304,14 +305,15 @@ static void session_hello(struct greeting *greeting, struct slot *slot,
         ring_bytes(core, slot, hello->request_ring_bytes, config->slots.request_ring_bytes);
     slot->rings.reply_bytes =
         ring_bytes(core, slot, hello->reply_ring_bytes, config->slots.reply_ring_bytes);
+    slot->rings.n_places = policy_places(core->uid, &slot->peer, hello->n_places);
     if (!fipc_ring_bytes_valid(slot->rings.request_bytes) ||
         !fipc_ring_bytes_valid(slot->rings.reply_bytes) ||
         !policy_may_have_rings(core->uid, &slot->peer, config, slot->rings.request_bytes,
                                slot->rings.reply_bytes))
         slot_end(&core->slots, slot, FIPC_REASON_RING_BYTES);
-    else if (!quota_allows_region(
-                 &core->quota, slot->account,
-                 fipc_region_size(slot->rings.request_bytes, slot->rings.reply_bytes)))
+    else if (!quota_allows_region(&core->quota, slot->account,
+                                  fipc_region_size(slot->rings.request_bytes,
+                                                   slot->rings.reply_bytes, slot->rings.n_places)))
         slot_end(&core->slots, slot, FIPC_REASON_QUOTA);
     else
         session_go_on(greeting, slot);
@@ -402,7 +404,7 @@ static void receive(struct greeting *greeting, struct slot *slot)
         return;
     }
     oneshot = (hello.hello.flags & FIPC_HELLO_ONESHOT) != 0;
-    if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 ||
+    if ((hello.hello.flags & ~(uint32_t)FIPC_HELLO_ONESHOT) != 0 || hello.hello.reserved != 0 ||
         (!oneshot && hello.hello.name_bytes + hello.hello.data_bytes > 0))
         slot_end(&core->slots, slot, FIPC_REASON_MALFORMED);
     else if (oneshot)

@@ -7,6 +7,7 @@
  * active now. The broker embeds it, beside what the upper floors own.
  */
 #include "common/hot_set.h"
+#include "common/siphash.h"
 #include "daemon/base/deadline.h"
 #include "daemon/base/gone.h"
 #include "daemon/config/config.h"
@@ -44,6 +45,8 @@ struct core {
     struct handler_table handlers;
     struct service_table services;
     struct delivery_table deliveries;
+    struct fipc_siphash_key token_key; /* of the tokens of deliveries */
+    uint64_t n_tokens;
     struct gone gone; /* tells of the memory of holdings */
     struct holding_table holdings;
     struct deadline holding_due;

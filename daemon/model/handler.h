@@ -65,6 +65,7 @@ struct handler {
     uint64_t deadline_ns;
     struct deadline deadline; /* of the call, or of a service that answers later */
     uint16_t flags;           /* of the request: enum fipc_request_flag */
+    uint16_t place;           /* of the request, in its client's region: common/region.h */
     bool is_wait;             /* the message is WAIT: answered by WAITED */
     uint32_t first_item;      /* of the page of a report that is asked for */
     /* of a request to a service that workers serve: daemon/traffic/relay.h */

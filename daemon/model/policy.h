@@ -24,6 +24,10 @@ bool policy_may_serve(uid_t own_uid, const struct fipc_identity *peer, const cha
 uint32_t policy_ring_bytes(uid_t own_uid, const struct fipc_identity *peer,
                            const struct config *config, uint32_t default_bytes);
 
+/* How many places for open requests a client gets. @n_wanted: as HELLO says; 0: all for a trusted
+ * one, 64 for others, whose whole region takes memory */
+uint32_t policy_places(uid_t own_uid, const struct fipc_identity *peer, uint32_t n_wanted);
+
 /* Whether a client may have rings of these sizes: a trusted one up to the config's limit, others as
  * long as a huge page does not fit in. While a client makes a huge page of a region
  * (MADV_COLLAPSE), the broker would wait in each access to it. */

@@ -28,9 +28,10 @@ static uint32_t places_of(uint32_t n_places, const struct share *slots)
 /* As much as its sessions of the default size take, and one of the largest size in any case. */
 static uint64_t region_bytes_of(const struct config *config, uint32_t n_slots)
 {
-    uint64_t largest = fipc_region_size(config->slots.ring_bytes_max, config->slots.ring_bytes_max);
+    uint64_t largest = fipc_region_size(config->slots.ring_bytes_max, config->slots.ring_bytes_max,
+                                        FIPC_PLACES_MAX);
     uint64_t usual = (uint64_t)fipc_region_size(config->slots.request_ring_bytes,
-                                                config->slots.reply_ring_bytes) *
+                                                config->slots.reply_ring_bytes, FIPC_PLACES_MAX) *
                      n_slots;
 
     return usual > largest ? usual : largest;

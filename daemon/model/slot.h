@@ -70,7 +70,8 @@ struct slot {
     bool is_put_off;     /* its lane is not watched, before bell_after_ns: its account is in debt */
     struct {
         uint32_t request_bytes, reply_bytes;
-    } rings; /* as HELLO asked for */
+        uint32_t n_places;
+    } rings; /* as HELLO asked for; with the places of requests */
     int lane_fd;
     int bell_fd;      /* the eventfd that the client rings; -1 without a channel */
     int region_fd;    /* in SLOT_WELCOMED, to see whether it is sealed; else -1 */

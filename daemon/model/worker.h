@@ -31,6 +31,7 @@ TAILQ_HEAD(delivery_list, delivery);
 struct worker {
     struct service *service;
     struct slot *slot;
+    uint64_t handle; /* of its client, as SERVE says */
     uint32_t concurrency;
     uint32_t n_deliveries;
     struct delivery_list deliveries; /* oldest first */

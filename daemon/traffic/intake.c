@@ -38,14 +38,20 @@ struct record {
 static void take_request(struct core *core, struct slot *slot, const struct record *record)
 {
     struct service *service = service_of_target(&core->services, record->header.target);
-    struct handler *handler =
-        reply_begin(core, slot, record->header.id, record->header.remaining_ns);
+    uint32_t place = (uint32_t)record->header.status;
+    struct handler *handler;
 
+    if (place >= slot->rings.n_places) {
+        slot_end(&core->slots, slot, FIPC_REASON_MALFORMED);
+        return;
+    }
+    handler = reply_begin(core, slot, record->header.id, record->header.remaining_ns);
     if (handler == NULL) {
         outbound_refuse(slot, record->header.id, -EAGAIN);
         return;
     }
     handler->flags = record->header.flags;
+    handler->place = (uint16_t)place;
     if ((handler->flags & ~FLAGS_KNOWN) != 0)
         reply_not_delivered(core, handler, -EOPNOTSUPP);
     else if (service == NULL)
@@ -98,8 +104,9 @@ static void take_serve(struct core *core, struct slot *slot, const struct fipc_h
 {
     const struct fipc_control served = {.type = FIPC_CONTROL_SERVED};
     struct service *service;
-    int status = relay_serve(core, slot, serve->name, serve->serve.name_bytes,
-                             serve->serve.concurrency, &service);
+    int status = serve->serve.flags != 0 || serve->serve.reserved != 0
+                     ? -EOPNOTSUPP
+                     : relay_serve(core, slot, serve->name, &serve->serve, &service);
 
     outbound_answer(slot, question, &served, status,
                     status == 0 ? service_target(service) : SERVICE_NONE);

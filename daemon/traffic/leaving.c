@@ -47,16 +47,19 @@ static void take_back(struct core *core, struct delivery *delivery)
 {
     struct handler *handler = delivery->handler;
     struct service *service = delivery->worker->service;
+    struct slot *caller = slot_of_caller(&core->slots, handler);
     bool was_taken = fipc_producer_was_taken(&delivery->worker->slot->channel.out, delivery->until);
 
     delivery_end(&core->deliveries, delivery);
+    if (!was_taken)
+        fipc_region_take_back(&caller->channel.region, handler->place);
     handler->n_worker_deaths += was_taken;
     if (was_taken && ((handler->flags & FIPC_REQUEST_IDEMPOTENT) == 0 ||
                       handler->n_worker_deaths == WORKER_DEATHS_MAX)) {
         reply_error(core, handler, -ECONNRESET);
     } else if (!relay_keeps_request(core, handler)) {
         reply_not_delivered(core, handler, -ESTALE);
-    } else if (queue_put_first(service, slot_of_caller(&core->slots, handler), handler) < 0) {
+    } else if (queue_put_first(service, caller, handler) < 0) {
         reply_error(core, handler, was_taken ? -ECONNRESET : -ENOMEM);
     } else {
         reply_set_state(core, handler, HANDLER_ROUTED);

@@ -49,6 +49,7 @@ static int put_request(struct core *core, struct worker *worker, struct handler 
         .gid = caller->peer.gid,
         .pid = caller->peer.pid,
         .n_groups = caller->n_groups,
+        .token = fipc_siphash(&core->token_key, ++core->n_tokens),
     };
     struct fipc_header header = {
         .kind = FIPC_KIND_REQUEST,
@@ -73,6 +74,8 @@ static int put_request(struct core *core, struct worker *worker, struct handler 
     out += groups_bytes;
     if (size > 0)
         memcpy(out, payload, size);
+    fipc_region_hand_over(&caller->channel.region, handler->place, handler->id, about.token,
+                          worker->handle, worker->slot->peer.pid);
     fipc_producer_commit(ring, &loan, &header);
     delivery->until = ring->tail;
     return 0;
@@ -386,30 +389,33 @@ int relay_open(struct core *core, struct slot *slot, const char *name, size_t na
     return 0;
 }
 
-int relay_serve(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
-                uint32_t concurrency, struct service **ret_service)
+int relay_serve(struct core *core, struct slot *slot, const char *name,
+                const struct fipc_serve *serve, struct service **ret_service)
 {
+    uint32_t concurrency = serve->concurrency == 0 ? 1 : serve->concurrency;
     struct service *service;
+    struct worker *worker;
     int r;
 
-    if (!fipc_name_is_valid(name, name_bytes))
+    if (!fipc_name_is_valid(name, serve->name_bytes))
         return -EINVAL;
-    if (!policy_may_serve(core->uid, &slot->peer, name, name_bytes))
+    if (!policy_may_serve(core->uid, &slot->peer, name, serve->name_bytes))
         return -EACCES;
     if (!quota_allows_worker(&core->quota, slot))
         return -EDQUOT;
-    r = relay_open(core, slot, name, name_bytes, &service);
+    r = relay_open(core, slot, name, serve->name_bytes, &service);
     if (r < 0)
         return r;
     if (serves(slot, service))
         return -EEXIST;
-    concurrency = concurrency == 0 ? 1 : concurrency;
     if (concurrency > FIPC_CONCURRENCY_MAX)
         concurrency = FIPC_CONCURRENCY_MAX;
-    if (worker_add(service, slot, concurrency) == NULL) {
+    worker = worker_add(service, slot, concurrency);
+    if (worker == NULL) {
         queueing_release_if_unused(core, service);
         return -ENOMEM;
     }
+    worker->handle = serve->handle;
     *ret_service = service;
     return 0;
 }

@@ -7,6 +7,7 @@
  * back, with one copy each. A request that no worker can be given yet waits in its service's queue,
  * at the expense of its caller's uid, so that it is in nobody's way.
  */
+#include "common/control.h"
 #include "daemon/model/handler.h"
 
 #include <stdbool.h>
@@ -46,8 +47,8 @@ void relay_reply(struct core *core, struct slot *slot, const struct fipc_header 
  *
  * Return: 0; -EINVAL not a name; -EACCES; -EEXIST it does already; -EDQUOT too many names; -ENOMEM
  */
-int relay_serve(struct core *core, struct slot *slot, const char *name, size_t name_bytes,
-                uint32_t concurrency, struct service **ret_service);
+int relay_serve(struct core *core, struct slot *slot, const char *name,
+                const struct fipc_serve *serve, struct service **ret_service);
 
 /* After the answer to the worker: ends the waits for the name, and gives out the requests in its
  * queue. */

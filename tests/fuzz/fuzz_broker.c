@@ -137,7 +137,7 @@ static void hear_welcome(struct rogue *client)
     client->region_fd = fds.fds[0];
     client->bell_fd = fds.fds[1];
     if (fipc_region_open(&region, client->region_fd, answer.welcome.request_ring_bytes,
-                         answer.welcome.reply_ring_bytes) < 0) {
+                         answer.welcome.reply_ring_bytes, answer.welcome.n_places) < 0) {
         rogue_hang_up(client); /* it is taken back already */
         return;
     }

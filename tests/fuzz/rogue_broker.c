@@ -48,7 +48,7 @@ static void make_channel(uint32_t request_ring_bytes, uint32_t reply_ring_bytes)
     broker.region_fd = fd_close(broker.region_fd);
     broker.bell_fd = fd_close(broker.bell_fd);
     FUZZ_CHECK(fipc_region_create(&region, &broker.region_fd, "fuzz", request_ring_bytes,
-                                  reply_ring_bytes) == 0);
+                                  reply_ring_bytes, FIPC_PLACES_MIN) == 0);
     broker.bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     FUZZ_CHECK(broker.bell_fd >= 0);
     fipc_channel_init(&broker.channel, FIPC_SIDE_BROKER, &region,
@@ -66,7 +66,8 @@ static void broker_welcomes(struct input *input)
         .welcome = {.request_ring_bytes = request_ring_bytes,
                     .reply_ring_bytes = reply_ring_bytes,
                     .handler_ms = input_u32(input),
-                    .calls_max = 1024},
+                    .calls_max = 1024,
+                    .n_places = FIPC_PLACES_MIN},
     };
     size_t n_fds = 2;
     int fds[4];
@@ -196,11 +197,14 @@ static void broker_delivers(struct input *input)
     struct fipc_loan loan;
     size_t by_bytes, size;
     const void *data;
+    uint8_t n_groups;
 
     header.target = input_byte(input);
     if (header.target == 0)
         header.target = last_served;
-    by.delivery.n_groups = input_byte(input) % (GROUPS_MAX + 1);
+    n_groups = input_byte(input);
+    by.delivery.n_groups = n_groups % (GROUPS_MAX + 1);
+    by.delivery.name_bytes = n_groups >> 7; /* that is nonsense */
     by_bytes = sizeof(by.delivery) + by.delivery.n_groups * sizeof(by.groups[0]);
     data = input_bytes(input, input_u16(input), &size);
     if (fipc_producer_reserve(&broker.channel.out, by_bytes + size, &loan) < 0)

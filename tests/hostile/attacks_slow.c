@@ -85,7 +85,7 @@ static void *provoke(void *argument)
 /* Holes in what is not sealed. Ends with the process, as all here: the burners go on. */
 static void slow_holes(struct attack_scene *scene)
 {
-    size_t size = fipc_region_size(LARGE_RING_BYTES, LARGE_RING_BYTES);
+    size_t size = fipc_region_size(LARGE_RING_BYTES, LARGE_RING_BYTES, FIPC_PLACES_MIN);
     struct raw_client client = RAW_CLIENT_EMPTY;
     pthread_t thread;
 
@@ -121,7 +121,7 @@ static void *page_with_a_request(struct raw_client *client)
     struct fipc_region region;
 
     if (fipc_region_open(&region, client->region_fd, client->welcome.request_ring_bytes,
-                         client->welcome.reply_ring_bytes) < 0)
+                         client->welcome.reply_ring_bytes, client->welcome.n_places) < 0)
         return MAP_FAILED;
     fipc_channel_init(&client->channel, FIPC_SIDE_CLIENT, &region, bell);
     (void)fipc_producer_send(&client->channel.out, &header, data, sizeof(data));

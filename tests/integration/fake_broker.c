@@ -92,8 +92,9 @@ void fake_make_channel(struct fake_broker *fake)
 {
     struct fipc_region region;
 
-    ck_assert_int_eq(
-        fipc_region_create(&region, &fake->region_fd, "fake", FAKE_RING_BYTES, FAKE_RING_BYTES), 0);
+    ck_assert_int_eq(fipc_region_create(&region, &fake->region_fd, "fake", FAKE_RING_BYTES,
+                                        FAKE_RING_BYTES, FIPC_PLACES_MAX),
+                     0);
     fake->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     ck_assert_int_ge(fake->bell_fd, 0);
     fipc_channel_init(&fake->channel, FIPC_SIDE_BROKER, &region,
@@ -107,7 +108,8 @@ void fake_welcome(struct fake_broker *fake)
         .welcome = {.request_ring_bytes = FAKE_RING_BYTES,
                     .reply_ring_bytes = FAKE_RING_BYTES,
                     .handler_ms = 30000,
-                    .calls_max = 1024},
+                    .calls_max = 1024,
+                    .n_places = FIPC_PLACES_MAX},
     };
 
     fake_make_channel(fake);

@@ -189,7 +189,7 @@ int raw_receive_welcome(struct raw_client *client)
     if (r < 0)
         return r;
     r = fipc_region_open(&region, client->region_fd, client->welcome.request_ring_bytes,
-                         client->welcome.reply_ring_bytes);
+                         client->welcome.reply_ring_bytes, client->welcome.n_places);
     if (r < 0)
         return r;
     bell.fd = client->bell_fd;
@@ -325,7 +325,7 @@ static int send_control(struct raw_client *client, const struct fipc_control *co
         .id = ++client->last_id,
         .remaining_ns = remaining_ns,
     };
-    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_named) +
+    unsigned char packet[sizeof(struct fipc_control_header) + sizeof(struct fipc_serve) +
                          FIPC_NAME_BYTES_MAX];
     size_t size;
     int r;

@@ -211,6 +211,16 @@ static void unknown_flag_of_a_oneshot(void)
     make_oneshot(9, 0);
     wire.hello.flags |= UINT32_C(1) << 8;
 }
+static void reserved_of_hello_is_used(void)
+{
+    make_hello();
+    wire.hello.reserved = 1;
+}
+static void reserved_of_a_oneshot_is_used(void)
+{
+    make_oneshot(9, 0);
+    wire.hello.reserved = UINT32_C(1) << 31;
+}
 static void session_with_a_name(void)
 {
     make_oneshot(9, 0);
@@ -288,6 +298,8 @@ static const struct {
     {size_of_all_bits, FIPC_REASON_MALFORMED},
     {unknown_flag, FIPC_REASON_MALFORMED},
     {unknown_flag_of_a_oneshot, FIPC_REASON_MALFORMED},
+    {reserved_of_hello_is_used, FIPC_REASON_MALFORMED},
+    {reserved_of_a_oneshot_is_used, FIPC_REASON_MALFORMED},
     {session_with_a_name, FIPC_REASON_MALFORMED},
     {session_with_data, FIPC_REASON_MALFORMED},
     {name_too_long, FIPC_REASON_MALFORMED},

@@ -180,6 +180,31 @@ TEST(hello_may_come_long_after_accept)
     raw_close(&client);
 }
 
+/* ---- places ---- */
+
+static const struct {
+    uint32_t asked, n_places;
+} places[] = {{0, 1024}, {1, 32}, {33, 33}, {UINT32_MAX, 1024}};
+
+LOOP_TEST(region_has_the_places_that_hello_asks_for, COUNT_OF(places))
+{
+    const struct fipc_hello hello = {.n_places = places[_i].asked};
+    struct fipc_header last = {.kind = FIPC_KIND_REQUEST, .id = 7};
+    struct raw_client client = RAW_CLIENT_EMPTY;
+
+    ck_assert_int_eq(raw_connect(&client, broker.socket), 0);
+    ck_assert_int_eq(raw_send_hello(&client, &hello), 0);
+    ck_assert_int_eq(raw_receive_welcome(&client), 0); /* the region has that size */
+    ck_assert_uint_eq(client.welcome.n_places, places[_i].n_places);
+    ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &last.target), 0);
+    last.status = (int32_t)places[_i].n_places - 1;
+    ck_assert_int_eq(raw_send_record(&client, &last, "x", 1), 0);
+    ck_assert_int_eq(raw_receive_record(&client), 0);
+    ck_assert_uint_eq(client.header.id, 7);
+    ck_assert_int_eq(client.header.status, 0);
+    raw_close(&client);
+}
+
 /* ---- with a config ---- */
 
 static void start_with(const char *config)

@@ -107,7 +107,9 @@ TEST(region_counts_from_the_first_bell_on)
 {
     struct fipc_region region;
 
-    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES), 0);
+    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES,
+                                      client.welcome.n_places),
+                     0);
     memset(region.base, 0xff, region.size); /* corrupt wherever one looks */
     test_witness_check(&witness);
     ck_assert_int_eq(number("slots.welcomed"), 1);
@@ -145,17 +147,17 @@ GROUP(hurried, .fixtures = {{start_in_a_hurry, stop}});
 /* The broker does not look into an unsealed region in the end either. */
 TEST(who_never_rings_is_refused_in_time)
 {
-    void *memory = mmap(NULL, fipc_region_size(RING_BYTES, RING_BYTES), PROT_READ | PROT_WRITE,
-                        MAP_SHARED, client.region_fd, 0);
+    void *memory = mmap(NULL, fipc_region_size(RING_BYTES, RING_BYTES, client.welcome.n_places),
+                        PROT_READ | PROT_WRITE, MAP_SHARED, client.region_fd, 0);
 
     ck_assert_ptr_ne(memory, MAP_FAILED);
-    memset(memory, 0xff, fipc_region_size(RING_BYTES, RING_BYTES));
+    memset(memory, 0xff, fipc_region_size(RING_BYTES, RING_BYTES, client.welcome.n_places));
     check_refused(FIPC_REASON_NO_REQUEST);
-    for (size_t i = 0; i < fipc_region_size(RING_BYTES, RING_BYTES); i++) {
+    for (size_t i = 0; i < fipc_region_size(RING_BYTES, RING_BYTES, client.welcome.n_places); i++) {
         if (((const unsigned char *)memory)[i] != 0xff)
             ck_abort_msg("byte %zu was written", i);
     }
-    (void)munmap(memory, fipc_region_size(RING_BYTES, RING_BYTES));
+    (void)munmap(memory, fipc_region_size(RING_BYTES, RING_BYTES, client.welcome.n_places));
 }
 
 /* ---- of a user whom the broker does not trust ---- */
@@ -172,7 +174,9 @@ GROUP(strange, .fixtures = {{start_for_a_stranger, stop}}, .needs_root = "be two
 
 TEST(all_pages_of_a_stranger_are_there_from_the_start)
 {
-    ck_assert_uint_eq(resident_bytes(), fipc_region_size(RING_BYTES, RING_BYTES));
+    ck_assert_uint_eq(client.welcome.n_places, 64);
+    ck_assert_uint_eq(resident_bytes(),
+                      fipc_region_size(RING_BYTES, RING_BYTES, client.welcome.n_places));
     raw_close(&client);
     connect_as(getuid());
     ck_assert_uint_eq(resident_bytes(), FIPC_REGION_PAGE);
@@ -198,7 +202,9 @@ LOOP_TEST(stranger_who_punched_a_hole_is_refused_although_he_seals,
     ck_assert_int_eq(fallocate(client.region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                _i * (off_t)FIPC_REGION_PAGE, FIPC_REGION_PAGE),
                      0);
-    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES), 0);
+    ck_assert_int_eq(fipc_region_open(&region, client.region_fd, RING_BYTES, RING_BYTES,
+                                      client.welcome.n_places),
+                     0);
     memset(region.base, 1, region.size);
     ring();
     check_refused(FIPC_REASON_NOT_SEALED);

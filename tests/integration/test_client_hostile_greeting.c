@@ -173,7 +173,8 @@ static void welcome_with(uint32_t request_ring_bytes, uint32_t reply_ring_bytes,
         .welcome = {.request_ring_bytes = request_ring_bytes,
                     .reply_ring_bytes = reply_ring_bytes,
                     .handler_ms = 30000,
-                    .calls_max = 1024},
+                    .calls_max = 1024,
+                    .n_places = FIPC_PLACES_MAX},
     };
 
     fake_send_packet(&fake, &welcome, fds, n_fds);

@@ -3,6 +3,8 @@
 #include "tests/integration/outgoing_fixture.h"
 #include "tests/suite.h"
 
+#include <sys/stat.h>
+
 #define SUBMITTED_MAX 960 /* that are open at once: of 1024, some are left to callers who wait */
 
 static void expect_kept_in_order(int count)
@@ -287,4 +289,44 @@ TEST(who_does_not_wait_for_a_service_is_told_at_once)
     server_start_with(&server, SERVICE, 1, handle_echo, NULL);
     dispatch_until(3);
     ck_assert_int_eq(errors[0], 0);
+}
+
+/* ---- places ---- */
+
+#define STRANGER 60010
+#define STRANGERS_MAX 60 /* of 64 places, some are left to callers who wait */
+
+static void set_up_stranger(void)
+{
+    set_up_folder();
+    start_with_config("{\"control\": {\"mode\": \"0666\"}}");
+    ck_assert_int_eq(chmod(broker.folder, 0755), 0);
+    ck_assert_int_eq(seteuid(STRANGER), 0);
+    open_client();
+    ck_assert_int_eq(seteuid(0), 0);
+    n_ended = 0;
+}
+
+GROUP(places, .timeout = 60, .fixtures = {{set_up_stranger, tear_down_client}},
+      .needs_root = "be two users");
+
+TEST(call_that_finds_no_place_waits_for_an_end)
+{
+    uint64_t first;
+
+    ck_assert_int_eq(fipc_wait(client, "fipc.delay", PATIENT_MS), 0);
+    ck_assert_int_eq(fipc_submit(client, "fipc.delay", "60000", 5, FIPC_NO_WAIT, -1, note_end,
+                                 &errors[0], &first),
+                     0);
+    for (int i = 1; i < STRANGERS_MAX; i++)
+        ck_assert_int_eq(submit(i, "fipc.delay", "60000", 5, FIPC_NO_WAIT, -1), 0);
+    ck_assert_int_eq(submit(CALLS, "fipc.delay", "1", 1, FIPC_NO_WAIT, -1), -EAGAIN);
+    ck_assert_int_eq(submit(STRANGERS_MAX, "fipc.delay", "1", 1, 0, -1), 0);
+    ck_assert_int_eq(echo(client, 10, 1), 0); /* has a place that was left for it */
+    ck_assert_int_eq(n_ended, 0);
+
+    ck_assert_int_eq(fipc_cancel(client, first), 0);
+    dispatch_until(2);
+    ck_assert(order[0] == 0 && errors[0] == -ECANCELED);
+    ck_assert(order[1] == STRANGERS_MAX && errors[STRANGERS_MAX] == 0);
 }

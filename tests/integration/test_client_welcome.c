@@ -84,7 +84,8 @@ static void welcome_to_a_sealed_region(void)
         .welcome = {.request_ring_bytes = FAKE_RING_BYTES,
                     .reply_ring_bytes = FAKE_RING_BYTES,
                     .handler_ms = 30000,
-                    .calls_max = 1024},
+                    .calls_max = 1024,
+                    .n_places = FIPC_PLACES_MAX},
     };
 
     fake_make_channel(&fake);

@@ -374,15 +374,16 @@ struct outcome two_ends_run(const struct traffic *traffic)
 
     ck_assert_ptr_ne(page, MAP_FAILED);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
-    ck_assert_int_eq(
-        fipc_region_create(&region, &region_fd, "stress", traffic->ring_bytes, traffic->ring_bytes),
-        0);
+    ck_assert_int_eq(fipc_region_create(&region, &region_fd, "stress", traffic->ring_bytes,
+                                        traffic->ring_bytes, FIPC_PLACES_MIN),
+                     0);
     atomic_store(&page->progress[FIPC_SIDE_CLIENT].tail,
                  fipc_region_request_start(traffic->ring_bytes));
 
     child = fork();
     if (child == 0) {
-        if (fipc_region_open(&opened, region_fd, traffic->ring_bytes, traffic->ring_bytes) < 0)
+        if (fipc_region_open(&opened, region_fd, traffic->ring_bytes, traffic->ring_bytes,
+                             FIPC_PLACES_MIN) < 0)
             _exit(1);
         client.wake_fd = lane[1];
         fipc_channel_init(&client.channel, FIPC_SIDE_CLIENT, &opened,

@@ -109,7 +109,7 @@ FIPC_PUBLIC void fipc_unref(fipc_client *client);
  * Return: 0; the service's own error; -ENOENT no worker serves the name; -EACCES not allowed;
  * -ETIMEDOUT no reply in time; -EAGAIN no room now, or this user has too many open calls; -EMSGSIZE
  * request or reply too large, where a request to a served name goes through the reply ring of its
- * worker, with 24 bytes more and 4 for each group of the caller; -ENOBUFS the broker dropped the
+ * worker, with 32 bytes more and 4 for each group of the caller; -ENOBUFS the broker dropped the
  * reply, because too many replies wait for this user's clients; -ECONNREFUSED no broker in time;
  * -ECONNRESET the broker or the worker was lost, and it is unknown whether the request was carried
  * out; -EPROTO the broker or the service sent nonsense; and the errors of fipc_connect()

@@ -20,8 +20,8 @@ static void make_channel(void)
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
     eventfd_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ck_assert_int_eq(fipc_region_create(&made, &fd, "test", 4096, 8192), 0);
-    ck_assert_int_eq(fipc_region_open(&opened, fd, 4096, 8192), 0);
+    ck_assert_int_eq(fipc_region_create(&made, &fd, "test", 4096, 8192, FIPC_PLACES_MIN), 0);
+    ck_assert_int_eq(fipc_region_open(&opened, fd, 4096, 8192, FIPC_PLACES_MIN), 0);
     (void)fd_close(fd);
     fipc_channel_init(&broker, FIPC_SIDE_BROKER, &made,
                       (struct fipc_bell){FIPC_BELL_LANE, lane[0]});

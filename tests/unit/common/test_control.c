@@ -31,6 +31,7 @@ static const unsigned char data_32736[FIPC_ONESHOT_REPLY_BYTES_MAX] = {'r', [327
             .remaining_ns = 5,                                                                     \
             .name_bytes = (name_size),                                                             \
             .data_bytes = (data_size),                                                             \
+            .n_places = 512,                                                                       \
         }                                                                                          \
     }
 #define NOTHING(what)                                                                              \
@@ -39,10 +40,10 @@ static const unsigned char data_32736[FIPC_ONESHOT_REPLY_BYTES_MAX] = {'r', [327
     }
 
 static const struct sample samples[] = {
-    {"hello", HELLO(0, 0), 48, 0, 0},
-    {"hello", HELLO(1, 0), 48, 1, 0},
-    {"hello", HELLO(0, 1), 48, 0, 1},
-    {"hello", HELLO(255, 4096), 48, 255, 4096},
+    {"hello", HELLO(0, 0), 56, 0, 0},
+    {"hello", HELLO(1, 0), 56, 1, 0},
+    {"hello", HELLO(0, 1), 56, 0, 1},
+    {"hello", HELLO(255, 4096), 56, 255, 4096},
     {"welcome",
      {.type = FIPC_CONTROL_WELCOME, .welcome = {1, 2, 3, 4, 5, 6, 7, UINT64_MAX, 8, 0}},
      48,
@@ -63,7 +64,11 @@ static const struct sample samples[] = {
     {"open", {.type = FIPC_CONTROL_OPEN, .open = {255, 0}, .name = name_255}, 8, 255, 0},
     {"open", {.type = FIPC_CONTROL_OPEN, .open = {0, 0}}, 8, 0, 0},
     {"opened", {.type = FIPC_CONTROL_OPENED, .opened = {FIPC_PATH_DIRECT, 0}}, 8, 0, 0},
-    {"serve", {.type = FIPC_CONTROL_SERVE, .serve = {12, 4}, .name = name_255}, 8, 12, 0},
+    {"serve",
+     {.type = FIPC_CONTROL_SERVE, .serve = {12, 4, UINT64_MAX, 0, 0}, .name = name_255},
+     24,
+     12,
+     0},
     {"served", NOTHING(FIPC_CONTROL_SERVED), 8, 0, 0},
     {"wait", {.type = FIPC_CONTROL_WAIT, .wait = {3, 0}, .name = name_255}, 8, 3, 0},
     {"waited", NOTHING(FIPC_CONTROL_WAITED), 8, 0, 0},
@@ -174,7 +179,7 @@ TEST(every_type_has_a_sample)
 TEST(wire_form_is_little_endian_and_without_padding)
 {
     static const unsigned char expected[] = {
-        'f',  'i',  'p',  'c',  1,    0,    1,    0,    69, 0, 0, 0, 0, 0, 0, 0, /* header */
+        'f',  'i',  'p',  'c',  2,    0,    1,    0,    77, 0, 0, 0, 0, 0, 0, 0, /* header */
         0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,                          /* features */
         1,    0,    0,    0,                                                     /* flags */
         0xff, 0xff, 0xff, 0xff,                                                  /* wait_ms */
@@ -184,6 +189,8 @@ TEST(wire_form_is_little_endian_and_without_padding)
         5,    0,    0,    0,    0,    0,    0,    0,                             /* remaining_ns */
         4,    0,    0,    0,                                                     /* name_bytes */
         1,    0,    0,    0,                                                     /* data_bytes */
+        0,    2,    0,    0,                                                     /* n_places */
+        0,    0,    0,    0,                                                     /* reserved */
         'n',  'a',  'm',  'e',  'd',
     };
     static const struct fipc_control control = HELLO(4, 1);
@@ -281,7 +288,7 @@ LOOP_TEST(unknown_type_is_refused, COUNT_OF(samples))
 
 TEST(another_version_is_told_apart_whatever_follows)
 {
-    struct fipc_control_header header = {FIPC_CONTROL_MAGIC, 2, 999, 12345, 6};
+    struct fipc_control_header header = {FIPC_CONTROL_MAGIC, 3, 999, 12345, 6};
     struct fipc_control control;
 
     ck_assert_int_eq(fipc_control_decode(&header, sizeof(header), &control), -EPROTONOSUPPORT);

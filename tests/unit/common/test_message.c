@@ -30,9 +30,10 @@ TEST(delivery_is_on_the_wire_as_drawn)
         .gid = 0x0c0b0a09,
         .pid = 0x100f0e0d,
         .n_groups = 0x14131211,
-        .reserved = 0x18171615,
+        .name_bytes = 0x18171615,
+        .token = UINT64_C(0x201f1e1d1c1b1a19),
     };
-    unsigned char wire[24];
+    unsigned char wire[32];
 
     for (size_t i = 0; i < sizeof(wire); i++)
         wire[i] = (unsigned char)(i + 1);

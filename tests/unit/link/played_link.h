@@ -29,15 +29,18 @@ struct played_link {
 /* Makes a connection with one user: the caller. */
 static inline void played_link_make(struct played_link *link)
 {
-    struct fipc_greeting greeting = {
-        .answer.welcome = {.handler_ms = PLAYED_HANDLER_MS, .calls_max = PLAYED_CALLS_MAX}};
+    struct fipc_greeting greeting = {.answer.welcome = {.handler_ms = PLAYED_HANDLER_MS,
+                                                        .calls_max = PLAYED_CALLS_MAX,
+                                                        .n_places = FIPC_PLACES_MIN}};
     struct fipc_region made, opened;
     int lane[2], fd;
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lane), 0);
-    ck_assert_int_eq(fipc_region_create(&made, &fd, "played", PLAYED_RING_BYTES, PLAYED_RING_BYTES),
+    ck_assert_int_eq(fipc_region_create(&made, &fd, "played", PLAYED_RING_BYTES, PLAYED_RING_BYTES,
+                                        FIPC_PLACES_MIN),
                      0);
-    ck_assert_int_eq(fipc_region_open(&opened, fd, PLAYED_RING_BYTES, PLAYED_RING_BYTES), 0);
+    ck_assert_int_eq(
+        fipc_region_open(&opened, fd, PLAYED_RING_BYTES, PLAYED_RING_BYTES, FIPC_PLACES_MIN), 0);
     (void)fd_close(fd);
     link->lane_fd = lane[0];
     link->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

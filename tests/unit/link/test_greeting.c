@@ -39,11 +39,13 @@ static void send_welcome(int lane_fd, const struct play *play)
                                    .welcome = {.request_ring_bytes = RING_BYTES,
                                                .reply_ring_bytes = RING_BYTES,
                                                .handler_ms = 1000,
-                                               .calls_max = 32}};
+                                               .calls_max = 32,
+                                               .n_places = FIPC_PLACES_MIN}};
     struct fipc_region region;
     int fds[2];
 
-    ck_assert_int_eq(fipc_region_create(&region, &fds[0], "played", bytes, bytes), 0);
+    ck_assert_int_eq(fipc_region_create(&region, &fds[0], "played", bytes, bytes, FIPC_PLACES_MIN),
+                     0);
     fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     (void)fipc_lane_send(lane_fd, &welcome, fds, play->n_fds);
     fipc_region_deinit(&region);

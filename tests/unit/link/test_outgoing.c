@@ -166,6 +166,59 @@ TEST(a_record_stuck_for_open_questions_wants_no_room)
     ck_assert(!fipc_outgoing_can_go_on(connection));
 }
 
+/* ---- places ---- */
+
+/* Return: the place of a request that was sent */
+static struct fipc_pending send_with_place(uint64_t id)
+{
+    const struct fipc_question request = {.header = {.kind = FIPC_KIND_REQUEST, .id = id}};
+    struct fipc_pending pending = {.id = id};
+    struct fipc_header header;
+
+    ck_assert_int_eq(fipc_outgoing_send(connection, &request), 0);
+    fipc_outgoing_sent(connection, &request, &pending);
+    ck_assert(pending.has_place);
+    ck_assert_int_eq(played_take(&link_, &header), FIPC_KIND_REQUEST);
+    ck_assert_int_eq(header.status, pending.place); /* which the broker learns */
+    return pending;
+}
+
+TEST(each_request_has_a_place_until_its_cancel_is_sent)
+{
+    const struct fipc_question request = {.header.kind = FIPC_KIND_REQUEST};
+    struct fipc_question impatient = request;
+    struct fipc_pending first = send_with_place(1);
+    struct fipc_header header;
+
+    ck_assert_uint_eq(first.place, 0);
+    impatient.no_wait = true;
+    for (uint64_t id = 2; id <= FIPC_PLACES_MIN; id++) {
+        /* one in 16 is left to threads that wait */
+        ck_assert_int_eq(fipc_outgoing_may_ask(connection, &impatient),
+                         id <= FIPC_PLACES_MIN - FIPC_PLACES_MIN / 16);
+        ck_assert_uint_eq(send_with_place(id).place, id - 1);
+    }
+    ck_assert(!fipc_outgoing_may_ask(connection, &request));
+    ck_assert_int_eq(fipc_outgoing_send(connection, &request), -EAGAIN);
+
+    fipc_outgoing_cancel(connection, &first);
+    ck_assert(!fipc_outgoing_may_ask(connection, &request));
+    ck_assert_int_eq(fipc_outgoing_send_cancels(connection), 0);
+    ck_assert_int_eq(played_take(&link_, &header), FIPC_KIND_CANCEL);
+    ck_assert_uint_eq(send_with_place(99).place, 0);
+}
+
+TEST(question_has_no_place)
+{
+    const struct fipc_question open = {.header = {.kind = FIPC_KIND_CONTROL, .id = 1}};
+    struct fipc_pending pending = {.id = 1};
+
+    ck_assert_int_eq(fipc_outgoing_send(connection, &open), 0);
+    fipc_outgoing_sent(connection, &open, &pending);
+    ck_assert(!pending.has_place);
+    ck_assert_uint_eq(fipc_places_left(&connection->places), FIPC_PLACES_MIN);
+}
+
 /* ---- cancels ---- */
 
 TEST(cancels_wait_for_room_in_their_order)
@@ -174,7 +227,7 @@ TEST(cancels_wait_for_room_in_their_order)
     unsigned n_filled = played_fill(&link_, 0);
 
     for (uint64_t id = 1; id <= 3; id++)
-        fipc_outgoing_cancel(connection, id);
+        fipc_outgoing_cancel(connection, &(struct fipc_pending){.id = id});
     ck_assert_int_eq(fipc_outgoing_send_cancels(connection), -EAGAIN);
     while (n_filled-- > 0)
         ck_assert_int_eq(played_take(&link_, &header), FIPC_KIND_CANCEL);
@@ -188,6 +241,7 @@ TEST(cancels_wait_for_room_in_their_order)
 
 TEST(unsent_cancels_end_with_the_connection)
 {
-    fipc_outgoing_cancel(connection, 1); /* under AddressSanitizer a leak fails here */
+    fipc_outgoing_cancel(
+        connection, &(struct fipc_pending){.id = 1}); /* under AddressSanitizer a leak fails here */
     ck_assert(!STAILQ_EMPTY(&connection->cancels));
 }

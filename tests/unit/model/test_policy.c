@@ -110,3 +110,22 @@ LOOP_TEST(ring_that_a_stranger_does_not_ask_for_is_small, COUNT_OF(unasked))
     ck_assert_uint_eq(policy_ring_bytes(OWN_UID, &peer, &config, unasked[_i].default_bytes),
                       unasked[_i].bytes);
 }
+
+static const struct {
+    uint32_t n_wanted, n_trusted, n_stranger;
+} places[] = {
+    {0, 1024, 64},      {1, 32, 32},        {32, 32, 32},
+    {33, 33, 33},       {64, 64, 64},       {512, 512, 512},
+    {1024, 1024, 1024}, {1025, 1024, 1024}, {UINT32_MAX, 1024, 1024},
+};
+
+LOOP_TEST(places_are_as_many_as_a_client_asks_for_within_bounds, COUNT_OF(places))
+{
+    const struct fipc_identity root = {.uid = 0}, own = {.uid = OWN_UID},
+                               stranger = {.uid = STRANGER};
+    uint32_t n_wanted = places[_i].n_wanted;
+
+    ck_assert_uint_eq(policy_places(OWN_UID, &root, n_wanted), places[_i].n_trusted);
+    ck_assert_uint_eq(policy_places(OWN_UID, &own, n_wanted), places[_i].n_trusted);
+    ck_assert_uint_eq(policy_places(OWN_UID, &stranger, n_wanted), places[_i].n_stranger);
+}

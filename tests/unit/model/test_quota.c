@@ -254,7 +254,8 @@ LOOP_TEST(handlers_of_a_uid_are_a_quarter, COUNT_OF(of_handlers))
 TEST(regions_are_as_many_bytes_as_the_slots_need_or_one_of_the_largest)
 {
     struct config config = config_of(4096, 1);
-    uint64_t largest = fipc_region_size(65536, 65536), usual = fipc_region_size(4096, 8192);
+    uint64_t largest = fipc_region_size(65536, 65536, FIPC_PLACES_MAX),
+             usual = fipc_region_size(4096, 8192, FIPC_PLACES_MAX);
 
     ck_assert_uint_eq(quota_of(&config, 1, 1, 1).region_bytes, largest);
     config.slots.per_uid = 1024;

@@ -89,6 +89,21 @@ LOOP_TEST(a_record_shorter_than_its_delivery_is_nonsense, (int)sizeof(struct fip
     ck_assert_int_eq(fipc_inbox_take(&inbox, pool, &served, 9, &header, record), -EBADMSG);
 }
 
+/* Brokers of this version write no name. */
+TEST(a_delivery_with_a_name_is_nonsense)
+{
+    struct {
+        struct fipc_delivery about;
+        char name[4];
+    } record = {.about = {.number = 1, .name_bytes = 3}, .name = "abc"};
+    struct fipc_header header = {.kind = FIPC_KIND_REQUEST, .id = 2};
+
+    header.size = (uint32_t)(sizeof(header) + sizeof(record));
+    ck_assert_int_eq(fipc_inbox_take(&inbox, pool, &served, 9, &header, (void *)&record), -EBADMSG);
+    record.about.name_bytes = 0;
+    ck_assert_int_eq(fipc_inbox_take(&inbox, pool, &served, 9, &header, (void *)&record), 0);
+}
+
 TEST(a_request_for_a_name_that_nobody_serves_is_nonsense)
 {
     static const unsigned char record[sizeof(struct fipc_delivery)];

@@ -16,7 +16,7 @@ static void make_link(void)
 {
     played_link_make(&link_);
     connection = link_.connection;
-    fipc_served_init(&names);
+    ck_assert_int_eq(fipc_served_init(&names), 0);
 }
 
 static void drop_link(void)

@@ -218,7 +218,7 @@ TEST(room_lets_a_stuck_cancel_go)
     struct fipc_header header;
 
     (void)played_fill(&link_, 0);
-    fipc_outgoing_cancel(client->connection, 77);
+    fipc_outgoing_cancel(client->connection, &(struct fipc_pending){.id = 77});
     fipc_session_go_on(client);
     ck_assert(client->connection->is_stuck);
     while (played_take(&link_, &header) >= 0)
@@ -228,6 +228,41 @@ TEST(room_lets_a_stuck_cancel_go)
     ck_assert(!client->connection->is_stuck);
     ck_assert_int_eq(played_take(&link_, &header), FIPC_KIND_CANCEL);
     ck_assert_uint_eq(header.id, 77);
+}
+
+static bool place_is_there(void *connection)
+{
+    return fipc_places_left(&((struct fipc_connection *)connection)->places) > 0;
+}
+
+/* A cancel that another thread sent frees the place for which the holder sleeps; the broker has
+ * nothing to ring for. */
+TEST(holder_that_sleeps_for_a_place_is_woken)
+{
+    struct fipc_connection *connection = client->connection;
+    struct fipc_waiter holder = {
+        .ready = place_is_there, .arg = connection, .wants_room = true, .waits = true};
+    struct fipc_baton *baton = &client->baton;
+    struct fipc_pending cancelled = {.id = 7, .has_place = true};
+
+    while (fipc_places_left(&connection->places) > 0)
+        cancelled.place = fipc_places_take(&connection->places);
+    TAILQ_INSERT_TAIL(&baton->waiters, &holder, entry);
+    baton->n_want_room = 1;
+    baton->holder = &holder;
+    baton->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    baton->asleep_on = connection->channel.own;
+    baton->asleep_on_lane = true;
+
+    fipc_session_go_on(client);
+    ck_assert(!baton->is_kicked);
+    fipc_outgoing_cancel(connection, &cancelled);
+    fipc_session_go_on(client);
+    ck_assert(baton->is_kicked);
+    ck_assert_uint_eq(baton->n_want_room, 0); /* it joins again if another was faster */
+
+    baton->holder = NULL;
+    fipc_baton_awake(baton);
 }
 
 /* ---- marks ---- */

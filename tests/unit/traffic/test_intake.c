@@ -119,10 +119,24 @@ static void unknown_kind(void)
     client_send(&client, &(struct fipc_header){.kind = FIPC_KIND_CONTROL + 1}, NULL, 0);
 }
 
+static void request_without_a_place(void)
+{
+    client_send(&client,
+                &(struct fipc_header){.kind = FIPC_KIND_REQUEST, .status = FIPC_PLACES_MIN}, NULL,
+                0);
+}
+
+static void request_with_a_negative_place(void)
+{
+    client_send(&client, &(struct fipc_header){.kind = FIPC_KIND_REQUEST, .status = -1}, NULL, 0);
+}
+
 static const struct {
     void (*send)(void);
     enum fipc_reason reason;
 } bad_records[] = {
+    {request_without_a_place, FIPC_REASON_MALFORMED},
+    {request_with_a_negative_place, FIPC_REASON_MALFORMED},
     {empty_control, FIPC_REASON_MALFORMED},
     {garbage, FIPC_REASON_MALFORMED},
     {long_control, FIPC_REASON_MALFORMED},
@@ -329,6 +343,23 @@ LOOP_TEST(stranger_is_told_why_it_may_not_serve, COUNT_OF(serves))
     client_expect_control(&client, FIPC_CONTROL_SERVED, SERVICE_NONE);
     ck_assert_int_eq(client.header.status, serves[_i].status);
     ck_assert_uint_eq(client.slot->n_workers, 0);
+}
+
+/* What later brokers may understand there. */
+LOOP_TEST(serve_with_what_is_not_defined_is_refused, 2)
+{
+    struct fipc_control question = {
+        .type = FIPC_CONTROL_SERVE, .serve = {.name_bytes = sizeof(NAME) - 1}, .name = NAME};
+
+    for (int bit = 0; bit < 32; bit++) {
+        *(_i == 0 ? &question.serve.flags : &question.serve.reserved) = UINT32_C(1) << bit;
+        (void)ask(&worker, &question);
+        (void)serve(&worker);
+        client_expect_control(&worker, FIPC_CONTROL_SERVED, SERVICE_NONE);
+        ck_assert_int_eq(worker.header.status, -EOPNOTSUPP);
+    }
+    ck_assert_uint_eq(worker.slot->n_workers, 0);
+    ck_assert(!worker.slot->is_ending);
 }
 
 static void expect_waited(uint64_t id, int status)

@@ -211,10 +211,51 @@ TEST(worker_is_told_of_its_caller)
     ck_assert_uint_eq(about->gid, client.slot->peer.gid);
     ck_assert_int_eq(about->pid, client.slot->peer.pid);
     ck_assert_uint_eq(about->n_groups, 3);
-    ck_assert_uint_eq(about->reserved, 0);
+    ck_assert_uint_eq(about->name_bytes, 0);
+    ck_assert_uint_ne(about->token, 0);
     ck_assert_mem_eq(workers[0].payload + sizeof(*about), groups, sizeof(groups));
     ck_assert_int_eq(handler->state, HANDLER_RUNNING);
     ck_assert_uint_eq(workers[0].slot->news, FIPC_NEWS_RECORDS);
+}
+
+/* What the caller finds in its place, in its own mapping. */
+static void expect_handed(uint32_t number, const struct test_client *worker)
+{
+    const struct fipc_place *place = fipc_region_place(&client.channel.region, number);
+
+    ck_assert_uint_eq(atomic_load(&place->id), worker->header.id);
+    ck_assert_uint_eq(place->token, worker->delivery.token);
+    ck_assert_uint_eq(place->handle, TEST_HANDLE);
+    ck_assert_int_eq(place->pid, worker->slot->peer.pid);
+    ck_assert_uint_eq(place->reserved, 0);
+}
+
+TEST(place_says_to_whom_a_request_was_handed)
+{
+    uint64_t first_token;
+
+    for (uint32_t number = 0; number < FIPC_PLACES_MIN; number++)
+        ck_assert_uint_eq(atomic_load(&fipc_region_place(&client.channel.region, number)->id), 0);
+    (void)client_call(&client, service, IDEMPOTENT, "one");
+    (void)client_expect_request(&workers[0], "one");
+    expect_handed(1, &workers[0]);
+    first_token = workers[0].delivery.token;
+
+    client_open(&workers[1], TEST_UID);
+    (void)client_serve(&workers[1], NAME, 1);
+    client_close(&workers[0]); /* a new hand-over has a new token */
+    (void)client_expect_request(&workers[1], "one");
+    expect_handed(1, &workers[1]);
+    ck_assert_uint_ne(workers[1].delivery.token, first_token);
+}
+
+TEST(place_of_a_request_that_no_worker_has_seen_is_cleared)
+{
+    (void)client_call(&client, service, 0, "unread");
+    ck_assert_uint_ne(atomic_load(&fipc_region_place(&client.channel.region, 1)->id), 0);
+    for (int i = 0; i < WORKERS; i++)
+        client_close(&workers[i]);
+    ck_assert_uint_eq(atomic_load(&fipc_region_place(&client.channel.region, 1)->id), 0);
 }
 
 TEST(time_in_the_queue_counts)

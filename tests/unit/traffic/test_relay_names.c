@@ -53,7 +53,10 @@ LOOP_TEST(names_are_served_by_those_who_may, COUNT_OF(serves))
     const char *name = serves[_i].name;
 
     client_open(&worker, serves[_i].uid);
-    ck_assert_int_eq(relay_serve(&core, worker.slot, name, strlen(name), 1, &served), serves[_i].r);
+    ck_assert_int_eq(relay_serve(&core, worker.slot, name,
+                                 &(struct fipc_serve){.name_bytes = (uint32_t)strlen(name)},
+                                 &served),
+                     serves[_i].r);
     ck_assert_int_eq(served != NULL, serves[_i].r == 0);
     ck_assert_uint_eq(worker.slot->n_workers, serves[_i].r == 0);
     ck_assert_uint_eq(worker.slot->account->n_names, serves[_i].r == 0);
@@ -77,6 +80,8 @@ LOOP_TEST(concurrency_has_bounds, COUNT_OF(concurrencies))
     ck_assert_uint_eq(TAILQ_FIRST(&worker.slot->workers)->concurrency, concurrencies[_i].given);
 }
 
+static const struct fipc_serve one_byte = {.name_bytes = 1, .concurrency = 1};
+
 TEST(slot_serves_a_name_once_and_not_too_many)
 {
     struct service *served;
@@ -85,9 +90,9 @@ TEST(slot_serves_a_name_once_and_not_too_many)
     client_open(&other, TEST_UID);
     core.quota.names_per_slot = 2;
     (void)client_serve(&worker, "a", 1);
-    ck_assert_int_eq(relay_serve(&core, worker.slot, "a", 1, 1, &served), -EEXIST);
+    ck_assert_int_eq(relay_serve(&core, worker.slot, "a", &one_byte, &served), -EEXIST);
     (void)client_serve(&worker, "b", 1);
-    ck_assert_int_eq(relay_serve(&core, worker.slot, "c", 1, 1, &served), -EDQUOT);
+    ck_assert_int_eq(relay_serve(&core, worker.slot, "c", &one_byte, &served), -EDQUOT);
     (void)client_serve(&other, "a", 1); /* another slot */
     ck_assert_uint_eq(worker.slot->account->n_names, 2);
 }

@@ -140,13 +140,17 @@ void client_open(struct test_client *client, uid_t uid)
     struct fipc_region region, same;
     struct slot *slot = client->slot;
 
-    ck_assert_int_eq(fipc_region_create(&region, &fd, "test", TEST_RING_BYTES, TEST_RING_BYTES), 0);
-    ck_assert_int_eq(fipc_region_open(&same, fd, TEST_RING_BYTES, TEST_RING_BYTES), 0);
+    ck_assert_int_eq(
+        fipc_region_create(&region, &fd, "test", TEST_RING_BYTES, TEST_RING_BYTES, FIPC_PLACES_MIN),
+        0);
+    ck_assert_int_eq(fipc_region_open(&same, fd, TEST_RING_BYTES, TEST_RING_BYTES, FIPC_PLACES_MIN),
+                     0);
     (void)fd_close(fd);
     fipc_channel_init(&slot->channel, FIPC_SIDE_BROKER, &region,
                       (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = slot->lane_fd});
     fipc_channel_init(&client->channel, FIPC_SIDE_CLIENT, &same,
                       (struct fipc_bell){.kind = FIPC_BELL_LANE, .fd = lane_fd});
+    slot->rings.n_places = FIPC_PLACES_MIN;
     slot_set_state(&core.slots, slot, SLOT_WELCOMED);
     slot_set_state(&core.slots, slot, SLOT_OPEN);
 }
@@ -210,16 +214,18 @@ struct handler *client_call(struct test_client *client, struct service *service,
 
     ck_assert_ptr_nonnull(handler);
     handler->flags = (uint16_t)flags;
+    handler->place = (uint16_t)(client->last_id % FIPC_PLACES_MIN);
     relay_route(&core, handler, service, text, strlen(text));
     return handler;
 }
 
 struct service *client_serve(struct test_client *client, const char *name, uint32_t concurrency)
 {
+    const struct fipc_serve serve = {
+        .name_bytes = (uint32_t)strlen(name), .concurrency = concurrency, .handle = TEST_HANDLE};
     struct service *service;
 
-    ck_assert_int_eq(relay_serve(&core, client->slot, name, strlen(name), concurrency, &service),
-                     0);
+    ck_assert_int_eq(relay_serve(&core, client->slot, name, &serve, &service), 0);
     relay_served(&core, service);
     return service;
 }

@@ -17,6 +17,7 @@
 #define TEST_UID 1000 /* the broker's, which is trusted */
 #define TEST_STRANGER 2000
 #define TEST_RING_BYTES 4096
+#define TEST_HANDLE UINT64_C(0x1122334455667788) /* of each worker */
 
 extern struct core core;
 extern uint64_t test_now_ns;
