@@ -126,62 +126,74 @@ GROUP(turns, .timeout = 60, .fixtures = {{set_up, tear_down}});
 /* ---- what is due at one moment ---- */
 
 #define SESSIONS 16
+#define MARGIN_NS (100 * FIPC_NS_PER_MS) /* for the last ones to be taken */
+
+/* Sends them until there are enough, or the moment is near: a slow machine gets fewer. Return: how
+ * many */
+static int ask_sessions(uint64_t due_ns, void (*ask)(struct raw_client *client, uint64_t due_ns))
+{
+    uint64_t end_ns = due_ns - MARGIN_NS;
+    int n = 0;
+
+    come_as(0);
+    for (int i = 0; i < SESSIONS && fipc_now_ns() < end_ns; i++) {
+        struct raw_client *client = open_client();
+
+        for (int call = 0; call < CALLS && fipc_now_ns() < end_ns; call++, n++)
+            ask(client, due_ns);
+    }
+    return n;
+}
+
+static void ask_for_delay(struct raw_client *client, uint64_t due_ns)
+{
+    static uint32_t delay; /* the same number for all */
+    char text[16];
+    int size =
+        snprintf(text, sizeof(text), "%d", (int)((due_ns - fipc_now_ns()) / FIPC_NS_PER_MS) + 1);
+    uint64_t id;
+
+    if (client->last_id == 0)
+        ck_assert_int_eq(raw_open_name(client, "fipc.delay", &delay), 0);
+    TEST_WAIT_FOR(raw_send_request(client, delay, text, (size_t)size, &id) == 0);
+}
+
+static void ask_for_service(struct raw_client *client, uint64_t due_ns)
+{
+    uint64_t now_ns = fipc_now_ns(), id;
+
+    TEST_WAIT_FOR(
+        raw_send_wait(client, "com.example.late", due_ns > now_ns ? due_ns - now_ns : 1, &id) == 0);
+}
 
 TEST(calls_that_are_due_at_once)
 {
-    uint64_t due_ns = fipc_now_ns() + FIPC_NS_PER_S / 2, id;
+    uint64_t due_ns = fipc_now_ns() + FIPC_NS_PER_S / 2;
+    int n = ask_sessions(due_ns, ask_for_delay);
 
-    come_as(0);
-    for (int i = 0; i < SESSIONS; i++) {
-        struct raw_client *client = open_client();
-        uint32_t delay;
-
-        ck_assert_int_eq(raw_open_name(client, "fipc.delay", &delay), 0);
-        for (int n = 0; n < CALLS; n++) {
-            char text[16];
-            int size = snprintf(text, sizeof(text), "%d",
-                                (int)((due_ns - fipc_now_ns()) / FIPC_NS_PER_MS));
-
-            TEST_WAIT_FOR(raw_send_request(client, delay, text, (size_t)size, &id) == 0);
-        }
-    }
-    TEST_WAIT_FOR(number("handlers.live") >= SESSIONS * CALLS);
     stand_still_until(due_ns + 10 * FIPC_NS_PER_MS);
     TEST_WAIT_FOR(number("handlers.live") == 1);
-    ck_assert_int_ge(of_acts("deadline", "count"), SESSIONS * CALLS);
+    ck_assert_int_ge(number("handlers.started"), n);
     judge();
-}
-
-static void wait_for_service(uint64_t due_ns)
-{
-    uint64_t id;
-
-    come_as(0);
-    for (int i = 0; i < SESSIONS; i++) {
-        struct raw_client *client = open_client();
-
-        for (int n = 0; n < CALLS; n++)
-            TEST_WAIT_FOR(raw_send_wait(client, "com.example.late", due_ns - fipc_now_ns(), &id) ==
-                          0);
-    }
-    TEST_WAIT_FOR(number("handlers.live") >= SESSIONS * CALLS);
 }
 
 TEST(waits_that_end_at_once)
 {
     uint64_t due_ns = fipc_now_ns() + FIPC_NS_PER_S / 2;
+    int n = ask_sessions(due_ns, ask_for_service);
 
-    wait_for_service(due_ns);
     stand_still_until(due_ns);
     TEST_WAIT_FOR(number("handlers.live") == 1);
+    ck_assert_int_ge(number("handlers.started"), n);
     judge();
 }
 
 TEST(waits_that_are_answered_at_once)
 {
     uint32_t target;
+    int n = ask_sessions(fipc_now_ns() + 20 * FIPC_NS_PER_S, ask_for_service);
 
-    wait_for_service(fipc_now_ns() + 60 * FIPC_NS_PER_S);
+    TEST_WAIT_FOR(number("handlers.live") >= n);
     raw_connect_uid = 0;
     ck_assert_int_eq(raw_serve(open_client(), "com.example.late", 1, &target), 0);
     TEST_WAIT_FOR(number("handlers.live") == 1);
