@@ -312,6 +312,19 @@ static bool seat(struct turn *turn)
     return admission_seat_waiting(turn->admission);
 }
 
+/* The machine may have become slow since the broker started. */
+static void learn_wakes(struct turn *turn)
+{
+    struct toll *toll = &turn->core->toll;
+    struct closer *closer = turn->closer;
+
+    if (closer->wake_ns > 0)
+        toll_learn(toll, closer->wake_ns);
+    closer->wake_ns = 0;
+    if (toll_wants_test(toll, turn->core->now_ns))
+        closer_test_wakes(closer);
+}
+
 static bool may_block(const struct core *core)
 {
     return core->hot.count == 0 && STAILQ_EMPTY(&core->slots.ending) &&
@@ -333,6 +346,7 @@ static bool before_wait(void *context)
         fipc_hot_set_cool(&core->hot, silent ? FIPC_NEVER : core->now_ns - COOL_NS);
     status_look(turn->status);
     spare_look(turn->spare);
+    learn_wakes(turn);
     if (core->stopping && core->handlers.n_live == 0)
         poller_stop(core->poller);
     set_catch_up(turn);

@@ -4,18 +4,21 @@
 #include "common/lane.h"
 #include "common/os/os.h"
 #include "daemon/base/offload.h"
+#include "daemon/base/wake_test.h"
 #include "daemon/model/account.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
-/* A lane, a region, or memory that malloc(3) keeps. */
+/* A lane, a region, memory that malloc(3) keeps, or a test. */
 struct closing {
     int lane_fd;   /* -1: it is a region */
     int region_fd; /* of a region that is not sealed; else -1 */
     struct fipc_region region;
     bool trims;
+    bool tests_wakes;
+    uint64_t wake_ns;        /* of the test */
     struct account *account; /* its n_closing counts this; NULL: no account does */
 };
 
@@ -23,11 +26,14 @@ struct closing {
 static void close_now(void *job)
 {
     struct closing *closing = job;
+    uint64_t futex_ns;
 
 #ifdef __GLIBC__
     if (closing->trims)
         (void)malloc_trim(0);
 #endif
+    if (closing->tests_wakes)
+        wake_test(&closing->wake_ns, &futex_ns);
     closing->lane_fd = fd_close(closing->lane_fd);
     if (closing->region_fd >= 0)
         fipc_memory_seal(closing->region_fd);
@@ -90,6 +96,11 @@ void closer_trim(struct closer *closer)
     give(closer, &(struct closing){.lane_fd = -1, .region_fd = -1, .trims = true});
 }
 
+void closer_test_wakes(struct closer *closer)
+{
+    give(closer, &(struct closing){.lane_fd = -1, .region_fd = -1, .tests_wakes = true});
+}
+
 size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns)
 {
     const struct closing *closing;
@@ -99,6 +110,8 @@ size_t closer_collect(struct closer *closer, struct account_table *accounts, uin
     while ((closing = offload_take_back(closer->offload)) != NULL) {
         struct account *account = closing->account;
 
+        if (closing->wake_ns > 0)
+            closer->wake_ns = closing->wake_ns;
         if (account == NULL)
             continue;
         account->n_closing--;

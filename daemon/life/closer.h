@@ -31,6 +31,7 @@ struct poller;
 struct closer {
     struct offload *offload; /* NULL: it does not run */
     bool lanes_may_block;
+    uint64_t wake_ns; /* what a wake-up by a lane took in the last test; 0: the turn knows it */
 };
 
 /**
@@ -57,6 +58,9 @@ void closer_unmap(struct closer *closer, struct fipc_region *region, int region_
 
 /* Has the thread give memory that malloc(3) keeps back to the system. It can be slow. */
 void closer_trim(struct closer *closer);
+
+/* Has the thread try what a wake-up takes, for wake_ns: daemon/base/wake_test.h. It blocks. */
+void closer_test_wakes(struct closer *closer);
 
 /* Forgets what is closed by now. Return: how many fds are not */
 size_t closer_collect(struct closer *closer, struct account_table *accounts, uint64_t now_ns);

@@ -14,6 +14,8 @@
 #define WINDOW_NS (10 * FIPC_NS_PER_S)
 #define BY_CHANCE_MAX 3
 #define BY_CHANCE_CPU_NS (10 * FIPC_NS_PER_MS)
+/* Between two tests of what a wake-up takes. */
+#define TEST_PAUSE_NS (10 * FIPC_NS_PER_S)
 /* A longer one holds up more calls of others, and each of them longer: its price grows with its
  * square (Pollaczek, Khinchine). */
 #define LONG_NS FIPC_NS_PER_MS
@@ -51,7 +53,27 @@ static uint64_t usual(uint64_t measured_ns)
 
 void toll_init(struct toll *toll, uint64_t lane_ns, uint64_t futex_ns)
 {
-    *toll = (struct toll){.usual_ns = usual(lane_ns), .usual_futex_ns = usual(futex_ns)};
+    *toll = (struct toll){.usual_ns = usual(lane_ns),
+                          .usual_futex_ns = usual(futex_ns),
+                          .first_futex_ns = usual(futex_ns)};
+}
+
+bool toll_wants_test(struct toll *toll, uint64_t now_ns)
+{
+    uint64_t n_limited = toll->total.n_waits + toll->total.n_unrung;
+
+    if (n_limited == toll->n_limited || now_ns < toll->test_after_ns)
+        return false;
+    toll->n_limited = n_limited;
+    toll->test_after_ns = now_ns + TEST_PAUSE_NS;
+    return true;
+}
+
+void toll_learn(struct toll *toll, uint64_t lane_ns)
+{
+    toll->usual_ns = usual(lane_ns);
+    toll->usual_futex_ns =
+        toll->usual_ns > toll->first_futex_ns ? toll->usual_ns : toll->first_futex_ns;
 }
 
 void toll_due_init(struct toll_due *due, uid_t uid) { *due = (struct toll_due){.uid = uid}; }

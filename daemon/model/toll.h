@@ -57,6 +57,9 @@ struct toll_row {
 struct toll {
     uint64_t usual_ns;          /* no call is slow that takes no longer; likewise: */
     uint64_t usual_futex_ns;    /* of a wake-up of a futex */
+    uint64_t first_futex_ns;    /* that, when the broker started */
+    uint64_t n_limited;         /* waits and futexes left alone, at the last test */
+    uint64_t test_after_ns;     /* no test before */
     struct fipc_bucket due;     /* of all accounts together */
     struct fipc_bucket futexes; /* of all futexes together */
     struct toll_row total;      /* since the start */
@@ -70,6 +73,14 @@ struct toll {
  *                       known
  */
 void toll_init(struct toll *toll, uint64_t lane_ns, uint64_t futex_ns);
+
+/* Whether to try again what a wake-up takes: calls were slow, and the machine may be slow by now.
+ * True once, and not for ten seconds afterwards. */
+bool toll_wants_test(struct toll *toll, uint64_t now_ns);
+
+/* @lane_ns: as for toll_init(), now. Third parties can't make it slow, as they can a futex: so it
+ * tells how slow a futex may be, too. */
+void toll_learn(struct toll *toll, uint64_t lane_ns);
 
 void toll_due_init(struct toll_due *due, uid_t uid);
 

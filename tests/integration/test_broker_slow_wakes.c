@@ -85,6 +85,23 @@ static long long toll(const char *name)
 
 GROUP(slow_wakes, .timeout = 60, .fixtures = {{set_up, tear_down}});
 
+static long long n_limited(void) { return toll("waits") + toll("unrung"); }
+
+static void call_all(uint32_t echo, uint32_t asleep)
+{
+    for (int i = 0; i < CALLS; i++)
+        call_asleep(echo, asleep);
+}
+
+/* Whether the client is no more limited, once what it owes is paid. */
+static bool is_served(uint32_t echo, uint32_t asleep)
+{
+    long long before = n_limited();
+
+    call_all(echo, asleep);
+    return n_limited() == before;
+}
+
 static const struct {
     uint64_t us;
     uint32_t asleep;
@@ -103,12 +120,24 @@ LOOP_TEST(honest_client_is_served_where_all_wake_ups_are_slow, COUNT_OF(machines
 
     start(machines[_i].us * FIPC_NS_PER_US);
     ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &echo), 0);
-    for (int i = 0; i < CALLS; i++)
-        call_asleep(echo, machines[_i].asleep);
+    call_all(echo, machines[_i].asleep);
     ck_assert_int_eq(toll("waits"), 0);
     ck_assert_int_eq(toll("unrung"), 0);
     ck_assert_int_le(toll("slow"), CALLS / 10);
     n_made = atomic_load(&wakes->made);
     ck_assert_uint_ge(n_made, CALLS);
     ck_assert_int_eq(test_witness_number(&witness, "slots.open"), 2);
+}
+
+static const uint32_t sleeps[] = {FIPC_END_ASLEEP_FUTEX, FIPC_END_ASLEEP_FD};
+
+LOOP_TEST(honest_client_is_served_where_all_wake_ups_have_become_slow, COUNT_OF(sleeps))
+{
+    uint32_t echo;
+
+    start(0);
+    ck_assert_int_eq(raw_open_name(&client, "fipc.echo", &echo), 0);
+    atomic_store(&wakes->ns, 150 * FIPC_NS_PER_US);
+    TEST_WAIT_FOR(is_served(echo, sleeps[_i]) && toll("usual_us") >= 600);
+    ck_assert_int_ge(toll("usual_futex_us"), 600);
 }

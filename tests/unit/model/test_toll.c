@@ -269,3 +269,38 @@ TEST(machine_with_slow_wake_ups_wakes_everybody)
     }
     ck_assert_uint_eq(toll.total.n_slow, 0);
 }
+
+/* ---- a machine that becomes slow ---- */
+
+GROUP(tests, .fixtures = {{NULL, NULL}});
+
+TEST(toll_wants_a_test_once_for_those_that_had_to_wait)
+{
+    toll_init(&toll, 0, 0);
+    ck_assert(!toll_wants_test(&toll, 1000 * FIPC_NS_PER_S));
+    toll.total.n_waits++;
+    ck_assert(toll_wants_test(&toll, 1000 * FIPC_NS_PER_S));
+    ck_assert(!toll_wants_test(&toll, 1020 * FIPC_NS_PER_S));
+    toll.total.n_unrung++;
+    ck_assert(toll_wants_test(&toll, 1020 * FIPC_NS_PER_S));
+    toll.total.n_unrung++;
+    ck_assert(!toll_wants_test(&toll, 1020 * FIPC_NS_PER_S + FIPC_NS_PER_S));
+    ck_assert(toll_wants_test(&toll, 1030 * FIPC_NS_PER_S));
+}
+
+static const struct {
+    uint64_t first_futex_us, lane_us;
+    uint64_t usual_us, usual_futex_us;
+} learned[] = {
+    {0, 150, 600, 600},
+    {200, 150, 600, 800}, /* third parties were there when it started */
+    {0, 10, 100, 100},
+};
+
+LOOP_TEST(toll_learns_from_a_lane_what_is_usual, COUNT_OF(learned))
+{
+    toll_init(&toll, 0, learned[_i].first_futex_us * FIPC_NS_PER_US);
+    toll_learn(&toll, learned[_i].lane_us * FIPC_NS_PER_US);
+    ck_assert_uint_eq(toll.usual_ns, learned[_i].usual_us * FIPC_NS_PER_US);
+    ck_assert_uint_eq(toll.usual_futex_ns, learned[_i].usual_futex_us * FIPC_NS_PER_US);
+}
