@@ -36,10 +36,11 @@ static void reconnect(struct fipc_client *client, uint64_t now_ns)
         fipc_pollable_back_off(&client->pollable, fipc_now_ns());
 }
 
-/* Takes the records that are there, without waiting. */
+/* Takes the records that are there, without waiting. A bell in the lane belongs to the thread that
+ * sleeps on it: it would not wake up if it found the lane empty again. */
 static void look(struct fipc_client *client, uint64_t now_ns)
 {
-    if (client->connection != NULL)
+    if (client->connection != NULL && client->baton.holder == NULL)
         fipc_pollable_drain(&client->pollable, client->connection);
     fipc_session_catch_up(client, now_ns);
     fipc_session_expire(client, now_ns);

@@ -127,6 +127,7 @@ static int ask_pidfd(const struct fipc_request *request, uint64_t deadline_ns)
     if (!fipc_session_is_on(client, request->connection))
         return -ECONNRESET;
     (void)fipc_connection_drain(client->connection);
+    fipc_baton_kick(&client->baton); /* a bell of the thread that sleeps on the lane may be gone */
     r = fipc_packet_pidfd(&packet);
     question.size = packet.size;
     if (r == 0)

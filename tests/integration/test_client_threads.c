@@ -95,6 +95,30 @@ static void *lend_often(void *arg)
 
 TEST(loans_of_many_threads_do_not_mix) { run_threads(lend_often); }
 
+static _Atomic bool sleeps_are_over;
+
+static void *dispatch_all_the_time(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&sleeps_are_over))
+        EXPECT(fipc_dispatch(client, 0) >= 0);
+    return NULL;
+}
+
+/* The bell for a thread that sleeps on the lane is not taken by one that only looks. */
+TEST(thread_that_sleeps_is_woken_beside_one_that_dispatches)
+{
+    pthread_t thread;
+
+    ck_assert_int_ge(fipc_fd(client), 0);
+    atomic_store(&sleeps_are_over, false);
+    thread = thread_start(dispatch_all_the_time, NULL);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(delay(client, 20, PATIENT_MS), 0);
+    atomic_store(&sleeps_are_over, true);
+    thread_join(thread);
+}
+
 static void *be_impatient(void *arg)
 {
     int me = *(const int *)arg;
